@@ -1,0 +1,113 @@
+// The walls between the rooms: what a room may import. Read by scripts/walls.mjs; each wall has a planted violation in test/house/walls.test.ts.
+const { builtinModules } = require('node:module');
+
+/** Any package, and any module of Node. */
+const PACKAGES = '(^|/)node_modules/';
+const NODE = `^(node:)?(${builtinModules.join('|')})$`;
+const ZOD = '(^|/)node_modules/zod/';
+
+/** SDK, CDK and Lambda middleware: the declaration rooms reach none of them, not even through other files. */
+const CLOUD =
+  '(^|/|^npm:)(@aws-sdk|@smithy|@aws-cdk|aws-cdk|aws-cdk-lib|constructs|@middy|@aws-lambda-powertools)(/|$)';
+
+const DECLARATION_ROOMS = '^(schemas|events|lifecycle|rules)/';
+
+/** Room → the paths that it may import; its own files are always allowed unless `alone` says otherwise. */
+const ROOMS = {
+  schemas: { may: [ZOD] },
+  events: { may: ['^schemas/', ZOD] },
+  lifecycle: { may: ['^events/', '^schemas/', ZOD] },
+  rules: { may: ['^events/', '^schemas/'] },
+  runtime: { may: ['^rules/', '^events/', '^lifecycle/', '^schemas/', '^handlers/', PACKAGES, NODE] },
+  agent: { may: ['^schemas/', '^events/', ZOD, NODE] },
+  infra: { may: ['^rules/', '^schemas/', PACKAGES, NODE] },
+  cli: { may: ['^console/', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
+  console: { may: ['^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
+  scripts: {
+    may: ['^cli/', '^console/', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE],
+  },
+  bench: { may: ['^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
+};
+
+/** The worlds wire handlers to the ports; no other file of the runtime knows a handler. */
+const WORLDS = '^runtime/(embedded|simulated)-world\\.ts$';
+
+/** What a handler may take: declarations, and the files of the runtime that have no world in them. */
+const HANDLER_MAY = ['^rules/', '^events/', '^lifecycle/', '^schemas/', '^runtime/(react|ports|errors|outcome|published|task-id)\\.ts$'];
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...Object.entries(ROOMS).map(([room, { may }]) => ({
+      name: `${room}-wall`,
+      comment: `${room}/ imports something that is not on its list.`,
+      severity: 'error',
+      from: { path: `^${room}/` },
+      to: { pathNot: [`^${room}/`, ...may] },
+    })),
+    {
+      name: 'handlers-wall',
+      comment:
+        'A handler takes its rule, events, and react with its ports; nothing from a world, an SDK or another handler.',
+      severity: 'error',
+      from: { path: '^handlers/', pathNot: '^handlers/index\\.ts$' },
+      to: { pathNot: HANDLER_MAY },
+    },
+    {
+      name: 'handlers-index-wall',
+      comment: 'handlers/index.ts lists the handlers and does nothing else.',
+      severity: 'error',
+      from: { path: '^handlers/index\\.ts$' },
+      to: { pathNot: ['^handlers/', ...HANDLER_MAY] },
+    },
+    {
+      name: 'only-worlds-wire-handlers',
+      comment: 'Only a world may import handlers.',
+      severity: 'error',
+      from: { path: '^runtime/', pathNot: WORLDS },
+      to: { path: '^handlers/' },
+    },
+    {
+      name: 'declarations-reach-no-cloud',
+      comment: 'Declarations are plain data: no SDK, CDK, middy or Powertools, not even through another file.',
+      severity: 'error',
+      from: { path: DECLARATION_ROOMS },
+      to: { path: CLOUD, reachable: true },
+    },
+    {
+      name: 'declarations-reach-no-node',
+      comment: 'Declarations are plain data: no module of Node, not even through another file.',
+      severity: 'error',
+      from: { path: DECLARATION_ROOMS },
+      to: { path: NODE, reachable: true },
+    },
+    {
+      name: 'product-never-imports-tests',
+      comment: 'Tests depend on the product, never the other way round.',
+      severity: 'error',
+      from: { pathNot: '^test/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'no-cycles',
+      comment: 'No cycles, type-only imports included.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      comment: 'The import leads nowhere.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    // TypeScript 7 has no JavaScript API: without this parser no TypeScript file is read at all.
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LINE_MAX_BYTES, OUTPUT_DRAIN_MS, SURVIVOR_ROUNDS } from './limits.ts';
+import { lineReader } from './output.ts';
+import { killMarked, signalGroup } from './survivors.ts';
+
+export interface AgentEnd {
+  /** null: ended by a signal. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/**
+ * Runs the agent command as one `/bin/sh -c` line in the clone, in a process group of its own, with the prompt on standard
+ * input. When `stop` aborts, the group gets SIGTERM, and SIGKILL after the grace. When this returns, nothing that the command
+ * started is left, as far as it can be found: its group, and on Linux whatever carries `BATON_PROMPT_FILE` of this run. Should
+ * the runner itself be killed, a guard in another session sees its pipe close and kills them.
+ */
+export async function runAgent(options: {
+  readonly command: string;
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly prompt: string;
+  readonly stop: AbortSignal;
+  readonly stopGraceMs: number;
+  readonly onLine: (line: string) => void;
+}): Promise<AgentEnd> {
+  const { BATON_PROMPT_FILE = '', PATH } = options.environment;
+  const agent = spawn('/bin/sh', ['-c', options.command], {
+    cwd: options.folder,
+    env: options.environment,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const ended = endOf(agent);
+  const closed = once(agent, 'close').catch(() => undefined);
+  const groupId = agent.pid;
+  if (groupId === undefined) return ended;
+  const mark = `BATON_PROMPT_FILE=${BATON_PROMPT_FILE}`;
+  const guard = guardGroup(groupId, mark, PATH);
+  const readers = [agent.stdout, agent.stderr].map((stream) => {
+    const reader = lineReader(LINE_MAX_BYTES, options.onLine);
+    stream.on('data', (bytes: Buffer) => reader.write(bytes));
+    stream.on('error', () => undefined);
+    return reader;
+  });
+  // An agent that does not read its input, or ends early, breaks the pipe; that is its right.
+  agent.stdin.on('error', () => undefined);
+  agent.stdin.end(options.prompt);
+
+  const cancelKill = onStop(options.stop, options.stopGraceMs, groupId);
+  try {
+    return await ended;
+  } finally {
+    cancelKill();
+    signalGroup(groupId, 'SIGKILL');
+    killMarked(mark, SURVIVOR_ROUNDS);
+    guard.kill('SIGKILL');
+    const drained = new AbortController();
+    await Promise.race([closed, sleep(OUTPUT_DRAIN_MS, undefined, { signal: drained.signal }).catch(() => undefined)]);
+    drained.abort();
+    agent.stdout.destroy();
+    agent.stderr.destroy();
+    for (const reader of readers) reader.end();
+  }
+}
+
+function endOf(agent: ChildProcess): Promise<AgentEnd> {
+  return new Promise((resolve, reject) => {
+    agent.once('error', reject);
+    agent.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
+  });
+}
+
+/** SIGTERM when `stop` aborts, SIGKILL after the grace; returns what calls it off. */
+function onStop(stop: AbortSignal, graceMs: number, groupId: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const begin = (): void => {
+    signalGroup(groupId, 'SIGTERM');
+    timer = setTimeout(() => signalGroup(groupId, 'SIGKILL'), graceMs);
+  };
+  if (stop.aborted) begin();
+  else stop.addEventListener('abort', begin, { once: true });
+  return () => {
+    stop.removeEventListener('abort', begin);
+    clearTimeout(timer);
+  };
+}
+
+/** Kills the group, then (where there is a `/proc`) whoever left it but still carries the mark. */
+const GUARD = `read -r _
+kill -KILL "-$1"
+grep -lzxF -- "$2" /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do kill -KILL "$pid"; done`;
+
+/** A process in another session that waits for the end of a pipe which only the runner holds open, and then clears up. */
+function guardGroup(groupId: number, mark: string, path: string | undefined): ChildProcess {
+  const guard = spawn('/bin/sh', ['-c', GUARD, 'guard', String(groupId), mark], {
+    detached: true,
+    env: path === undefined ? {} : { PATH: path },
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  guard.on('error', () => undefined);
+  guard.stdin?.on('error', () => undefined);
+  guard.unref();
+  return guard;
+}

@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as z from 'zod';
+import { runPayload } from '../schemas/run-payload.ts';
+import { type ControlPlane, Fenced, type Patience, Refused, type RunIdentity, Unavailable } from './control-plane.ts';
+import { HTTP_BACKOFF_FIRST_MS, HTTP_BACKOFF_MAX_MS, HTTP_TRY_TIMEOUT_MS } from './limits.ts';
+
+/**
+ * The control plane of the embedded world, over its HTTP API. Its address is read from the world file before every try,
+ * because the world may be gone for a while and come back on another port.
+ */
+export function httpControlPlane(worldFile: string): ControlPlane {
+  const post = (run: RunIdentity, verb: string, body: object, patience: Patience): Promise<unknown> =>
+    ask(worldFile, patience, `/baton/v1/runs/${encodeURIComponent(run.taskId)}/${run.attempt}/${verb}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${run.runToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ nativeId: run.nativeId, ...body }),
+    });
+  return {
+    payload: async (reference, patience) => {
+      const answer = await ask(worldFile, patience, `/baton/v1/payloads/${encodeURIComponent(reference)}`, {});
+      const parsed = runPayload.safeParse(answer);
+      if (!parsed.success) throw new Refused(`The payload is not understood: ${fieldsOf(parsed.error)}`);
+      return parsed.data;
+    },
+    claim: async (run, patience) =>
+      outcomeOf(await post(run, 'claim', {}, patience)) === 'already' ? 'already' : 'claimed',
+    confirm: async (run, patience) => {
+      await post(run, 'confirm', {}, patience);
+    },
+    heartbeat: async (run, patience) => {
+      await post(run, 'heartbeat', {}, patience);
+    },
+    report: async (run, report, patience) =>
+      outcomeOf(await post(run, 'report', { report }, patience)) === 'already' ? 'already' : 'stored',
+    saveWork: async (run, savedWork, patience) => {
+      await post(run, 'saved-work', { savedWork }, patience);
+    },
+    event: async (run, event, patience) => {
+      await post(run, 'events', event, patience);
+    },
+  };
+}
+
+const world = z.object({ url: z.url() });
+const errorAnswer = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+const outcomeAnswer = z.object({ outcome: z.string() });
+
+interface Request {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
+type TryOutcome = { readonly answer: unknown } | { readonly tryAgain: string };
+
+async function ask(worldFile: string, patience: Patience, path: string, request: Request): Promise<unknown> {
+  let pauseMs = HTTP_BACKOFF_FIRST_MS;
+  for (;;) {
+    const outcome = await tryOnce(
+      worldFile,
+      Math.ceil(Math.min(HTTP_TRY_TIMEOUT_MS, Math.max(patience(), 1))),
+      path,
+      request,
+    );
+    if ('answer' in outcome) return outcome.answer;
+    const leftMs = patience();
+    if (leftMs <= 0) throw new Unavailable(`Baton does not answer: ${outcome.tryAgain}`);
+    await sleep(Math.min(pauseMs * (0.5 + Math.random() / 2), leftMs));
+    pauseMs = Math.min(pauseMs * 2, HTTP_BACKOFF_MAX_MS);
+  }
+}
+
+async function tryOnce(worldFile: string, timeoutMs: number, path: string, request: Request): Promise<TryOutcome> {
+  let status: number;
+  let body: unknown;
+  try {
+    const { url } = world.parse(JSON.parse(await readFile(worldFile, 'utf8')));
+    const answer = await fetch(new URL(path, url), {
+      ...request,
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    status = answer.status;
+    const text = await answer.text();
+    body = text === '' ? {} : JSON.parse(text);
+  } catch (error) {
+    return { tryAgain: sentenceOf(error) };
+  }
+  if (status >= 200 && status < 300) return { answer: body };
+  const told = errorAnswer.safeParse(body);
+  // An answer that is not in Baton's form comes from somebody else who was given the port meanwhile.
+  if (!told.success) return { tryAgain: `status ${status} from a stranger` };
+  const { code, message } = told.data.error;
+  if (status === 409) throw new Fenced(message);
+  if (status >= 500 || status === 408 || status === 429) return { tryAgain: `${code}: ${message}` };
+  throw new Refused(`${code}: ${message}`);
+}
+
+function outcomeOf(answer: unknown): string | undefined {
+  const parsed = outcomeAnswer.safeParse(answer);
+  return parsed.success ? parsed.data.outcome : undefined;
+}
+
+/** Field names only: the values are the prompt and the token. */
+const fieldsOf = (error: z.ZodError): string => error.issues.map((issue) => issue.path.join('.') || 'whole').join(', ');
+
+const sentenceOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+};

@@ -1,0 +1,88 @@
+/** Every bound of the runner, with its unit and its reason. */
+
+/** Waiting for the control plane before the work starts; longer than a restart of the embedded world, shorter than the start deadline. */
+export const RUNNER_CLAIM_RETRY_S = 120;
+
+/** Waiting for the leave to push; an hour, since a finished run of an agent is dearer than an idle process. */
+export const RUNNER_CONFIRM_RETRY_S = 3_600;
+
+/** Storing the report; after that `report.json` speaks for the run, or its compute's exit decides. */
+export const RUNNER_REPORT_RETRY_S = 120;
+
+/** Telling an event: a hint that nobody waits for. */
+export const RUNNER_EVENT_RETRY_S = 10;
+
+/** One try of a request; a loopback answer takes milliseconds, a synced one tens of them. */
+export const HTTP_TRY_TIMEOUT_MS = 10_000;
+
+/** First pause between two tries; doubles up to the next bound. */
+export const HTTP_BACKOFF_FIRST_MS = 100;
+
+/** Longest pause between two tries: a world that came back is noticed in two seconds. */
+export const HTTP_BACKOFF_MAX_MS = 2_000;
+
+/** Seconds between SIGTERM and SIGKILL when nobody says otherwise: the default of ECS. */
+export const STOP_TIMEOUT_S = 30;
+
+/** Share of the stop time-out that the runner uses; the rest is for its own exit on a slow machine. */
+export const STOP_BUDGET_SHARE = 0.8;
+
+/** Share of the stop time-out that the agent gets after SIGTERM; the rest is for commit, confirmation and push. */
+export const AGENT_STOP_SHARE = 0.25;
+
+/** Grace of an agent after SIGTERM with the default stop time-out. */
+export const AGENT_STOP_GRACE_S = STOP_TIMEOUT_S * AGENT_STOP_SHARE;
+
+/** Past the deadline the runner stops itself, as a last resort; the control plane's own time-out comes long before. */
+export const RUNNER_DEADLINE_MARGIN_S = 300;
+
+/** Longest delay that a timer of Node takes (2^31 - 1 ms, 24.8 days); later deadlines are left to the control plane. */
+export const TIMER_MAX_MS = 2_147_483_647;
+
+/** What reaches the kept log from one agent before the rest is left out; a person reads no more, a disk fills up sooner. */
+export const AGENT_LOG_MAX_BYTES = 8 * 1_024 * 1_024;
+
+/** The end of a truncated log that is kept all the same: the last words tell most. */
+export const AGENT_LOG_TAIL_BYTES = 64 * 1_024;
+
+/** A longer line is broken: bounds memory for output without line ends. */
+export const LINE_MAX_BYTES = 16 * 1_024;
+
+/** Between two progress events, so that a chatty agent is no load on the bus. */
+export const PROGRESS_INTERVAL_MS = 1_000;
+
+/** Text of a progress event, in bytes of UTF-8: what a fact may carry. */
+export const PROGRESS_MAX_BYTES = 500;
+
+/** Last lines of a failed agent that go into its reason. */
+export const LAST_LINES = 3;
+
+/** Output still under way when the agent is gone. */
+export const OUTPUT_DRAIN_MS = 2_000;
+
+/** Rounds of looking for processes that left the agent's group; each round may find what the last one's victims forked. */
+export const SURVIVOR_ROUNDS = 5;
+
+/** Looking at a remote. */
+export const GIT_LOOK_TIMEOUT_S = 120;
+
+/** A clone of a very large repository over a slow line. */
+export const GIT_CLONE_TIMEOUT_S = 3_600;
+
+/** Any command that stays on this machine. */
+export const GIT_LOCAL_TIMEOUT_S = 600;
+
+/** A push of large files over a slow line. */
+export const GIT_PUSH_TIMEOUT_S = 1_800;
+
+/** Tries of a network clone or push; more is the business of the next attempt. */
+export const GIT_NETWORK_TRIES = 3;
+
+/** Pause before the next try of a network clone or push. */
+export const GIT_RETRY_PAUSE_MS = 2_000;
+
+/** Kept output of one git command, in characters: enough for its reasons. */
+export const GIT_OUTPUT_MAX_CHARS = 256 * 1_024;
+
+/** Between SIGTERM and SIGKILL for a git command that was given up. */
+export const GIT_KILL_GRACE_MS = 2_000;

@@ -1,0 +1,71 @@
+import { open, rename } from 'node:fs/promises';
+import type { AgentReport } from '../schemas/agent-report.ts';
+import { COMMAND_NOT_FOUND } from '../schemas/exit-codes.ts';
+import { because, type Reason } from '../schemas/reason.ts';
+import type { SavedWork, TaskResult } from '../schemas/task-result.ts';
+import type { AgentEnd } from './agent-process.ts';
+import type { Changes, Clone } from './clone.ts';
+
+/** The agent did what it was asked; without changes there is no branch. */
+export const succeededReport = (startedAt: string, clone: Clone, changes: Changes | undefined): AgentReport => ({
+  schemaVersion: 1,
+  outcome: 'succeeded',
+  result:
+    changes === undefined
+      ? { ...NO_RESULT, baseCommit: clone.baseCommit }
+      : { ...changes, branch: clone.branch, baseCommit: clone.baseCommit, pullRequest: null },
+  agentExitCode: 0,
+  startedAt,
+  endedAt: new Date().toISOString(),
+});
+
+/** The run failed; `agentExitCode` is null when the agent never ran or a signal ended it. */
+export const failedReport = (
+  startedAt: string,
+  reason: Reason,
+  agentExitCode: number | null,
+  savedWork?: SavedWork,
+): AgentReport => ({
+  schemaVersion: 1,
+  outcome: 'failed',
+  reason,
+  result: NO_RESULT,
+  ...(savedWork ? { savedWork } : {}),
+  agentExitCode,
+  startedAt,
+  endedAt: new Date().toISOString(),
+});
+
+const NO_RESULT: TaskResult = {
+  branch: null,
+  commit: null,
+  baseCommit: null,
+  filesChanged: 0,
+  insertions: 0,
+  deletions: 0,
+  pullRequest: null,
+};
+
+/** Why an agent that did not exit with 0 failed, with its last words. */
+export function agentFailure(end: AgentEnd, command: string, lastLines: readonly string[]): Reason {
+  const words = lastLines.length === 0 ? '' : ` Last output: ${lastLines.join(' / ')}`;
+  if (end.exitCode === COMMAND_NOT_FOUND) {
+    return because('agent_not_found', `The agent command was not found: ${command}.${words}`);
+  }
+  const how =
+    end.exitCode === null ? `was ended by ${end.signal ?? 'a signal'}` : `ended with exit code ${end.exitCode}`;
+  return because('agent_failed', `The agent ${how}.${words}`);
+}
+
+/** Writes the report whole or not at all, synced before it gets its name, so that it survives a crash of the machine. */
+export async function writeReportFile(file: string, report: AgentReport): Promise<void> {
+  const draft = `${file}.${process.pid}.draft`;
+  const handle = await open(draft, 'w', 0o600);
+  try {
+    await handle.writeFile(`${JSON.stringify(report)}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(draft, file);
+}

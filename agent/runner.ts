@@ -1,0 +1,288 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { AgentReport } from '../schemas/agent-report.ts';
+import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
+import { shortText } from '../schemas/json.ts';
+import { because } from '../schemas/reason.ts';
+import type { RunPayload } from '../schemas/run-payload.ts';
+import type { SavedWork } from '../schemas/task-result.ts';
+import { agentEnvironment } from './agent-environment.ts';
+import { type AgentEnd, runAgent } from './agent-process.ts';
+import { type Changes, type Clone, commitAll, makeClone, pushWithLease, RepositoryError } from './clone.ts';
+import { commitMessage } from './commit-message.ts';
+import { type ControlPlane, Fenced, type Patience, Refused, type RunIdentity, Unavailable } from './control-plane.ts';
+import {
+  AGENT_LOG_MAX_BYTES,
+  AGENT_LOG_TAIL_BYTES,
+  GIT_LOCAL_TIMEOUT_S,
+  LAST_LINES,
+  PROGRESS_INTERVAL_MS,
+  PROGRESS_MAX_BYTES,
+  RUNNER_DEADLINE_MARGIN_S,
+  RUNNER_EVENT_RETRY_S,
+  TIMER_MAX_MS,
+} from './limits.ts';
+import { keptLog, plainText } from './output.ts';
+import { agentFailure, failedReport, succeededReport, writeReportFile } from './report.ts';
+import { type RunEvents, runEvents } from './run-events.ts';
+import type { StopRequest } from './stop-request.ts';
+
+/** What a run is given by the place where it runs. */
+export interface Runner {
+  readonly controlPlane: ControlPlane;
+  readonly payloadReference: string;
+  readonly nativeId: string;
+  /** The clone; made anew. Its parent holds the prompt file and nothing of the clone's. */
+  readonly workspace: string;
+  readonly promptFile: string;
+  readonly reportFile: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stop: StopRequest;
+  readonly agentStopGraceMs: number;
+  readonly retryMs: { readonly claim: number; readonly confirm: number; readonly report: number };
+  /** Only where the back end has no state events. */
+  readonly heartbeatMs?: number;
+  /** Where the kept log goes. */
+  readonly write: (text: string) => void;
+}
+
+/** One attempt from claim to report; returns the exit code (RUNNER_EXIT) and never throws. */
+export async function run(runner: Runner): Promise<number> {
+  const say = (text: string): void => runner.write(`[baton] ${text}\n`);
+  try {
+    return await attempt(runner, say);
+  } catch (error) {
+    if (error instanceof Fenced) {
+      say(`another run holds this attempt; leaving (${error.message})`);
+      return RUNNER_EXIT.fenced;
+    }
+    if (runner.stop.requested) {
+      say(`stopped: ${runner.stop.why}`);
+      return RUNNER_EXIT.stopped;
+    }
+    if (error instanceof Refused) {
+      say(`Baton refuses this run: ${error.message}`);
+      return RUNNER_EXIT.badPayload;
+    }
+    if (error instanceof Unavailable) {
+      say(error.message);
+      return RUNNER_EXIT.unavailable;
+    }
+    say(`the runner failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return RUNNER_EXIT.internal;
+  }
+}
+
+type Say = (text: string) => void;
+
+/** What the steps of one attempt have in common. */
+interface Attempt extends Runner {
+  readonly payload: RunPayload;
+  readonly identity: RunIdentity;
+  readonly events: RunEvents;
+  readonly say: Say;
+  readonly startedAt: string;
+}
+
+async function attempt(runner: Runner, say: Say): Promise<number> {
+  const startedAt = new Date().toISOString();
+  const early = beforeWork(runner.stop, runner.retryMs.claim);
+  const payload = await runner.controlPlane.payload(runner.payloadReference, early);
+  const identity: RunIdentity = {
+    taskId: payload.taskId,
+    attempt: payload.attempt,
+    nativeId: runner.nativeId,
+    runToken: payload.runToken,
+  };
+  await runner.controlPlane.claim(identity, early);
+  const events = runEvents(runner.controlPlane, identity, {
+    intervalMs: PROGRESS_INTERVAL_MS,
+    patienceMs: () => runner.stop.within(RUNNER_EVENT_RETRY_S * 1_000),
+  });
+  events.claimed();
+  const lastResort = stopAfterDeadline(runner.stop, payload.deadlineAt);
+  try {
+    return await work({ ...runner, payload, identity, events, say, startedAt });
+  } finally {
+    clearTimeout(lastResort);
+    await events.end();
+    await rm(runner.promptFile, { force: true }).catch(() => undefined);
+  }
+}
+
+async function work(attempt: Attempt): Promise<number> {
+  let clone: Clone;
+  try {
+    clone = await makeClone({
+      payload: attempt.payload,
+      folder: attempt.workspace,
+      environment: agentEnvironment(attempt.environment, { workspaceParent: dirname(attempt.workspace) }),
+      stop: attempt.stop,
+      say: announce(attempt),
+    });
+  } catch (error) {
+    if (!(error instanceof RepositoryError) || attempt.stop.requested) throw error;
+    await deliver(attempt, failedReport(attempt.startedAt, because(error.code, error.message), null));
+    return RUNNER_EXIT.repositoryFailed;
+  }
+  if (attempt.stop.requested) return stopped(attempt, clone);
+  const lastLines: string[] = [];
+  const end = await withAgent(attempt, lastLines);
+  if (attempt.stop.requested) return stopped(attempt, clone);
+  return end.exitCode === 0 ? succeed(attempt, clone) : fail(attempt, clone, end, lastLines);
+}
+
+async function withAgent(attempt: Attempt, lastLines: string[]): Promise<AgentEnd> {
+  const { payload, events, stop } = attempt;
+  await writeFile(attempt.promptFile, payload.prompt, { mode: 0o600 });
+  const log = keptLog({
+    write: attempt.write,
+    maxBytes: AGENT_LOG_MAX_BYTES,
+    tailBytes: AGENT_LOG_TAIL_BYTES,
+    hidden: payload.runToken,
+  });
+  const halt = new AbortController();
+  const fence = watchFence(attempt, halt);
+  attempt.say(`running the agent: ${payload.agentCommand}`);
+  try {
+    const end = await runAgent({
+      command: payload.agentCommand,
+      folder: attempt.workspace,
+      environment: agentEnvironment(attempt.environment, {
+        workspaceParent: dirname(attempt.workspace),
+        promptFile: attempt.promptFile,
+      }),
+      prompt: payload.prompt,
+      stop: AbortSignal.any([stop.signal, halt.signal]),
+      stopGraceMs: attempt.agentStopGraceMs,
+      onLine: (line) => {
+        log.line(line);
+        const text = plainText(line.replaceAll(payload.runToken, '***'), PROGRESS_MAX_BYTES);
+        if (text === '') return;
+        lastLines.push(text);
+        if (lastLines.length > LAST_LINES) lastLines.shift();
+        events.progressed(text);
+      },
+    });
+    if (halt.signal.aborted) throw halt.signal.reason;
+    return end;
+  } finally {
+    clearInterval(fence);
+    log.end();
+  }
+}
+
+/** Beats where beats are asked for; a fenced beat halts the agent. */
+function watchFence(attempt: Attempt, halt: AbortController): NodeJS.Timeout | undefined {
+  const everyMs = attempt.heartbeatMs;
+  if (everyMs === undefined) return undefined;
+  return setInterval(() => {
+    attempt.controlPlane.heartbeat(attempt.identity, budget(attempt.stop, everyMs)).catch((error: unknown) => {
+      if (error instanceof Fenced) halt.abort(error);
+    });
+  }, everyMs);
+}
+
+async function succeed(attempt: Attempt, clone: Clone): Promise<number> {
+  let changes: Changes | undefined;
+  try {
+    changes = await commitAndPush(attempt, clone, '');
+  } catch (error) {
+    const why = pushFailure(error);
+    const report = failedReport(attempt.startedAt, because('push_failed', why), 0);
+    // Without Baton's leave nothing was pushed; the work stays in the workspace, which the message names.
+    await deliver(attempt, report);
+    return error instanceof Unavailable ? RUNNER_EXIT.unavailable : RUNNER_EXIT.repositoryFailed;
+  }
+  attempt.say(changes === undefined ? 'the agent changed nothing' : `pushed ${clone.branch} (${changes.commit})`);
+  await deliver(attempt, succeededReport(attempt.startedAt, clone, changes));
+  // All of it is pushed; what is left are caches and builds.
+  await rm(attempt.workspace, { recursive: true, force: true }).catch(() => undefined);
+  return RUNNER_EXIT.ok;
+}
+
+async function fail(attempt: Attempt, clone: Clone, end: AgentEnd, lastLines: readonly string[]): Promise<number> {
+  const reason = agentFailure(end, attempt.payload.agentCommand, lastLines);
+  attempt.say(reason.message);
+  let savedWork: SavedWork | undefined;
+  try {
+    const changes = await commitAndPush(attempt, clone, 'Unfinished: ');
+    savedWork = changes && { branch: clone.branch, commit: changes.commit };
+  } catch (error) {
+    attempt.say(`the work of the failed agent could not be saved: ${pushFailure(error)}`);
+  }
+  await deliver(attempt, failedReport(attempt.startedAt, reason, end.exitCode, savedWork));
+  return RUNNER_EXIT.agentFailed;
+}
+
+/** After a stop: pushes what there is and says so, as far as the budget reaches. No report: the stop has its own reason. */
+async function stopped(attempt: Attempt, clone: Clone): Promise<number> {
+  attempt.say(`stopping: ${attempt.stop.why}`);
+  try {
+    const changes = await commitAndPush(attempt, clone, 'Unfinished: ');
+    if (changes !== undefined) {
+      const savedWork = { branch: clone.branch, commit: changes.commit };
+      await attempt.controlPlane.saveWork(attempt.identity, savedWork, budget(attempt.stop, attempt.retryMs.report));
+      attempt.say(`saved work is on ${savedWork.branch} (${savedWork.commit})`);
+    }
+  } catch (error) {
+    if (error instanceof Fenced) throw error;
+    attempt.say(`work could not be saved: ${pushFailure(error)}`);
+  }
+  return RUNNER_EXIT.stopped;
+}
+
+async function commitAndPush(attempt: Attempt, clone: Clone, prefix: string): Promise<Changes | undefined> {
+  const message = commitMessage(attempt.payload, prefix);
+  const changes = await commitAll(clone, message, attempt.stop.within(GIT_LOCAL_TIMEOUT_S * 1_000));
+  if (changes === undefined) return undefined;
+  const confirm = (): Promise<void> =>
+    attempt.controlPlane.confirm(attempt.identity, budget(attempt.stop, attempt.retryMs.confirm));
+  await pushWithLease(clone, changes.commit, confirm, attempt.stop);
+  return changes;
+}
+
+/** The sentence of a push that did not come about; a fence is not ours to explain. */
+function pushFailure(error: unknown): string {
+  if (error instanceof RepositoryError) return error.message;
+  if (error instanceof Unavailable || error instanceof Refused) return `No leave to push was given. ${error.message}`;
+  throw error;
+}
+
+/** Writes the report beside the exit record, stores it, and tells that it is there. Throws Fenced, Refused, Unavailable. */
+async function deliver(attempt: Attempt, report: AgentReport): Promise<void> {
+  await writeReportFile(attempt.reportFile, report);
+  await attempt.controlPlane.report(attempt.identity, report, budget(attempt.stop, attempt.retryMs.report));
+  await attempt.events.reported();
+}
+
+/** Says it in the log and as progress. */
+const announce =
+  (attempt: Attempt): Say =>
+  (text) => {
+    attempt.say(text);
+    attempt.events.progressed(plainText(shortText(text), PROGRESS_MAX_BYTES));
+  };
+
+/** Tries until the time is over, or the budget of a stop. */
+function budget(stop: StopRequest, ms: number): Patience {
+  const endsAtMs = performance.now() + ms;
+  return () => stop.within(endsAtMs - performance.now());
+}
+
+/** Before the work a stop has nothing to save, so it ends the trying at once. */
+function beforeWork(stop: StopRequest, ms: number): Patience {
+  const patience = budget(stop, ms);
+  return () => (stop.requested ? 0 : patience());
+}
+
+/** Counted from now, and never less than the margin, so that a wrong clock on this machine ends no healthy run at once. */
+function stopAfterDeadline(stop: StopRequest, deadlineAt: string): NodeJS.Timeout {
+  const leftMs = Math.max(0, Date.parse(deadlineAt) - Date.now()) + RUNNER_DEADLINE_MARGIN_S * 1_000;
+  return setTimeout(
+    () => {
+      if (leftMs <= TIMER_MAX_MS) stop.request('the deadline of the task has passed and nobody stopped the run');
+    },
+    Math.min(leftMs, TIMER_MAX_MS),
+  );
+}

@@ -1,0 +1,11 @@
+import * as z from 'zod';
+import { defineEvent } from './define.ts';
+
+export const taskAdmitted = defineEvent({
+  type: 'TaskAdmitted',
+  summary: 'The task holds a slot.',
+  schema: z.object({
+    slotKey: z.string(),
+  }),
+  drives: true,
+});

@@ -1,0 +1,84 @@
+import { idempotencyKeyReused } from '../events/idempotency-key-reused.ts';
+import { taskRejected } from '../events/task-rejected.ts';
+import { newTask } from '../lifecycle/new-task.ts';
+import { ATTEMPTS_DEFAULT } from '../lifecycle/timings.ts';
+import { acceptTask as rule } from '../rules/accept-task.ts';
+import { said } from '../runtime/outcome.ts';
+import { looseEvent } from '../runtime/published.ts';
+import { causeOf, react } from '../runtime/react.ts';
+import { requestHash, taskIdFor } from '../runtime/task-id.ts';
+import { shortText } from '../schemas/json.ts';
+import { type TaskRequest, taskRequest } from '../schemas/task-request.ts';
+
+/** Who asks when nobody says so: the person at this machine. */
+const USER_DEFAULT = 'local';
+
+/** Turns a request into a task or a stored rejection. Twice is harmless: the id derives from the request, and the first answer stands. */
+export const acceptTask = react(rule, async (event, { tasks, payloads, settings, clock }) => {
+  const cause = causeOf(event);
+  const at = clock.now();
+  const asked = event.detail.data as Partial<TaskRequest>;
+  const userId = typeof asked.userId === 'string' && asked.userId !== '' ? asked.userId : USER_DEFAULT;
+  const key = typeof asked.idempotencyKey === 'string' ? asked.idempotencyKey : undefined;
+  const taskId = taskIdFor(userId, key === undefined ? { eventId: event.id } : { key });
+  const correlationId = event.detail.metadata?.correlationId ?? event.id;
+  const hash = requestHash({ ...asked, userId });
+  const about = { taskId, cause, correlationId, at };
+
+  const parsed = taskRequest.safeParse(asked);
+  const refusal = parsed.success ? notAllowed(parsed.data, settings.agentCommandAllowed) : complaints(parsed.error.issues);
+  if (!parsed.success || refusal) {
+    const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
+    const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
+    const fact = taskRejected.of({ taskId, userId, reason });
+    return outcome.kind === 'said' ? said([looseEvent(fact, { ...about, id: `${taskId}#rejected` })]) : outcome;
+  }
+
+  const request = parsed.data;
+  const timings = settings.timings;
+  const promptRef = await payloads.put(taskId, request.prompt);
+  const agentCommand = request.agentCommand ?? settings.defaultAgentCommand;
+  const seconds = request.timeoutSeconds ?? timings.TIMEOUT_DEFAULT_S;
+  const task = newTask(
+    {
+      taskId,
+      attempts: request.attempts ?? ATTEMPTS_DEFAULT,
+      userId,
+      repository: request.repository,
+      ...(request.baseBranch === undefined ? {} : { baseBranch: request.baseBranch }),
+      compute: request.compute ?? settings.defaultCompute,
+      agentCommand,
+      ...(request.labels ? { labels: request.labels } : {}),
+      ...(request.origin ? { origin: { kind: request.origin.kind, ...(request.origin.reference === undefined ? {} : { reference: request.origin.reference }) } } : {}),
+      slotKey: settings.slotKeyOf({ ...request, userId }),
+      priority: 0,
+      requestHash: hash,
+      correlationId,
+      ...(event.detail.metadata?.traceparent === undefined ? {} : { traceparent: event.detail.metadata.traceparent }),
+      submittedAt: at,
+      deadlineAt: new Date(Date.parse(at) + seconds * 1000).toISOString(),
+      promptRef,
+    },
+    { cause, at, timings },
+  );
+  const accepted = await tasks.accept(task);
+  switch (accepted.kind) {
+    case 'moved':
+      return accepted;
+    case 'already': {
+      const known = accepted.known;
+      if (known.status === 'REJECTED' || known.promptRef !== promptRef) await payloads.delete(promptRef);
+      if (!accepted.reused) return accepted.outcome;
+      const fact = idempotencyKeyReused.of({ taskId, userId });
+      return [accepted.outcome, said([looseEvent(fact, { ...about, id: `${cause.id}#IdempotencyKeyReused` })])];
+    }
+  }
+});
+
+const notAllowed = (request: TaskRequest, agentCommandAllowed: boolean): string | undefined =>
+  request.agentCommand !== undefined && !agentCommandAllowed
+    ? 'agentCommand: this deployment takes the agent command from its configuration, not from a request'
+    : undefined;
+
+const complaints = (issues: readonly { path: readonly PropertyKey[]; message: string }[]): string =>
+  issues.map(({ path, message }) => (path.length > 0 ? `${path.map(String).join('.')}: ${message}` : message)).join('; ');

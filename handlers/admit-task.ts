@@ -1,0 +1,45 @@
+import { taskAdmitted } from '../events/task-admitted.ts';
+import { taskFailed } from '../events/task-failed.ts';
+import { taskQueued } from '../events/task-queued.ts';
+import { ignore, type Move, step } from '../lifecycle/move.ts';
+import { isStale } from '../lifecycle/slot-decisions.ts';
+import { admitTask as rule } from '../rules/admit-task.ts';
+import { refused } from '../runtime/outcome.ts';
+import { causeOf, react, subject } from '../runtime/react.ts';
+import { because } from '../schemas/reason.ts';
+import { leaseOf } from '../schemas/slot.ts';
+import type { Task } from '../schemas/task.ts';
+
+/**
+ * Asks for a slot and admits the task, or lets it wait. Twice is harmless: a lease takes one place however often it asks, and
+ * only the version that asked moves.
+ */
+export const admitTask = react(rule, async (event, { tasks, slots }) => {
+  const { taskId, version, correlationId } = subject(event);
+  const cause = causeOf(event);
+  const task = await tasks.get(taskId);
+  if (!task) return refused('unknown_task');
+  if (task.version !== version) return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
+
+  const lease = leaseOf(taskId, task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt);
+  const taken = await slots.take(task.slotKey, lease, { priority: task.priority, cause, correlationId });
+  const outcome = await tasks.decide(taskId, cause, (now) => answer(now, version, taken.answer, taken.position ?? 1));
+  const lostTheRace = outcome.kind === 'refused' && outcome.task !== undefined && isStale(lease, outcome.task);
+  return lostTheRace ? [outcome, taken.said, await slots.release(task.slotKey, lease, cause)] : [outcome, taken.said];
+});
+
+function answer(task: Task, version: number, got: 'held' | 'waiting' | 'full', position: number): Move {
+  switch (got) {
+    case 'held':
+      if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF') return ignore('task_has_moved_on');
+      return step('admit', {}, [taskAdmitted.of({ slotKey: task.slotKey })]);
+    case 'waiting':
+      if (task.version !== version) return ignore('task_has_moved_on');
+      return step('queue', {}, [taskQueued.of({ slotKey: task.slotKey, position })]);
+    case 'full': {
+      if (task.version !== version) return ignore('task_has_moved_on');
+      const reason = because('queue_full', `Key "${task.slotKey}" has as many waiting tasks as it may have.`);
+      return step('fail', { reason, detectedBy: 'event' }, [taskFailed.of({ reason })]);
+    }
+  }
+}

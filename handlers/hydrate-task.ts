@@ -1,0 +1,47 @@
+import { taskFailed } from '../events/task-failed.ts';
+import { taskHydrated } from '../events/task-hydrated.ts';
+import { ignore, step } from '../lifecycle/move.ts';
+import { hydrateTask as rule } from '../rules/hydrate-task.ts';
+import { refused } from '../runtime/outcome.ts';
+import { causeOf, react, subject } from '../runtime/react.ts';
+import { because } from '../schemas/reason.ts';
+import type { RunPayload } from '../schemas/run-payload.ts';
+
+/** Stores all that the run needs under one reference. Twice is harmless: the same input has the same reference. */
+export const hydrateTask = react(rule, async (event, { tasks, runs, payloads, settings }) => {
+  const { taskId, version } = subject(event);
+  const cause = causeOf(event);
+  const task = await tasks.get(taskId);
+  if (!task) return refused('unknown_task');
+  if (task.version !== version) return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
+
+  const prompt = await payloads.get(task.promptRef);
+  if (prompt === undefined) {
+    const reason = because('hydration_failed', 'The prompt is not in the payload store any more.');
+    return tasks.decide(taskId, cause, (now) =>
+      now.version === version
+        ? step('fail', { reason, detectedBy: 'event' }, [taskFailed.of({ reason })])
+        : ignore('task_has_moved_on'),
+    );
+  }
+  const { token } = await runs.open(taskId, task.attempt);
+  const payload: RunPayload = {
+    schemaVersion: 1,
+    taskId: task.taskId,
+    attempt: task.attempt,
+    runToken: token,
+    repository: task.repository,
+    ...(task.baseBranch === undefined ? {} : { baseBranch: task.baseBranch }),
+    branch: `baton/${taskId}`,
+    prompt,
+    agentCommand: task.agentCommand ?? settings.defaultAgentCommand,
+    deadlineAt: task.deadlineAt,
+    ...(task.savedWork ? { savedWork: task.savedWork } : {}),
+  };
+  const input = await payloads.put(taskId, JSON.stringify(payload));
+  return tasks.decide(taskId, cause, (now) =>
+    now.version === version
+      ? step('hydrate', { input }, [taskHydrated.of({ compute: now.compute })])
+      : ignore('task_has_moved_on'),
+  );
+});

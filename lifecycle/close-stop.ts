@@ -1,0 +1,72 @@
+import type { Fact } from '../events/define.ts';
+import { runLost } from '../events/run-lost.ts';
+import { taskCancelled } from '../events/task-cancelled.ts';
+import { taskCompleted } from '../events/task-completed.ts';
+import { taskFailed } from '../events/task-failed.ts';
+import { taskTimedOut } from '../events/task-timed-out.ts';
+import { because, type Reason } from '../schemas/reason.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
+import type { Task, TaskIn } from '../schemas/task.ts';
+import { later } from './evolve.ts';
+import { orphanFact } from './judge.ts';
+import { type DetectedBy, ignore, type Move, step } from './move.ts';
+import { states } from './states.ts';
+import { backoffSeconds, type Timings } from './timings.ts';
+
+/** STOPPING ends when its run has ended: where to is decided by the intent, the stored report and the attempts left. */
+export function closeStop(
+  task: Task,
+  record: RunRecord | undefined,
+  at: string,
+  timings: Timings,
+  detectedBy: DetectedBy,
+): Move {
+  if (task.status !== 'STOPPING') return ignore(states[task.status].terminal ? 'task_has_ended' : 'nothing_to_close');
+  const { run } = task;
+  if (!run.ended) return ignore('run_has_not_ended');
+  const report = record?.attempt === task.attempt ? record.report : undefined;
+  const result = report ? { result: report.result } : {};
+  const orphaned = run.ended.proof === 'given_up' ? [orphanFact(task, run, record)] : [];
+  switch (task.intent) {
+    case 'cancelled':
+      return step('cancel', { run, reason: task.reason, ...result, detectedBy }, [
+        ...orphaned,
+        taskCancelled.of({ reason: task.reason, ...result }),
+      ]);
+    case 'timed_out':
+      return step('expire', { run, reason: task.reason, ...result, detectedBy }, [
+        ...orphaned,
+        taskTimedOut.of({ reason: task.reason, ...result }),
+      ]);
+    case 'lost':
+    case 'paused':
+      break;
+  }
+  if (report?.outcome === 'succeeded') {
+    return step('complete', { run, result: report.result, detectedBy }, [
+      ...orphaned,
+      taskCompleted.of({ result: report.result }),
+    ]);
+  }
+  if (report) return fail(report.reason ?? because('agent_failed', 'The report gives no reason.'));
+  return task.attempt < task.attempts ? backOff(task, record, orphaned, at, timings) : fail(task.reason);
+
+  function fail(reason: Reason): Move {
+    return step('fail', { run, reason, ...result, detectedBy }, [...orphaned, taskFailed.of({ reason, ...result })]);
+  }
+}
+
+function backOff(
+  task: TaskIn<'STOPPING'>,
+  record: RunRecord | undefined,
+  orphaned: readonly Fact[],
+  at: string,
+  timings: Timings,
+): Move {
+  const saved = record?.attempt === task.attempt ? record.savedWork : undefined;
+  const nextAttemptAt = later(at, backoffSeconds(task.attempt + 1, timings));
+  return step('backOff', { reason: task.reason, ...(saved ? { savedWork: saved } : {}) }, [
+    ...orphaned,
+    runLost.of({ reason: task.reason, nextAttemptAt }),
+  ]);
+}

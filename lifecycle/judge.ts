@@ -1,0 +1,250 @@
+import { runEnded } from '../events/run-ended.ts';
+import { runExited } from '../events/run-exited.ts';
+import { runOrphaned } from '../events/run-orphaned.ts';
+import { runStarted } from '../events/run-started.ts';
+import { runStopRequested } from '../events/run-stop-requested.ts';
+import { taskCompleted } from '../events/task-completed.ts';
+import { taskFailed } from '../events/task-failed.ts';
+import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
+import { because, type Reason } from '../schemas/reason.ts';
+import { nativeIdOf, type RunHandle } from '../schemas/run-handle.ts';
+import type { RunObservation } from '../schemas/run-observation.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
+import type { ComputeEnd, Task, TaskIn, TaskRun, TaskWithRun, TerminalTask } from '../schemas/task.ts';
+import { type DetectedBy, ignore, type Mark, type Move, mark, type Note, repeat, type Step, step } from './move.ts';
+import { isSettled, runOf, states } from './states.ts';
+
+type Working = TaskIn<'STARTING' | 'RUNNING' | 'FINALIZING'>;
+
+/** What an observation of a run means for its task. Pure: the same for events, answers and every back end. */
+export function judge(task: Task, record: RunRecord | undefined, seen: RunObservation, at: string): Move {
+  if (seen.attempt > task.attempt) return ignore('of_a_later_attempt');
+  const run = runOf(task);
+  if (seen.attempt < task.attempt || !run) {
+    return seen.phase === 'ended' ? ignore('of_an_attempt_that_is_over') : stopStray(task, seen);
+  }
+  if (isSettled(task)) return seen.phase === 'ended' ? ignore('task_is_settled') : stopStray(task, seen);
+  if (run.endedIds?.includes(seen.nativeId)) {
+    if (seen.phase !== 'ended') return ignore('stale');
+    return run.ended && task.status !== 'FINALIZING' ? repeat([endNote(task, run.ended)]) : ignore('end_is_known');
+  }
+  if (seen.sequence !== undefined && seen.sequence < (run.seen?.[seen.nativeId] ?? 0)) return ignore('stale');
+  switch (task.status) {
+    case 'STARTING':
+    case 'RUNNING':
+    case 'FINALIZING':
+      return seen.phase === 'ended' ? judgeEnd(task, record, seen, at) : judgeLife(task, record, seen);
+    case 'STOPPING':
+      return seen.phase === 'ended' ? noteEnd(task, record, seen, at) : judgeUnwanted(task, run, seen);
+    case 'COMPLETED':
+    case 'FAILED':
+    case 'CANCELLED':
+    case 'TIMED_OUT':
+      if (seen.phase === 'ended') return noteEnd(task, record, seen, at);
+      return run.handle ? ignore('the_end_is_awaited') : judgeUnwanted(task, run, seen);
+    default:
+      return ignore('no_run_is_expected');
+  }
+}
+
+/** What a stored report means for a task that works. */
+export function judgeReport(task: Task, record: RunRecord | undefined, detectedBy: DetectedBy): Move {
+  if (task.status !== 'STARTING' && task.status !== 'RUNNING' && task.status !== 'FINALIZING') {
+    return ignore(states[task.status].terminal ? 'task_has_ended' : 'report_is_kept');
+  }
+  if (!record?.report || record.attempt !== task.attempt) return ignore('no_report_is_stored');
+  return reported(record, task.run, detectedBy);
+}
+
+/** The back end knows nothing of a run that should be there. `missing` says for how long it may be invisible. */
+export function judgeMissing(task: Task, record: RunRecord | undefined, at: string, startMissingSeconds: number): Move {
+  const run = runOf(task);
+  if (!run || isSettled(task) || run.ended) return ignore('no_run_is_expected');
+  const known = run.handle !== undefined || record?.claim !== undefined;
+  const age = (Date.parse(at) - Date.parse(run.dispatchedAt)) / 1000;
+  if (!known && age < startMissingSeconds) return ignore('start_may_still_show');
+  const ended: ComputeEnd = { at, proof: known ? 'proven' : 'never_started' };
+  switch (task.status) {
+    case 'STARTING':
+    case 'RUNNING':
+    case 'FINALIZING':
+      if (record?.report) return reported(record, { ...run, ended }, 'alarm');
+      return lost(
+        task,
+        { ...run, ended },
+        known ? because('compute_gone', 'The back end does not know the run any more.') : because('start_lost', 'The back end never knew the run.'),
+      );
+    case 'STOPPING':
+    case 'COMPLETED':
+    case 'FAILED':
+    case 'CANCELLED':
+    case 'TIMED_OUT':
+      return mark({ run: { ...run, ended }, notes: [endNote(task, ended)] });
+    default:
+      return ignore('no_run_is_expected');
+  }
+}
+
+/** The back end refused to start the run, for good. */
+export function judgeRefusedStart(task: Task, reason: Reason, at: string): Move {
+  if (task.status !== 'STARTING' || task.run.handle) return ignore('start_was_answered_already');
+  return lost(task, { ...task.run, ended: { at, proof: 'never_started' } }, reason);
+}
+
+/** The end of the compute of a run, said once per attempt. */
+export const endNote = (task: Task, end: ComputeEnd): Note => ({
+  id: `${task.taskId}#${task.attempt}#RunEnded`,
+  fact: endFact(task, end),
+});
+
+const endFact = (task: Pick<Task, 'compute' | 'status'>, end: ComputeEnd) =>
+  runEnded.of({
+    compute: task.compute,
+    status: task.status,
+    proof: end.proof,
+    ...(end.exitCode === undefined ? {} : { exitCode: end.exitCode }),
+  });
+
+/** Which native identities must be gone before the run counts as ended. */
+const identitiesOf = (run: TaskRun, record: RunRecord | undefined): string[] => [
+  ...new Set(
+    [run.handle && nativeIdOf(run.handle), record?.claim?.nativeId, record?.strayHandle && nativeIdOf(record.strayHandle)].filter(
+      (id): id is string => id !== undefined,
+    ),
+  ),
+];
+
+/** Once somebody claimed, only the claimant counts; before that the run whose handle is stored; before that any of this attempt. */
+function counts(run: TaskRun, record: RunRecord | undefined, seen: RunObservation): boolean {
+  if (record?.claim) return record.claim.nativeId === seen.nativeId;
+  return run.handle ? nativeIdOf(run.handle) === seen.nativeId : true;
+}
+
+const observed = (run: TaskRun, seen: RunObservation): TaskRun => ({
+  ...run,
+  ...(run.handle ? {} : { handle: seen.handle }),
+  ...(seen.sequence === undefined ? {} : { seen: { ...run.seen, [seen.nativeId]: seen.sequence } }),
+  ...(seen.phase === 'ended' ? { endedIds: [...(run.endedIds ?? []), seen.nativeId] } : {}),
+});
+
+function judgeLife(task: Working, record: RunRecord | undefined, seen: RunObservation): Move {
+  if (!counts(task.run, record, seen)) return ignore('duplicate_run');
+  const run = observed(task.run, seen);
+  if (task.status === 'STARTING' && seen.phase === 'running') return started(task, run, seen.nativeId);
+  return task.run.handle ? ignore('nothing_new') : mark({ run });
+}
+
+/** The first sign of life. */
+export const started = (task: TaskIn<'STARTING'>, run: TaskRun, nativeId: string): Step =>
+  step('run', { run }, [runStarted.of({ compute: task.compute, nativeId, ...(run.handle ? { handle: run.handle } : {}) })]);
+
+function judgeEnd(task: Working, record: RunRecord | undefined, seen: RunObservation, at: string): Move {
+  const end = seen.end ?? { kind: 'lost' as const, reason: because('unknown_stop', 'The end came without a word.') };
+  const run = observed(task.run, seen);
+  if (!counts(task.run, record, seen)) {
+    const { handle: _adopted, ...rest } = run;
+    return mark({ run: { ...rest, ...(task.run.handle ? { handle: task.run.handle } : {}) } });
+  }
+  const over = { ...run, ...(allGone(run, record) ? { ended: endOf(end, at) } : {}) };
+  if (record?.report) return reported(record, over, 'event');
+  if (end.kind === 'exited' && end.exitCode === RUNNER_EXIT.ok && task.status !== 'FINALIZING') {
+    return step('finalize', { run: over, exitCode: 0 }, [runExited.of({ compute: task.compute, exitCode: 0 })]);
+  }
+  const { fate, reason } = fateOf(end, record);
+  return fate === 'lost' ? lost(task, over, reason) : failed(over, reason, 'event');
+}
+
+type End = NonNullable<RunObservation['end']>;
+
+const endOf = (end: End, at: string): ComputeEnd => ({
+  at,
+  proof: end.reason.code === 'never_started' ? 'never_started' : 'proven',
+  ...(end.exitCode === undefined ? {} : { exitCode: end.exitCode }),
+});
+
+const allGone = (run: TaskRun, record: RunRecord | undefined): boolean =>
+  identitiesOf(run, record).every((id) => run.endedIds?.includes(id));
+
+/** Exit code of a process that a signal ended is 128 + the signal's number (POSIX shells, ECS). */
+const SIGNALLED = 128;
+
+/** What an end without a report means: another chance, or the end of the task. */
+export function fateOf(end: End, record: RunRecord | undefined): { fate: 'lost' | 'failed'; reason: Reason } {
+  if (end.kind !== 'exited') return { fate: 'lost', reason: end.reason };
+  const code = end.exitCode ?? -1;
+  const told = `The runner exited with ${code}. ${end.reason.message}`;
+  if (!record?.claim) return { fate: 'lost', reason: because('exited_before_claim', told) };
+  if (code === RUNNER_EXIT.fenced) return { fate: 'lost', reason: because('fenced', told) };
+  if (code === RUNNER_EXIT.unavailable) return { fate: 'lost', reason: because('unreachable', told) };
+  if (code > SIGNALLED) return { fate: 'lost', reason: because('killed', told) };
+  return { fate: 'failed', reason: because('runner_failed', told) };
+}
+
+function reported(record: RunRecord, run: TaskRun, detectedBy: DetectedBy): Move {
+  const report = record.report;
+  if (!report) return ignore('no_report_is_stored');
+  if (report.outcome === 'succeeded') {
+    return step('complete', { run, result: report.result, detectedBy }, [taskCompleted.of({ result: report.result })]);
+  }
+  const reason = report.reason ?? because('agent_failed', 'The report gives no reason.');
+  return step('fail', { run, reason, result: report.result, detectedBy }, [taskFailed.of({ reason, result: report.result })]);
+}
+
+export const failed = (run: TaskRun | undefined, reason: Reason, detectedBy: DetectedBy): Step =>
+  step('fail', { ...(run ? { run } : {}), reason, detectedBy }, [taskFailed.of({ reason })]);
+
+/** A lost run passes through STOPPING like every other, even when its end is known already. */
+export function lost(task: Working, run: TaskRun, reason: Reason): Step {
+  return step('stop', { run, intent: 'lost', reason }, [
+    run.ended ? endFact({ compute: task.compute, status: 'STOPPING' }, run.ended) : stopFact(task, run, reason),
+  ]);
+}
+
+export const stopFact = (task: Task, run: Pick<TaskRun, 'startedBy' | 'handle'>, reason: Reason) =>
+  runStopRequested.of({
+    compute: task.compute,
+    startedBy: run.startedBy,
+    ...(run.handle ? { handle: run.handle } : {}),
+    reason,
+  });
+
+/** In STOPPING or after the end: one more identity is gone; when all are, the run has ended. */
+function noteEnd(task: TaskWithRun | TerminalTask, record: RunRecord | undefined, seen: RunObservation, at: string): Mark | Move {
+  const run = runOf(task);
+  if (!run) return ignore('no_run_is_expected');
+  const next = observed(run, seen);
+  if (!allGone(next, record)) return mark({ run: next });
+  const ended = endOf(seen.end ?? { kind: 'lost', reason: because('unknown_stop', '') }, at);
+  return mark({ run: { ...next, ended }, notes: [endNote(task, ended)] });
+}
+
+/** The run is alive although it must end: its handle, seen for the first time, is what stopping was waiting for. */
+function judgeUnwanted(task: Task, run: TaskRun, seen: RunObservation): Move {
+  if (run.handle) return ignore('the_end_is_awaited');
+  const next = observed(run, seen);
+  return mark({ run: next, notes: [stopNote(task, next, because('cancelled', 'The task has moved on.'), seen.nativeId)] });
+}
+
+/** A run of an attempt that is over: stopped on arrival. */
+const stopStray = (task: Task, seen: RunObservation): Move =>
+  mark({ notes: [stopNote(task, strayRun(seen), because('fenced', 'The attempt is over.'), seen.nativeId)] });
+
+const strayRun = (seen: RunObservation) => ({ startedBy: '', handle: seen.handle as RunHandle });
+
+/** Says that the end of a run was never proven: for people, with an alarm. */
+export function orphanFact(task: Task, run: TaskRun, record: RunRecord | undefined) {
+  const nativeId = record?.claim?.nativeId ?? (run.handle && nativeIdOf(run.handle));
+  return runOrphaned.of({
+    compute: task.compute,
+    startedBy: run.startedBy,
+    ...(nativeId ? { nativeId } : {}),
+    message: `The run of attempt ${run.attempt} was asked to stop ${run.stopRequests ?? 0} times and never seen to end. Look for it and stop it by hand: it may still cost money.`,
+  });
+}
+
+export const stopNote = (
+  task: Task,
+  run: Pick<TaskRun, 'startedBy' | 'handle'>,
+  reason: Reason,
+  what: string,
+): Note => ({ id: `${task.taskId}#${task.version}#RunStopRequested#${what}`, fact: stopFact(task, run, reason) });

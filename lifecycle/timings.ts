@@ -1,0 +1,70 @@
+/** Every wait of the life cycle, in seconds. `due` dates are computed from these when a state is entered. */
+export interface Timings {
+  /** How long a driving fact may stay without effect before it is published again: longer than the function's three tries. */
+  readonly STEP_RETRY_S: number;
+  /** How often a queued task has its key checked for forgotten grants and stale leases. */
+  readonly QUEUE_CHECK_S: number;
+  /** How long a start may stay without a sign of life before the back end is asked, and how often it is asked again. */
+  readonly START_CHECK_S: number;
+  /** How long after its dispatch a run that the back end does not know counts as lost: describe is eventually consistent. */
+  readonly START_MISSING_S: number;
+  /** How long an exit 0 may wait for its report: reports and exits travel on different ways. */
+  readonly REPORT_GRACE_S: number;
+  /** How long a run may live on after its report before it is stopped. */
+  readonly EXIT_GRACE_S: number;
+  /** How often a stop is repeated until the end is seen. */
+  readonly STOP_RETRY_S: number;
+  /** How long the end of a stopped run is awaited before it is given up with an alarm. */
+  readonly STOP_PROOF_S: number;
+  /** How often the last fact of an unsettled task is published again. */
+  readonly SETTLE_RETRY_S: number;
+  /** Wait before the second attempt; doubles with each further one. */
+  readonly BACKOFF_FIRST_S: number;
+  /** Longest wait between two attempts. */
+  readonly BACKOFF_MAX_S: number;
+  /** Age of a commit from which its duplicate delivery counts as a retry: above any function time-out, below the first retry (60 s). */
+  readonly REPUBLISH_AGE_S: number;
+  /** Time-out of a task that asks for none. */
+  readonly TIMEOUT_DEFAULT_S: number;
+}
+
+/** For AWS: waits outlast Lambda's retries (about 3 minutes) and Fargate's start (30 to 45 s, image pull on top). */
+export const awsTimings: Timings = {
+  STEP_RETRY_S: 300,
+  QUEUE_CHECK_S: 300,
+  START_CHECK_S: 300,
+  START_MISSING_S: 120,
+  REPORT_GRACE_S: 90,
+  EXIT_GRACE_S: 180,
+  STOP_RETRY_S: 90,
+  STOP_PROOF_S: 600,
+  SETTLE_RETRY_S: 300,
+  BACKOFF_FIRST_S: 15,
+  BACKOFF_MAX_S: 600,
+  REPUBLISH_AGE_S: 55,
+  TIMEOUT_DEFAULT_S: 4 * 3600,
+};
+
+/** For one machine: processes start in milliseconds and nothing is lost between them, so a person waits less. */
+export const embeddedTimings: Timings = {
+  STEP_RETRY_S: 20,
+  QUEUE_CHECK_S: 30,
+  START_CHECK_S: 20,
+  START_MISSING_S: 10,
+  REPORT_GRACE_S: 5,
+  EXIT_GRACE_S: 60,
+  STOP_RETRY_S: 15,
+  STOP_PROOF_S: 120,
+  SETTLE_RETRY_S: 20,
+  BACKOFF_FIRST_S: 2,
+  BACKOFF_MAX_S: 60,
+  REPUBLISH_AGE_S: 10,
+  TIMEOUT_DEFAULT_S: 4 * 3600,
+};
+
+/** Attempts of a task that asks for none: the first and two more after lost runs. */
+export const ATTEMPTS_DEFAULT = 3;
+
+/** Wait before `attempt` (2 or more) in seconds. */
+export const backoffSeconds = (attempt: number, timings: Timings): number =>
+  Math.min(timings.BACKOFF_MAX_S, timings.BACKOFF_FIRST_S * 2 ** (attempt - 2));

@@ -1,0 +1,123 @@
+import { attemptDue } from '../events/attempt-due.ts';
+import { runCheckRequested } from '../events/run-check-requested.ts';
+import { because } from '../schemas/reason.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
+import type { DuePurpose, HistoryEntry, Task, TaskRun } from '../schemas/task.ts';
+import { expireTask } from './cancel.ts';
+import { closeStop } from './close-stop.ts';
+import { later, unproven } from './evolve.ts';
+import { endNote, failed, judgeReport, stopNote } from './judge.ts';
+import { ignore, type Mark, type Move, mark, type Note } from './move.ts';
+import { isSettled, runOf } from './states.ts';
+import type { Timings } from './timings.ts';
+
+/**
+ * What a wake-up does: says again what has no proof, has the back end asked about what is overdue, and decides what only time
+ * can decide. Pure; running it twice says the same again.
+ */
+export function wake(task: Task, record: RunRecord | undefined, at: string, timings: Timings): Move {
+  if (isSettled(task)) return ignore('task_is_settled');
+  const due = (Object.entries(task.due) as [DuePurpose, string][]).filter(([, when]) => when <= at).map(([p]) => p);
+  if (due.length === 0) return ignore('nothing_is_due');
+
+  if (due.includes('report')) {
+    const judged = judgeReport(task, record, 'alarm');
+    if (judged.kind === 'step') return judged;
+    return failed(runOf(task), because('exited_without_report', 'The runner exited with 0 and left no report.'), 'alarm');
+  }
+  if (due.includes('deadline')) {
+    const expired = expireTask(task, record);
+    if (expired.kind === 'step') return expired;
+  }
+  // A loss was decided and its end is known, but nobody closed it: the fact that drives this was lost.
+  if (task.status === 'STOPPING' && task.run.ended && due.includes('stop')) {
+    return closeStop(task, record, at, timings, 'alarm');
+  }
+  const run = runOf(task);
+  if (run && !run.ended && due.includes('proof') && mayGiveUp(run, due)) {
+    return giveUp(task, run, record, at, timings);
+  }
+  return merge(repeatUnproven(task), ...due.map((purpose) => overdue(task, purpose, at, timings)));
+}
+
+/** How often giving up is put off while no back end answers a stop: then the alarm is worth more than another try. */
+const PROOF_WAITS_MAX = 5;
+
+/** Giving up needs a stop that was answered and had its time: one that is due at the same moment goes first. */
+const mayGiveUp = (run: TaskRun, due: readonly DuePurpose[]): boolean =>
+  (run.proofWaits ?? 0) >= PROOF_WAITS_MAX ||
+  ((run.stopRequests ?? 0) > 0 && !due.includes('stop') && !due.includes('exit'));
+
+/** Everything without proof is said again; what nobody can prove counts as said then. */
+function repeatUnproven(task: Task): Mark {
+  const again: HistoryEntry[] = unproven(task);
+  const told = again.filter((entry) => entry.version !== task.version || task.status === 'RUNNING' || task.status === 'STARTING');
+  return mark({ again, proven: told.map((entry) => entry.version) });
+}
+
+function overdue(
+  task: Task,
+  purpose: DuePurpose,
+  at: string,
+  timings: Timings,
+): Mark {
+  const next = (seconds: number) => ({ [purpose]: later(at, seconds) });
+  const run = runOf(task);
+  switch (purpose) {
+    case 'step':
+      return mark({ due: next(timings.STEP_RETRY_S) });
+    case 'queue':
+      return mark({ due: next(timings.QUEUE_CHECK_S) });
+    case 'settle':
+      return mark({ due: next(timings.SETTLE_RETRY_S), notes: run?.ended ? [endNote(task, run.ended)] : [] });
+    case 'backoff':
+      return mark({
+        due: next(timings.STEP_RETRY_S),
+        notes: [{ id: `${task.taskId}#${task.version}#AttemptDue`, fact: attemptDue.of({ attempt: task.attempt + 1 }) }],
+      });
+    case 'start':
+      return mark({ due: next(timings.START_CHECK_S), notes: run ? [checkNote(task, run, purpose, at)] : [] });
+    case 'stop':
+    case 'exit':
+      if (!run || run.ended) return mark({ due: { [purpose]: null } });
+      return mark({
+        due: next(timings.STOP_RETRY_S),
+        notes: [stopNote(task, run, because('cancelled', 'The run must end.'), at)],
+      });
+    case 'proof':
+      if (!run || run.ended) return mark({ due: { proof: null } });
+      return mark({
+        due: next(timings.STOP_RETRY_S / 2),
+        run: { ...run, proofWaits: (run.proofWaits ?? 0) + 1 },
+        notes: [stopNote(task, run, because('cancelled', 'The run must end.'), at)],
+      });
+    case 'deadline':
+      return mark({ due: { deadline: null } });
+    case 'report':
+      return mark({ due: { report: null } });
+  }
+}
+
+/** Nobody could prove the end of the run in time: the task goes on without it, and a fact with an alarm says so. */
+function giveUp(task: Task, run: TaskRun, record: RunRecord | undefined, at: string, timings: Timings): Move {
+  const ended = { at, proof: 'given_up' as const };
+  const given = { ...run, ended };
+  if (task.status === 'STOPPING') return closeStop({ ...task, run: given }, record, at, timings, 'alarm');
+  return mark({ due: { proof: null, exit: null }, run: given, notes: [endNote(task, ended)] });
+}
+
+const checkNote = (task: Task, run: TaskRun, purpose: DuePurpose, at: string): Note => ({
+  id: `${task.taskId}#${task.version}#RunCheckRequested#${at}`,
+  fact: runCheckRequested.of({ compute: task.compute, startedBy: run.startedBy, purpose }),
+});
+
+function merge(...marks: readonly Mark[]): Mark {
+  const run = marks.findLast((one) => one.run)?.run;
+  return mark({
+    due: Object.assign({}, ...marks.map((one) => one.due ?? {})),
+    ...(run ? { run } : {}),
+    notes: marks.flatMap((one) => one.notes),
+    again: marks.flatMap((one) => one.again ?? []),
+    proven: marks.flatMap((one) => one.proven ?? []),
+  });
+}

@@ -1,0 +1,13 @@
+import { runStopRequested } from '../events/run-stop-requested.ts';
+import { taskCancelRequested } from '../events/task-cancel-requested.ts';
+import { taskCancelled } from '../events/task-cancelled.ts';
+import { defineRule } from './rule.ts';
+
+export const cancelTask = defineRule({
+  name: 'cancel-task',
+  summary: 'Ends a task on request.',
+  on: [taskCancelRequested],
+  emits: [taskCancelled, runStopRequested],
+  uses: ['tasks'],
+  kind: 'state',
+});

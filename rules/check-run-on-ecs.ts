@@ -1,0 +1,18 @@
+import { runCheckRequested } from '../events/run-check-requested.ts';
+import { runEnded } from '../events/run-ended.ts';
+import { runExited } from '../events/run-exited.ts';
+import { runStarted } from '../events/run-started.ts';
+import { runStopRequested } from '../events/run-stop-requested.ts';
+import { taskCompleted } from '../events/task-completed.ts';
+import { taskFailed } from '../events/task-failed.ts';
+import { defineRule } from './rule.ts';
+
+export const checkRunOnEcs = defineRule({
+  name: 'check-run-on-ecs',
+  summary: 'Asks ECS what became of an overdue run, and judges the answer.',
+  on: [runCheckRequested],
+  where: { data: { compute: ['ecs'] } },
+  emits: [runStarted, runExited, runEnded, runStopRequested, taskCompleted, taskFailed],
+  uses: ['tasks', 'ecs'],
+  kind: 'effect',
+});

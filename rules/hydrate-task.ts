@@ -1,0 +1,12 @@
+import { taskAdmitted } from '../events/task-admitted.ts';
+import { taskHydrated } from '../events/task-hydrated.ts';
+import { defineRule } from './rule.ts';
+
+export const hydrateTask = defineRule({
+  name: 'hydrate-task',
+  summary: 'Prepares and stores the input of the run.',
+  on: [taskAdmitted],
+  emits: [taskHydrated],
+  uses: ['tasks', 'runs', 'payloads', 'settings'],
+  kind: 'state',
+});

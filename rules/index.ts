@@ -1,0 +1,37 @@
+import { acceptTask } from './accept-task.ts';
+import { admitTask } from './admit-task.ts';
+import { admitWaiter } from './admit-waiter.ts';
+import { cancelTask } from './cancel-task.ts';
+import { checkRunOnEcs } from './check-run-on-ecs.ts';
+import { closeStop } from './close-stop.ts';
+import { confirmStart } from './confirm-start.ts';
+import { hydrateTask } from './hydrate-task.ts';
+import { judgeReport } from './judge-report.ts';
+import { observeEcsTask } from './observe-ecs-task.ts';
+import { returnSlot } from './return-slot.ts';
+import { settleTask } from './settle-task.ts';
+import { startRunOnEcs } from './start-run-on-ecs.ts';
+import { stopRunOnEcs } from './stop-run-on-ecs.ts';
+import { takeProgress } from './take-progress.ts';
+import { wakeTask } from './wake-task.ts';
+import type { Rule } from './rule.ts';
+
+/** Every rule, in the order of a task's life. */
+export const rules: readonly Rule[] = [
+  acceptTask,
+  admitTask,
+  admitWaiter,
+  hydrateTask,
+  startRunOnEcs,
+  observeEcsTask,
+  confirmStart,
+  takeProgress,
+  judgeReport,
+  cancelTask,
+  stopRunOnEcs,
+  checkRunOnEcs,
+  closeStop,
+  returnSlot,
+  settleTask,
+  wakeTask,
+];

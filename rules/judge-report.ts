@@ -1,0 +1,13 @@
+import { runReported } from '../events/run-reported.ts';
+import { taskCompleted } from '../events/task-completed.ts';
+import { taskFailed } from '../events/task-failed.ts';
+import { defineRule } from './rule.ts';
+
+export const judgeReport = defineRule({
+  name: 'judge-report',
+  summary: 'Ends the task as the stored report says.',
+  on: [runReported],
+  emits: [taskCompleted, taskFailed],
+  uses: ['tasks'],
+  kind: 'state',
+});

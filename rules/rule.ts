@@ -1,0 +1,32 @@
+import type { AnyEventDefinition, EventDefinition } from '../events/define.ts';
+import type { EventPattern } from './event-pattern.ts';
+
+/**
+ * `effect`: reaches outside the task's record (starts compute, sends a message) and ignores replays.
+ * `state`: moves records only; replaying it is safe.
+ */
+export type RuleKind = 'effect' | 'state';
+
+/** Deliveries of one event to one rule before it goes to the dead letters: Lambda's asynchronous invocation makes three. */
+export const ATTEMPTS_OF_A_DELIVERY = 3;
+
+export interface Rule<
+  On extends AnyEventDefinition = AnyEventDefinition,
+  Uses extends string = string,
+> {
+  readonly name: string;
+  /** One sentence: catalog, diagram and EventBridge description. */
+  readonly summary: string;
+  readonly on: readonly On[];
+  /** Narrows `on` by the event's `detail`, in EventBridge's pattern language. */
+  readonly where?: EventPattern;
+  readonly emits: readonly EventDefinition[];
+  readonly uses: readonly Uses[];
+  readonly kind: RuleKind;
+  readonly attempts: number;
+}
+
+/** Declares who reacts to what. Data only. */
+export const defineRule = <const On extends AnyEventDefinition, const Uses extends string>(
+  declared: Omit<Rule<On, Uses>, 'attempts'> & { attempts?: number },
+): Rule<On, Uses> => ({ attempts: ATTEMPTS_OF_A_DELIVERY, ...declared });

@@ -1,0 +1,13 @@
+import { runEnded } from '../events/run-ended.ts';
+import { taskHydrated } from '../events/task-hydrated.ts';
+import { defineRule } from './rule.ts';
+
+export const startRunOnEcs = defineRule({
+  name: 'start-run-on-ecs',
+  summary: 'Starts the run on ECS.',
+  on: [taskHydrated],
+  where: { data: { compute: ['ecs'] } },
+  emits: [runEnded],
+  uses: ['tasks', 'runs', 'ecs', 'settings'],
+  kind: 'effect',
+});

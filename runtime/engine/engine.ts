@@ -1,0 +1,128 @@
+import { alarmRang } from '../../events/alarm-rang.ts';
+import { earliestDue } from '../../lifecycle/evolve.ts';
+import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import type { Task } from '../../schemas/task.ts';
+import { payloadsOver } from '../payloads.ts';
+import type { Ports, RecordStore, Settings } from '../ports.ts';
+import type { Reaction } from '../react.ts';
+import { type RunnerSide, runsOver } from '../runs.ts';
+import { slotsOver } from '../slots.ts';
+import { alarmId, tasksOver } from '../tasks.ts';
+import { type AlarmClock, alarmClock } from './alarm-clock.ts';
+import { type DeadLetter, type EventBus, eventBus } from './event-bus.ts';
+import { type EngineJournal, engineJournal } from './journal.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** Tasks read at once when the world opens. */
+const RECOVERY_PAGE = 1000;
+
+export interface EngineOptions {
+  readonly store: RecordStore;
+  readonly scheduler: Scheduler;
+  readonly reactions: readonly Reaction[];
+  readonly settings: Settings;
+  /** Known to this world alone; run tokens and payload references derive from it. */
+  readonly secret: string;
+  /** How many tasks of a slot key may run at once. */
+  readonly limitOf: (key: string) => number;
+  /** Compute back ends and other ports that the engine does not have itself, by port name. */
+  readonly outside: (engine: Pick<Engine, 'bus' | 'ports'>) => Readonly<Record<string, unknown>>;
+  /** Lets the simulation stand between handlers and ports. */
+  readonly wrap?: (reaction: Reaction, ports: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+  readonly copies?: (event: Envelope) => number;
+  readonly onDeadLetter?: (letter: DeadLetter) => void;
+}
+
+export interface Engine {
+  readonly bus: EventBus;
+  readonly ports: Omit<Ports, 'ecs'> & { readonly runs: Ports['runs'] & RunnerSide };
+  readonly alarms: AlarmClock;
+  readonly journal: EngineJournal;
+  readonly store: RecordStore;
+  /** Takes up what an earlier process left: undelivered events and alarms. Answers how many tasks are not settled. */
+  recover(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** What the embedded and the simulated world share: rules, handlers, bus and alarm clock over one record store. */
+export function createEngine(options: EngineOptions): Engine {
+  const { store, scheduler, secret, settings } = options;
+  const clock = { now: () => new Date(scheduler.nowMs()).toISOString() };
+  const journal = engineJournal(store, clock.now);
+  const alarms = alarmClock(scheduler, (taskId, at) => void bus.publish([wakeUp(taskId, at)]).catch(() => alarms.arm(taskId, at)));
+  const runs = runsOver({ store, clock, secret });
+  const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
+  const slots = slotsOver({ store, tasks, clock, limitOf: options.limitOf });
+  const payloads = payloadsOver({ store, secret });
+  const ports = { tasks, slots, runs, payloads, settings, clock };
+
+  let all: Readonly<Record<string, unknown>> = ports;
+  const bus: EventBus = eventBus({
+    store,
+    scheduler,
+    reactions: options.reactions,
+    portsOf: (reaction) => lazily(reaction, () => all, options.wrap),
+    world: { now: clock.now, republishAgeSeconds: () => settings.timings.REPUBLISH_AGE_S, journal },
+    ...(options.copies ? { copies: options.copies } : {}),
+    ...(options.onDeadLetter ? { onDeadLetter: options.onDeadLetter } : {}),
+  });
+  all = { ...ports, ...options.outside({ bus, ports }) };
+  bus.listen((event) => {
+    if (event['detail-type'] === 'TaskSettled') alarms.forget((event as BatonEvent).detail.metadata.taskId ?? '');
+  });
+
+  return { bus, ports, alarms, journal, store, recover, stop };
+
+  async function recover(): Promise<number> {
+    let open = 0;
+    let before: string | undefined;
+    for (;;) {
+      const page = await store.query({ open: true, limit: RECOVERY_PAGE, ...(before ? { before } : {}) });
+      for (const { value } of page) {
+        const task = value as Task;
+        const at = task.armedAt ?? earliestDue(task);
+        if (at) await alarms.arm(task.taskId, at);
+      }
+      open += page.length;
+      const oldest = (page.at(-1)?.value as Task | undefined)?.submittedAt;
+      if (page.length < RECOVERY_PAGE || oldest === undefined || oldest === before) break;
+      before = oldest;
+    }
+    await bus.recover();
+    return open;
+  }
+
+  async function stop(): Promise<void> {
+    alarms.stop();
+    await bus.stop();
+  }
+}
+
+/** Only the ports that the rule names; looked up when used, because back ends are made after the bus that they publish to. */
+function lazily(
+  reaction: Reaction,
+  all: () => Readonly<Record<string, unknown>>,
+  wrap: EngineOptions['wrap'],
+): Readonly<Record<string, unknown>> {
+  const own: Record<string, unknown> = {};
+  for (const name of reaction.rule.uses) Object.defineProperty(own, name, { enumerable: true, get: () => all()[name] });
+  return wrap ? wrap(reaction, own) : own;
+}
+
+function wakeUp(taskId: string, at: string): BatonEvent {
+  const id = alarmId(taskId, at);
+  return {
+    version: '0',
+    id,
+    'detail-type': alarmRang.type,
+    source: alarmRang.source,
+    account: '000000000000',
+    time: at,
+    region: 'local',
+    resources: [],
+    detail: {
+      metadata: { id, taskId, correlationId: taskId, causationId: id, occurredAt: at, schemaVersion: alarmRang.version },
+      data: { taskId, at },
+    },
+  };
+}

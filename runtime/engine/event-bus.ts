@@ -1,0 +1,241 @@
+import type { AnyEventDefinition } from '../../events/define.ts';
+import { eventPatternOf } from '../../rules/event-pattern.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import { BatonError, retryOf } from '../errors.ts';
+import { compilePattern, type Match } from '../matcher.ts';
+import type { RecordStore } from '../ports.ts';
+import type { Reaction, Surroundings } from '../react.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** Deliveries handled at the same time: enough to keep both cores busy, few enough that one waits milliseconds, not seconds. */
+const CONCURRENCY = 256;
+/** Wait before the second delivery in milliseconds; four times as long before each further one. */
+const RETRY_FIRST_MS = 250;
+/** Dead letters read or listed at once. */
+const DEAD_LETTERS_MAX = 1000;
+
+const EVENT = 'EVENT#';
+const DEAD = 'DEAD#';
+
+/** An event with the rules that have not acknowledged it yet. */
+interface Row {
+  readonly event: Envelope;
+  readonly pending: Readonly<Record<string, number>>;
+}
+
+export interface DeadLetter {
+  readonly event: Envelope;
+  readonly rule: string;
+  readonly tries: number;
+  readonly at: string;
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+export interface EventBus {
+  /** Keeps the events until every matching rule has acknowledged them, and delivers them. */
+  publish(events: readonly Envelope[]): Promise<void>;
+  /** Takes up what was undelivered when the process ended. */
+  recover(): Promise<number>;
+  deadLetters(): Promise<DeadLetter[]>;
+  /** Hears every published event, matched or not. */
+  listen(hear: (event: Envelope) => void): () => void;
+  /** Events not yet acknowledged by all their rules. */
+  pending(): number;
+  /** Stops taking up deliveries; what is under way ends. */
+  stop(): Promise<void>;
+}
+
+export interface EventBusOptions {
+  readonly store: RecordStore;
+  readonly scheduler: Scheduler;
+  readonly reactions: readonly Reaction[];
+  readonly portsOf: (reaction: Reaction) => Readonly<Record<string, unknown>>;
+  readonly world: Surroundings;
+  /** How often an event is delivered to each rule; 1 unless duplicates are asked for. */
+  readonly copies?: (event: Envelope) => number;
+  readonly onDeadLetter?: (letter: DeadLetter) => void;
+}
+
+interface Target {
+  readonly reaction: Reaction;
+  readonly matches: Match;
+  readonly ports: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The event bus of one process, with EventBridge's promises: at least once to every matching rule, in any order, retries, dead
+ * letters. Undelivered events are rows of the store, written in the same order as what they caused, so an acknowledgement is
+ * never on disk before its effect.
+ */
+export function eventBus(options: EventBusOptions): EventBus {
+  const { store, scheduler, world } = options;
+  const targets = indexTargets(options);
+  const rows = new Map<string, Row>();
+  const listeners = new Set<(event: Envelope) => void>();
+  const waiting: (() => Promise<void>)[] = [];
+  const ended: (() => void)[] = [];
+  let running = 0;
+  let order = 0;
+  let stopped = false;
+
+  return { publish, recover, deadLetters, listen, pending: () => rows.size, stop };
+
+  async function publish(events: readonly Envelope[]): Promise<void> {
+    const puts: Promise<unknown>[] = [];
+    for (const event of events) {
+      for (const hear of listeners) hear(event);
+      const found = targetsOf(event);
+      if (found.length === 0) continue;
+      const key = EVENT + scheduler.nowMs().toString(36).padStart(9, '0') + (order++).toString(36).padStart(7, '0');
+      const copies = options.copies?.(event) ?? 1;
+      const row: Row = { event, pending: Object.fromEntries(found.map(({ reaction }) => [reaction.rule.name, copies])) };
+      rows.set(key, row);
+      puts.push(store.put(key, row, 'absent'));
+      for (const target of found) for (let copy = 0; copy < copies; copy++) enqueue(() => deliver(key, event, target, 1));
+    }
+    await Promise.all(puts);
+  }
+
+  async function recover(): Promise<number> {
+    let after: string | undefined;
+    let found = 0;
+    for (;;) {
+      const page = await store.list(EVENT, { ...(after ? { after } : {}), limit: 500 });
+      for (const { key, value } of page) {
+        const row = value as Row;
+        if (rows.has(key)) continue;
+        rows.set(key, row);
+        found++;
+        for (const rule of Object.keys(row.pending)) {
+          const target = targetsOf(row.event).find(({ reaction }) => reaction.rule.name === rule);
+          // Once is enough now, and it counts as a retry: the first delivery may have got anywhere.
+          if (target) enqueue(() => deliver(key, row.event, target, 2, row.pending[rule]));
+          else await acknowledge(key, rule, row.pending[rule] ?? 1);
+        }
+      }
+      after = page.at(-1)?.key;
+      if (page.length < 500 || after === undefined) return found;
+    }
+  }
+
+  async function deadLetters(): Promise<DeadLetter[]> {
+    return (await store.list(DEAD, { limit: DEAD_LETTERS_MAX })).map(({ value }) => value as DeadLetter);
+  }
+
+  function listen(hear: (event: Envelope) => void): () => void {
+    listeners.add(hear);
+    return () => listeners.delete(hear);
+  }
+
+  async function stop(): Promise<void> {
+    stopped = true;
+    waiting.length = 0;
+    if (running > 0) await new Promise<void>((resolve) => ended.push(resolve));
+  }
+
+  function enqueue(work: () => Promise<void>): void {
+    if (stopped) return;
+    scheduler.soon(() => {
+      waiting.push(work);
+      next();
+    });
+  }
+
+  function next(): void {
+    while (!stopped && running < CONCURRENCY) {
+      const work = waiting.shift();
+      if (!work) return;
+      running++;
+      void work().finally(() => {
+        running--;
+        if (stopped && running === 0) for (const done of ended.splice(0)) done();
+        next();
+      });
+    }
+  }
+
+  /** One delivery. Never rejects: what fails is tried again, dead-lettered, or left in its row for the next start. */
+  async function deliver(key: string, event: Envelope, target: Target, tries: number, copies = 1): Promise<void> {
+    const { rule } = target.reaction;
+    try {
+      const facts = await target.reaction.run(parsed(event, rule.on), target.ports, world, { tries });
+      await publish(facts);
+      await acknowledge(key, rule.name, copies);
+    } catch (error) {
+      if (stopped || (error instanceof BatonError && error.code === 'store_closed')) return;
+      try {
+        await failed(key, event, target, tries, copies, error);
+      } catch (also) {
+        // The store itself fails: the row stays, and the next start takes it up.
+        options.onDeadLetter?.(letterOf(event, rule.name, tries, also));
+      }
+    }
+  }
+
+  async function failed(key: string, event: Envelope, target: Target, tries: number, copies: number, error: unknown): Promise<void> {
+    const { rule } = target.reaction;
+    if (retryOf(error) !== 'never' && tries < rule.attempts) {
+      const waitMs = RETRY_FIRST_MS * 4 ** (tries - 1);
+      scheduler.at(scheduler.nowMs() + waitMs, () => enqueue(() => deliver(key, event, target, tries + 1, copies)));
+      return;
+    }
+    const letter = letterOf(event, rule.name, tries, error);
+    await store.put(`${DEAD}${key.slice(EVENT.length)}#${rule.name}`, letter, 'any');
+    await acknowledge(key, rule.name, copies);
+    options.onDeadLetter?.(letter);
+  }
+
+  function letterOf(event: Envelope, rule: string, tries: number, error: unknown): DeadLetter {
+    const code = error instanceof BatonError ? error.code : 'unexpected';
+    const message = error instanceof Error ? error.message : String(error);
+    return { event, rule, tries, at: world.now(), error: { code, message } };
+  }
+
+  async function acknowledge(key: string, rule: string, copies: number): Promise<void> {
+    const row = rows.get(key);
+    if (!row) return;
+    const { [rule]: left = 0, ...others } = row.pending;
+    const pending = left > copies ? { ...others, [rule]: left - copies } : others;
+    if (Object.keys(pending).length === 0) {
+      rows.delete(key);
+      await store.delete(key);
+      return;
+    }
+    const kept = { event: row.event, pending };
+    rows.set(key, kept);
+    await store.put(key, kept, 'any');
+  }
+
+  function targetsOf(event: Envelope): readonly Target[] {
+    const candidates = targets.get(`${event.source}|${event['detail-type']}`) ?? [];
+    return candidates.filter(({ matches }) => matches(event.detail));
+  }
+}
+
+function indexTargets({ reactions, portsOf }: EventBusOptions): Map<string, Target[]> {
+  const index = new Map<string, Target[]>();
+  for (const reaction of reactions) {
+    const { detail } = eventPatternOf(reaction.rule);
+    const matches = detail ? compilePattern(detail) : () => true;
+    const target = { reaction, matches, ports: portsOf(reaction) };
+    for (const { source, type } of reaction.rule.on) {
+      const key = `${source}|${type}`;
+      index.set(key, [...(index.get(key) ?? []), target]);
+    }
+  }
+  return index;
+}
+
+/** Our own handlers' facts are trusted; everything that came from outside is checked against its event's schema. */
+function parsed(event: Envelope, on: readonly AnyEventDefinition[]): Envelope {
+  if (event.source === 'baton') return event;
+  const definition = on.find((one) => one.type === event['detail-type'] && one.source === event.source);
+  if (!definition || 'lenient' in definition) return event;
+  const detail = event.detail as { data?: unknown } | undefined;
+  const result = 'native' in definition ? definition.schema.safeParse(detail) : definition.schema.safeParse(detail?.data);
+  if (!result.success) {
+    const said = result.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ');
+    throw new BatonError('malformed_event', `${event['detail-type']} ${event.id} from ${event.source}: ${said}`);
+  }
+  return 'native' in definition ? { ...event, detail: result.data } : { ...event, detail: { ...detail, data: result.data } };
+}

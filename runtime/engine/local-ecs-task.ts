@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:os';
+import { ECS_TASK_STATE_CHANGE, type EcsTaskStateChangeDetail } from '../../events/aws/ecs-task-state-change.ts';
+import { AGENT_CONTAINER } from '../../lifecycle/ecs-task.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import type { EcsHandle } from '../../schemas/run-handle.ts';
+import type { ExitRecord } from '../../schemas/supervised-run.ts';
+import type { StartRun } from '../ports.ts';
+
+const ACCOUNT = '000000000000';
+const REGION = 'local';
+const ARN = `arn:aws:ecs:${REGION}:${ACCOUNT}`;
+const CLUSTER_ARN = `${ARN}:cluster/baton`;
+const TASK_ARN_PREFIX = `${ARN}:task/baton/`;
+const TASK_DEFINITION_ARN = `${ARN}:task-definition/baton-agent:1`;
+
+/** AWS: `overrides` with its JSON punctuation, in characters. */
+const OVERRIDES_MAX_CHARS = 8_192;
+
+const STATUSES: readonly string[] = [
+  'PROVISIONING',
+  'PENDING',
+  'ACTIVATING',
+  'RUNNING',
+  'DEACTIVATING',
+  'STOPPING',
+  'DEPROVISIONING',
+  'STOPPED',
+];
+
+/** One task as the store keeps it: the state that ECS shows, and the changes that the bus has not accepted yet, oldest first. */
+export interface EcsTaskRecord {
+  readonly schemaVersion: 1;
+  readonly run: StartRun;
+  readonly detail: EcsTaskStateChangeDetail;
+  readonly unpublished: readonly EcsTaskStateChangeDetail[];
+  readonly stop?: { readonly reason: string; readonly at: string };
+}
+
+/** The id follows from the client token, so the record's own key is the guard: one token, one task. 32 hexadecimal digits as on AWS. */
+export const ecsTaskIdOf = (clientToken: string): string =>
+  createHash('sha256').update(clientToken).digest('hex').slice(0, 32);
+
+export const taskArnOf = (id: string): string => `${TASK_ARN_PREFIX}${id}`;
+
+/** The id in a task ARN; undefined if it is none of ours. */
+export function idInArn(taskArn: string): string | undefined {
+  const id = taskArn.startsWith(TASK_ARN_PREFIX) ? taskArn.slice(TASK_ARN_PREFIX.length) : '';
+  return /^[0-9a-f]{32}$/.test(id) ? id : undefined;
+}
+
+export function handleOf(id: string): EcsHandle {
+  return {
+    backend: 'ecs',
+    taskArn: taskArnOf(id),
+    clusterArn: CLUSTER_ARN,
+    taskDefinitionArn: TASK_DEFINITION_ARN,
+    region: REGION,
+  };
+}
+
+/** What AWS would refuse about these parameters; undefined if nothing. */
+export function whyInvalid(run: StartRun): string | undefined {
+  if (!/^[\x21-\x7e]{1,64}$/.test(run.clientToken)) return 'clientToken: 1 to 64 printable ASCII characters';
+  if (!/^[A-Za-z0-9\-_/]{1,128}$/.test(run.startedBy)) return 'startedBy: 1 to 128 letters, digits, "-", "_" and "/"';
+  if (Object.keys(run.environment).some((name) => !/^[^=\0]+$/.test(name)))
+    return 'environment: a name is empty or has "="';
+  const texts = [...Object.values(run.environment), ...run.command];
+  if (texts.some((text) => text.includes('\0'))) return 'environment and command: no zero bytes';
+  const size = JSON.stringify(overridesOf(run)).length;
+  return size > OVERRIDES_MAX_CHARS ? `overrides: ${size} characters, at most ${OVERRIDES_MAX_CHARS}` : undefined;
+}
+
+/** Same parameters, whatever the order of their keys. */
+export const isSameRun = (one: StartRun, other: StartRun): boolean => canonical(one) === canonical(other);
+
+function canonical(run: StartRun): string {
+  return JSON.stringify([run.taskId, run.attempt, run.startedBy, run.clientToken, overridesOf(run)]);
+}
+
+export function newTask(run: StartRun, at: string): EcsTaskRecord {
+  const taskArn = taskArnOf(ecsTaskIdOf(run.clientToken));
+  const provisioning: EcsTaskStateChangeDetail = {
+    taskArn,
+    clusterArn: CLUSTER_ARN,
+    taskDefinitionArn: TASK_DEFINITION_ARN,
+    availabilityZone: `${REGION}-a`,
+    launchType: 'FARGATE',
+    platformVersion: '1.4.0',
+    group: 'family:baton-agent',
+    startedBy: run.startedBy,
+    desiredStatus: 'RUNNING',
+    lastStatus: 'PROVISIONING',
+    cpu: '1024',
+    memory: '2048',
+    connectivity: 'CONNECTED',
+    connectivityAt: at,
+    enableExecuteCommand: false,
+    createdAt: at,
+    updatedAt: at,
+    version: 1,
+    attributes: [],
+    attachments: [],
+    overrides: overridesOf(run),
+    containers: [container(taskArn, { lastStatus: 'PENDING' })],
+  };
+  const provisioned: EcsTaskRecord = { schemaVersion: 1, run, detail: provisioning, unpublished: [provisioning] };
+  return through(provisioned, ['PENDING'], {}, at);
+}
+
+export const isStopped = (record: EcsTaskRecord): boolean => record.detail.lastStatus === 'STOPPED';
+
+/** The process has started. `startedAt` as its supervisor saw it. */
+export function running(record: EcsTaskRecord, startedAt: string, at: string): EcsTaskRecord {
+  if (isAtOrPast(record, 'RUNNING')) return record;
+  const containers = [container(record.detail.taskArn, { lastStatus: 'RUNNING' })];
+  const activated = isAtOrPast(record, 'ACTIVATING') ? record : through(record, ['ACTIVATING'], {}, at);
+  const started = through(activated, ['RUNNING'], { startedAt, containers }, at);
+  return record.stop ? through(started, ['DEACTIVATING', 'STOPPING'], {}, at) : started;
+}
+
+/** Somebody asked for a stop. Before RUNNING only the desired status changes. */
+export function stopping(record: EcsTaskRecord, reason: string, at: string): EcsTaskRecord {
+  if (record.stop || isStopped(record)) return record;
+  const changes = { desiredStatus: 'STOPPED', stopCode: 'UserInitiated', stoppedReason: reason, stoppingAt: at };
+  const statuses = isAtOrPast(record, 'RUNNING') ? ['DEACTIVATING', 'STOPPING'] : [record.detail.lastStatus];
+  return { ...through(record, statuses, changes, at), stop: { reason, at } };
+}
+
+/** The container never ran: no exit code. After a stop request that was the user's doing, otherwise a failure to start. */
+export function neverRan(record: EcsTaskRecord, reason: string, at: string): EcsTaskRecord {
+  const byUser = record.stop !== undefined;
+  return through(
+    record,
+    ['DEPROVISIONING', 'STOPPED'],
+    {
+      desiredStatus: 'STOPPED',
+      stoppingAt: record.stop?.at ?? at,
+      stopCode: byUser ? 'UserInitiated' : 'TaskFailedToStart',
+      stoppedReason: record.stop?.reason ?? reason,
+      containers: byUser ? [container(record.detail.taskArn, { lastStatus: 'STOPPED' })] : [],
+    },
+    at,
+  );
+}
+
+/** The container ran and is gone. `reason` replaces the usual words if something out of the ordinary ended it. */
+export function exited(record: EcsTaskRecord, exit: ExitRecord, reason: string | undefined, at: string): EcsTaskRecord {
+  const stopped = {
+    lastStatus: 'STOPPED',
+    exitCode: exitCodeOf(exit),
+    ...(exit.signal === null ? {} : { reason: `ended by ${exit.signal}` }),
+  };
+  const changes = {
+    desiredStatus: 'STOPPED',
+    stoppingAt: record.stop?.at ?? at,
+    executionStoppedAt: exit.endedAt,
+    stopCode: record.stop ? 'UserInitiated' : 'EssentialContainerExited',
+    stoppedReason: record.stop?.reason ?? reason ?? 'Essential container in task exited',
+    containers: [container(record.detail.taskArn, stopped)],
+  };
+  const left = STATUSES.slice(Math.max(rankOf(record), STATUSES.indexOf('RUNNING')) + 1);
+  return through(record, left, changes, at);
+}
+
+/** What EventBridge would deliver. The id follows from the change, so publishing again gives the same event. */
+export function stateChangeEvent(detail: EcsTaskStateChangeDetail): Envelope<string, EcsTaskStateChangeDetail> {
+  return {
+    version: '0',
+    id: eventIdOf(`${detail.taskArn}#${detail.version}`),
+    'detail-type': ECS_TASK_STATE_CHANGE.detailType,
+    source: ECS_TASK_STATE_CHANGE.source,
+    account: ACCOUNT,
+    time: (detail.updatedAt ?? '').replace(/\.\d+Z$/, 'Z'),
+    region: REGION,
+    resources: [detail.taskArn],
+    detail,
+  };
+}
+
+/** One change after the other, each with the next version; all are still to be published. */
+function through(
+  record: EcsTaskRecord,
+  statuses: readonly string[],
+  changes: Partial<EcsTaskStateChangeDetail>,
+  at: string,
+): EcsTaskRecord {
+  let { detail } = record;
+  const unpublished = [...record.unpublished];
+  for (const lastStatus of statuses) {
+    const ends = lastStatus === 'STOPPED' ? { stoppedAt: at } : {};
+    detail = { ...detail, ...changes, ...ends, lastStatus, updatedAt: at, version: detail.version + 1 };
+    unpublished.push(detail);
+  }
+  return { ...record, detail, unpublished };
+}
+
+const rankOf = (record: EcsTaskRecord): number => STATUSES.indexOf(record.detail.lastStatus);
+const isAtOrPast = (record: EcsTaskRecord, status: string): boolean => rankOf(record) >= STATUSES.indexOf(status);
+
+/** Death by signal as a shell and a container runtime number it. */
+function exitCodeOf(exit: ExitRecord): number {
+  const number = Object.entries(constants.signals).find(([name]) => name === exit.signal)?.[1];
+  return exit.exitCode ?? 128 + (number ?? constants.signals.SIGKILL);
+}
+
+function container(taskArn: string, changes: { lastStatus: string; exitCode?: number; reason?: string }) {
+  const id = taskArn.slice(TASK_ARN_PREFIX.length);
+  return {
+    containerArn: `${ARN}:container/baton/${id}/${AGENT_CONTAINER}`,
+    taskArn,
+    name: AGENT_CONTAINER,
+    image: 'baton-agent',
+    runtimeId: `${id}-0`,
+    networkInterfaces: [],
+    cpu: '0',
+    ...changes,
+  };
+}
+
+/** Byte-stable: names in order, empty parts left out. */
+function overridesOf(run: StartRun) {
+  const names = Object.keys(run.environment).sort();
+  const environment = names.map((name) => ({ name, value: run.environment[name] ?? '' }));
+  const command = run.command.length > 0 ? { command: [...run.command] } : {};
+  return { containerOverrides: [{ name: AGENT_CONTAINER, ...command, environment }] };
+}
+
+function eventIdOf(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), `5${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  );
+}

@@ -1,0 +1,461 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { isAlive, killAll, signal } from '../../agent/supervisor-processes.ts';
+import type { EcsTaskStateChangeDetail } from '../../events/aws/ecs-task-state-change.ts';
+import { readEcsTask } from '../../lifecycle/ecs-task.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import { because } from '../../schemas/reason.ts';
+import { RUN_FILES } from '../../schemas/run-files.ts';
+import type { ExitRecord, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
+import { ComputeError } from '../errors.ts';
+import type { Clock, ComputeBackend, RecordStore, StartRun } from '../ports.ts';
+import { type RunDir, runDir } from './local-ecs-run-dir.ts';
+import {
+  type EcsTaskRecord,
+  ecsTaskIdOf,
+  exited,
+  handleOf,
+  idInArn,
+  isSameRun,
+  isStopped,
+  neverRan,
+  newTask,
+  running,
+  stateChangeEvent,
+  stopping,
+  taskArnOf,
+  whyInvalid,
+} from './local-ecs-task.ts';
+
+/** Stopped tasks stay describable, and their client tokens known, this long: the time for which ECS honours a token. */
+const DESCRIBABLE_MS = 24 * 3_600_000;
+/** Looks for records to drop this often; nobody waits for it. */
+const PRUNE_INTERVAL_MS = 3_600_000;
+/** Looks whether a runner has started this often: the wait is a few Node start-ups long. */
+const STARTING_POLL_MS = 25;
+/** After this time in starting, the ordinary interval is enough. */
+const STARTING_FAST_MS = 10_000;
+/** Looks whether a run has ended whose supervisor is not our child, as after a restart. A look costs about 30 µs. */
+const ADOPTED_POLL_MS = 250;
+/** Looks at runs whose supervisor is our child: its exit wakes us, so this only covers what cannot happen. */
+const CHILD_POLL_MS = 2_000;
+/** Beyond the stop time-out a supervisor has this long to end its run before it is killed itself. */
+const STOP_MARGIN_MS = 10_000;
+/** `onExit` may fail this often before the end is published without it: an end must not wait for ever. */
+const ON_EXIT_TRIES = 5;
+/** Output kept per run, in bytes, besides the last 64 KiB. */
+const AGENT_LOG_MAX_BYTES = 64 * 1024 * 1024;
+/** SIGTERM to SIGKILL as ECS has it by default, in seconds. */
+const STOP_TIMEOUT_S = 30;
+/** Records read at once when all tasks are gone through. */
+const LIST_PAGE = 200;
+
+const KEY_PREFIX = 'ECSTASK#';
+
+export type EcsTaskEvent = Envelope<string, EcsTaskStateChangeDetail>;
+
+/** A run that has ended (`exit` undefined: it never ran) but is not yet seen to be STOPPED. */
+export interface EndedRun {
+  readonly taskArn: string;
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly runDir: string;
+  readonly exit: ExitRecord | undefined;
+}
+
+export interface LocalEcsOptions {
+  store: RecordStore;
+  /** Takes state changes, in order per task. They are offered again until it accepts them. */
+  bus: (events: EcsTaskEvent[]) => Promise<void>;
+  clock: Clock;
+  dataDir: string;
+  /** Where runners find the running world. */
+  worldFile: string;
+  /** Program and arguments of the agent runner; the command of a run is added. */
+  runnerCommand: string[];
+  /** Program and arguments of the supervisor; the run directory is added. */
+  supervisorCommand: string[];
+  stopTimeoutSeconds?: number;
+  logMaxBytes?: number;
+  /** Fault for tests and demonstrations: a reason here makes the task fail to start. */
+  failStart?: (run: StartRun) => string | undefined;
+  /** Called before STOPPED is shown or published; may be called again for the same end. */
+  onExit?: (ended: EndedRun) => Promise<void>;
+  /** Told what went wrong but is tried again. */
+  warn?: (message: string, error: unknown) => void;
+}
+
+export interface LocalEcs extends ComputeBackend {
+  /** The task as DescribeTasks shows it; a running one was just seen to live. */
+  describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined>;
+  /** Takes up all unfinished tasks of an earlier process. Call once, before the first `start`. */
+  recover(): Promise<void>;
+  /** Output of runner and agent; the file may not exist yet. Undefined if the ARN is none of ours. */
+  logPath(taskArn: string): string | undefined;
+  /** Stops looking; the runs go on. */
+  close(): Promise<void>;
+}
+
+/** A task that is not STOPPED, or whose changes are not all published. */
+interface OpenTask {
+  readonly id: string;
+  readonly dir: RunDir;
+  record: EcsTaskRecord;
+  revision: number;
+  /** The supervisor that this process started. */
+  child?: ChildProcess;
+  /** Why no supervisor of this process will start the runner. */
+  launchFailure?: string;
+  onExitTries: number;
+  readonly openedAtMs: number;
+  timer?: NodeJS.Timeout;
+  /** The end of the work that is queued for this task. */
+  turn: Promise<unknown>;
+}
+
+/**
+ * ECS on this machine: every task is a real process under a supervisor that outlives Baton, every change of state is published as
+ * EventBridge would. What happens to one task happens in turns; the store has each change before the bus does.
+ */
+export function localEcs(options: LocalEcsOptions): LocalEcs {
+  const { store, clock } = options;
+  const runsDir = join(resolve(options.dataDir), 'runs');
+  const stopTimeoutSeconds = options.stopTimeoutSeconds ?? STOP_TIMEOUT_S;
+  const warn = options.warn ?? (() => undefined);
+  const open = new Map<string, OpenTask>();
+  const idsStartedBy = new Map<string, Set<string>>();
+  let closed = false;
+  const pruning = setInterval(
+    () => void prune().catch((error) => warn('old tasks not dropped', error)),
+    PRUNE_INTERVAL_MS,
+  );
+  pruning.unref();
+
+  return {
+    async start(run) {
+      const invalid = whyInvalid(run);
+      if (invalid !== undefined) {
+        return { outcome: 'refused', reason: because('start_refused', `InvalidParameterException: ${invalid}`) };
+      }
+      const id = ecsTaskIdOf(run.clientToken);
+      const record = newTask(run, clock.now());
+      const put = await store.put(KEY_PREFIX + id, record, 'absent');
+      if (put.outcome === 'written') {
+        remember(id, run.startedBy);
+        const task = opened(id, record, put.revision);
+        await inTurn(task, () => launch(task));
+      } else if (put.current && !isSameRun(recordOf(put.current.value).run, run)) {
+        warn(
+          `ConflictException: ${run.clientToken} was used with other parameters; its task is adopted`,
+          taskArnOf(id),
+        );
+      }
+      await store.durable();
+      return { outcome: 'started', handle: handleOf(id) };
+    },
+
+    async stop(handle, reason) {
+      const task = await find(handle.taskArn);
+      if (task === undefined) return 'not_found';
+      return inTurn(task, async () => {
+        await look(task);
+        if (isStopped(task.record)) return 'already_ended';
+        const next = stopping(task.record, reason, clock.now());
+        if (next !== task.record) await keep(task, next);
+        await store.durable();
+        await look(task);
+        return 'stopping';
+      });
+    },
+
+    async ask({ startedBy, handle }) {
+      const arns = new Set([...(idsStartedBy.get(startedBy) ?? [])].map(taskArnOf));
+      if (handle) arns.add(handle.taskArn);
+      const details = await Promise.all([...arns].map(describe));
+      return details.flatMap((detail) => (detail && readEcsTask(detail).observation) ?? []);
+    },
+
+    describe,
+
+    async recover() {
+      await prune();
+      for await (const { id, record, revision } of allTasks()) {
+        remember(id, record.run.startedBy);
+        if (open.has(id) || (isStopped(record) && record.unpublished.length === 0)) continue;
+        const task = opened(id, record, revision);
+        await inTurn(task, () => (task.dir.marker() || record.stop || isStopped(record) ? look(task) : launch(task)));
+      }
+    },
+
+    logPath(taskArn) {
+      const id = idInArn(taskArn);
+      return id && join(runsDir, id, RUN_FILES.log);
+    },
+
+    async close() {
+      closed = true;
+      clearInterval(pruning);
+      for (const task of open.values()) clearTimeout(task.timer);
+      await Promise.allSettled([...open.values()].map((task) => task.turn));
+    },
+  };
+
+  async function describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined> {
+    const task = await find(taskArn);
+    if (task === undefined) return undefined;
+    if (!isStopped(task.record)) await inTurn(task, () => look(task));
+    return task.record.detail;
+  }
+
+  function remember(id: string, startedBy: string): void {
+    idsStartedBy.set(startedBy, (idsStartedBy.get(startedBy) ?? new Set()).add(id));
+  }
+
+  async function find(taskArn: string): Promise<OpenTask | undefined> {
+    const id = idInArn(taskArn);
+    if (id === undefined) return undefined;
+    const stored = open.has(id) ? undefined : await store.get(KEY_PREFIX + id);
+    return open.get(id) ?? (stored && opened(id, recordOf(stored.value), stored.revision));
+  }
+
+  /** Takes a task into view; a stopped and published one only for the caller. */
+  function opened(id: string, record: EcsTaskRecord, revision: number): OpenTask {
+    const known = open.get(id);
+    if (known) return known;
+    const dir = runDir(join(runsDir, id));
+    const task = { id, dir, record, revision, onExitTries: 0, openedAtMs: Date.now(), turn: Promise.resolve() };
+    if (!isStopped(record) || record.unpublished.length > 0) open.set(id, task);
+    return task;
+  }
+
+  /** One thing at a time per task, in the order of asking; then looks again when it is due. */
+  function inTurn<Answer>(task: OpenTask, work: () => Promise<Answer>): Promise<Answer> {
+    const answer = task.turn.then(work);
+    task.turn = answer.then(
+      () => lookLater(task),
+      () => lookLater(task),
+    );
+    return answer;
+  }
+
+  function lookLater(task: OpenTask): void {
+    clearTimeout(task.timer);
+    if (isStopped(task.record) && task.record.unpublished.length === 0) open.delete(task.id);
+    if (closed || !open.has(task.id)) return;
+    task.timer = setTimeout(() => lookNow(task), pollMsOf(task));
+    task.timer.unref();
+  }
+
+  function lookNow(task: OpenTask): void {
+    if (closed) return;
+    inTurn(task, () => look(task)).catch((error) =>
+      warn(`${task.record.detail.taskArn}: not looked at, tried again`, error),
+    );
+  }
+
+  /** Starts a supervisor for the task. Harmless if one was started before: only one of them gets the marker. */
+  async function launch(task: OpenTask): Promise<void> {
+    await store.durable();
+    const { run } = task.record;
+    const failure = options.failStart?.(run) ?? missingProgram();
+    try {
+      if (failure === undefined) startSupervisor(task);
+      else task.launchFailure = failure;
+    } catch (error) {
+      task.launchFailure = couldNotPrepare(error);
+    }
+    await publish(task);
+    await look(task);
+  }
+
+  function missingProgram(): string | undefined {
+    const files = [...options.supervisorCommand, ...options.runnerCommand].filter(isAbsolute);
+    const missing = files.find((file) => !existsSync(file));
+    return missing && `CannotStartContainerError: ${missing} does not exist`;
+  }
+
+  function specOf({ record, dir }: OpenTask): RunSpec {
+    return {
+      schemaVersion: 1,
+      taskArn: record.detail.taskArn,
+      command: [...options.runnerCommand, ...record.run.command],
+      environment: {
+        ...record.run.environment,
+        BATON_NATIVE_ID: record.detail.taskArn,
+        BATON_WORLD_FILE: resolve(options.worldFile),
+        BATON_RUN_DIR: dir.path,
+      },
+      cwd: dir.path,
+      stopTimeoutSeconds,
+      logMaxBytes: options.logMaxBytes ?? AGENT_LOG_MAX_BYTES,
+    };
+  }
+
+  function startSupervisor(task: OpenTask): void {
+    task.dir.prepare(specOf(task));
+    const [program = '', ...parameters] = options.supervisorCommand;
+    const output = openSync(task.dir.file(RUN_FILES.supervisorLog), 'a', 0o600);
+    try {
+      const stdio = ['ignore', output, output] as const;
+      const child = spawn(program, [...parameters, task.dir.path], {
+        cwd: task.dir.path,
+        detached: true,
+        stdio: [...stdio],
+      });
+      task.child = child;
+      const gone = (why: string) => {
+        task.launchFailure = why;
+        delete task.child;
+        lookNow(task);
+      };
+      child.once('error', (error) => gone(`CannotStartContainerError: ${error.message}`));
+      child.once('exit', (code, name) =>
+        gone(`InternalError: the supervisor ended (${name ?? code}) before the runner started`),
+      );
+      child.unref();
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  /**
+   * Compares what the record says with what the run directory and the process table say, and takes the steps between. A wanted stop
+   * is said at every look: the supervisor may have come up a moment ago, and hears it once.
+   */
+  async function look(task: OpenTask): Promise<void> {
+    await publish(task);
+    if (isStopped(task.record)) return;
+    const marker = task.dir.marker() ?? abandoned(task);
+    if (marker === undefined) return;
+    if (marker.owner === undefined) return endNeverRun(task, marker.abandoned);
+
+    let exit = task.dir.exit();
+    let died: string | undefined;
+    if (exit === undefined && !isAlive(marker.owner)) {
+      exit = task.dir.exit() ?? (await lost(task));
+      if (exit === undefined) return;
+      died = 'InternalError: the supervisor of the run was killed; what was left of the run was killed too';
+    }
+    const started = task.dir.started();
+    if (started) await change(task, running(task.record, started.startedAt, clock.now()));
+    if (exit && started) return end(task, exit, (ended) => exited(ended, exit, died ?? survivorsOf(exit), clock.now()));
+    if (exit)
+      return endNeverRun(task, exit.error ? `CannotStartContainerError: ${exit.error}` : (died ?? 'InternalError'));
+    if (task.record.stop) signal(marker.owner, isStopOverdue(task.record.stop.at) ? 'SIGKILL' : 'SIGTERM');
+  }
+
+  /** Nobody has started the runner: when nobody shall, this makes it final. */
+  function abandoned(task: OpenTask): RunMarker | undefined {
+    const reason = task.record.stop ? task.record.stop.reason : task.child ? undefined : task.launchFailure;
+    if (reason === undefined) return undefined;
+    try {
+      return task.dir.abandon(reason) ? { abandoned: reason } : task.dir.marker();
+    } catch (error) {
+      warn(`${task.dir.path}: not writable`, error);
+      return existsSync(task.dir.file(RUN_FILES.spec)) ? undefined : { abandoned: reason };
+    }
+  }
+
+  /** The supervisor is dead and left no word: nothing of its run may live on. Undefined while something does. */
+  async function lost(task: OpenTask): Promise<ExitRecord | undefined> {
+    const started = task.dir.started();
+    const left = await killAll({ leader: started?.child, runDir: task.dir.path });
+    if (left > 0) return undefined;
+    return { exitCode: 137, signal: null, startedAt: started?.startedAt ?? null, endedAt: clock.now() };
+  }
+
+  function isStopOverdue(since: string): boolean {
+    return Date.parse(clock.now()) - Date.parse(since) > stopTimeoutSeconds * 1_000 + STOP_MARGIN_MS;
+  }
+
+  function endNeverRun(task: OpenTask, reason: string): Promise<void> {
+    return end(task, undefined, (record) => neverRan(record, reason, clock.now()));
+  }
+
+  async function end(
+    task: OpenTask,
+    exit: ExitRecord | undefined,
+    next: (record: EcsTaskRecord) => EcsTaskRecord,
+  ): Promise<void> {
+    const { taskId, attempt } = task.record.run;
+    try {
+      await options.onExit?.({ taskArn: task.record.detail.taskArn, taskId, attempt, runDir: task.dir.path, exit });
+    } catch (error) {
+      warn(`${task.dir.path}: the end was not taken`, error);
+      task.onExitTries += 1;
+      if (task.onExitTries < ON_EXIT_TRIES) return;
+    }
+    await change(task, next(task.record));
+  }
+
+  async function change(task: OpenTask, next: EcsTaskRecord): Promise<void> {
+    if (next === task.record) return;
+    await keep(task, next);
+    await publish(task);
+  }
+
+  /** This process is the only writer of a task, so a conflict means that two worlds share one store. */
+  async function keep(task: OpenTask, next: EcsTaskRecord): Promise<void> {
+    const put = await store.put(KEY_PREFIX + task.id, next, task.revision);
+    if (put.outcome === 'conflict') {
+      open.delete(task.id);
+      throw new ComputeError('compute_unavailable', `${taskArnOf(task.id)} was changed by another process`);
+    }
+    task.record = next;
+    task.revision = put.revision;
+  }
+
+  /** Published first, then recorded as such: a crash in between publishes again, byte for byte. */
+  async function publish(task: OpenTask): Promise<void> {
+    if (task.record.unpublished.length === 0) return;
+    try {
+      await options.bus(task.record.unpublished.map(stateChangeEvent));
+    } catch (error) {
+      warn(`${task.record.detail.taskArn}: changes not published, tried again`, error);
+      return;
+    }
+    await keep(task, { ...task.record, unpublished: [] });
+  }
+
+  async function prune(): Promise<void> {
+    const before = Date.parse(clock.now()) - DESCRIBABLE_MS;
+    for await (const { id, record } of allTasks()) {
+      const isOld = Date.parse(record.detail.stoppedAt ?? record.detail.updatedAt ?? '') < before;
+      if (!isStopped(record) || record.unpublished.length > 0 || !isOld) continue;
+      await store.delete(KEY_PREFIX + id);
+      idsStartedBy.delete(record.run.startedBy);
+    }
+  }
+
+  async function* allTasks(): AsyncGenerator<{ id: string; record: EcsTaskRecord; revision: number }> {
+    let after: string | undefined;
+    for (;;) {
+      const page = await store.list(KEY_PREFIX, { limit: LIST_PAGE, ...(after === undefined ? {} : { after }) });
+      for (const { key, value, revision } of page) {
+        yield { id: key.slice(KEY_PREFIX.length), record: recordOf(value), revision };
+      }
+      after = page.at(-1)?.key;
+      if (page.length < LIST_PAGE) return;
+    }
+  }
+}
+
+function pollMsOf(task: OpenTask): number {
+  const isStarting = task.record.detail.startedAt === undefined && Date.now() - task.openedAtMs < STARTING_FAST_MS;
+  if (isStarting) return STARTING_POLL_MS;
+  return task.child ? CHILD_POLL_MS : ADOPTED_POLL_MS;
+}
+
+/** What the file system or `spawn` says, under the category that AWS puts before such reasons. */
+const couldNotPrepare = (error: unknown): string =>
+  `ResourceInitializationError: ${error instanceof Error ? error.message : String(error)}`;
+
+function survivorsOf(exit: ExitRecord): string | undefined {
+  return exit.survivors
+    ? `Essential container in task exited; ${exit.survivors} processes could not be killed`
+    : undefined;
+}
+
+/** Only this adapter writes these records. */
+const recordOf = (value: unknown): EcsTaskRecord => value as EcsTaskRecord;

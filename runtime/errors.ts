@@ -1,0 +1,54 @@
+/** `soon`: throw, the delivery is tried again. `later`: a due date brings it back. `never`: to the dead letters, with an alarm. */
+export type Retry = 'soon' | 'later' | 'never';
+
+interface ErrorKind {
+  readonly retry: Retry;
+  /** What an operator does next; the runbook has a section for each code. */
+  readonly remedy: string;
+}
+
+/** Every error code of Baton. Declared once; messages, exit codes and the runbook are made from this. */
+export const errorCodes = {
+  bad_input: { retry: 'never', remedy: 'Correct the input that the message names and try again.' },
+  malformed_event: { retry: 'never', remedy: 'Mend the producer; the event is in the dead letters.' },
+  unknown_task: { retry: 'never', remedy: 'Check the task id: `baton list` shows the tasks of this world.' },
+  unknown_reference: { retry: 'never', remedy: 'The payload is gone: the task has settled, or never was.' },
+  contention: { retry: 'soon', remedy: 'Nothing: the step is tried again. If it stays, one key is written by too many at once.' },
+  store_corrupt: { retry: 'never', remedy: 'Move the data directory away and keep it; start with a new one, or restore a backup.' },
+  store_full: { retry: 'soon', remedy: 'Free disk space, then start the world again; nothing that was acknowledged is lost.' },
+  store_locked: { retry: 'never', remedy: 'Another world runs on this data directory: use it, stop it, or choose another with --data.' },
+  store_unwritable: { retry: 'never', remedy: 'Make the data directory writable, or choose another with --data.' },
+  store_closed: { retry: 'soon', remedy: 'The world is closing; start it again.' },
+  port_in_use: { retry: 'never', remedy: 'Choose another port with --port, or stop who listens there.' },
+  no_world: { retry: 'never', remedy: 'Start one with `baton dev`, or name it with --endpoint or --data.' },
+  compute_throttled: { retry: 'soon', remedy: 'Nothing: the call is tried again. If it stays, ask for a higher rate.' },
+  compute_capacity: { retry: 'soon', remedy: 'Nothing: the start is tried again when there may be capacity.' },
+  compute_unavailable: { retry: 'soon', remedy: 'Look at the health of the back end; the call is tried again.' },
+  compute_denied: { retry: 'never', remedy: 'Give the role the action that the message names.' },
+  compute_invalid: { retry: 'never', remedy: 'The back end refuses the request as it is; read its message.' },
+  undeclared_fact: { retry: 'never', remedy: 'Declare the event in the `emits` of the rule, or do not publish it.' },
+  unsupported_pattern: { retry: 'never', remedy: 'Write the rule with operators that the message lists.' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An error with a code, when to try again, and what to do. Everything that Baton throws on purpose is one. */
+export class BatonError extends Error {
+  readonly code: ErrorCode;
+  readonly retry: Retry;
+  readonly remedy: string;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; remedy?: string } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = 'BatonError';
+    this.code = code;
+    this.retry = errorCodes[code].retry;
+    this.remedy = options.remedy ?? errorCodes[code].remedy;
+  }
+}
+
+export class StoreError extends BatonError {}
+export class ComputeError extends BatonError {}
+
+/** When to try again what failed with this: what nobody foresaw may be passing. */
+export const retryOf = (error: unknown): Retry => (error instanceof BatonError ? error.retry : 'soon');

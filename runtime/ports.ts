@@ -1,0 +1,179 @@
+import type { Move } from '../lifecycle/move.ts';
+import type { Timings } from '../lifecycle/timings.ts';
+import type { BatonEvent, Cause } from '../schemas/envelope.ts';
+import type { Reason } from '../schemas/reason.ts';
+import type { RunHandle } from '../schemas/run-handle.ts';
+import type { RunObservation } from '../schemas/run-observation.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
+import type { Rejection, Task } from '../schemas/task.ts';
+import type { TaskRequest } from '../schemas/task-request.ts';
+import type { Outcome, Said } from './outcome.ts';
+
+/** What handlers may use, in the domain's words. A rule names the ports that it `uses` and gets no others. */
+export interface Ports {
+  readonly tasks: Tasks;
+  readonly slots: Slots;
+  readonly runs: Runs;
+  readonly payloads: Payloads;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly ecs: ComputeBackend;
+}
+
+export interface Clock {
+  /** Now, as `Date.toISOString` writes it. */
+  now(): string;
+}
+
+/** What a decision may look at besides the task and the record of its current run. */
+export interface Moment {
+  readonly at: string;
+  readonly timings: Timings;
+}
+
+export type Accepted =
+  | { readonly kind: 'moved'; readonly task: Task; readonly events: readonly BatonEvent[] }
+  | { readonly kind: 'already'; readonly known: Task | Rejection; readonly reused: boolean; readonly outcome: Outcome };
+
+export interface Tasks {
+  get(taskId: string): Promise<Task | undefined>;
+  /** Writes the task if nothing stands under its id yet, in one conditional write; the first answer stands. */
+  accept(task: Task): Promise<Accepted>;
+  /** Writes a rejection if nothing stands under its id yet. */
+  reject(rejection: Rejection): Promise<Outcome>;
+  /**
+   * Reads the task and the record of its current run, asks a pure function for a move, and commits it by one conditional write,
+   * with the alarm clock set before. Decides again when another write came between; throws `contention` after DECIDE_TRIES.
+   */
+  decide(
+    taskId: string,
+    cause: Cause,
+    decision: (task: Task, record: RunRecord | undefined, moment: Moment) => Move,
+  ): Promise<Outcome>;
+}
+
+export interface Slots {
+  /** Asks for a slot. `waiting` comes with the place in line. */
+  take(
+    key: string,
+    lease: string,
+    options: { priority: number; cause: Cause; correlationId: string },
+  ): Promise<{ answer: 'held' | 'waiting' | 'full'; position?: number; said: Said }>;
+  /** Gives a held slot or a place in line back; does nothing for a lease that has neither. */
+  release(key: string, lease: string, cause: Cause): Promise<Said>;
+  /** The task has taken up its grant. */
+  confirm(key: string, lease: string, cause: Cause): Promise<Said>;
+  /** Evicts stale leases, gives free places to waiters, and says every grant that is not confirmed. */
+  check(key: string, cause: Cause): Promise<Said>;
+}
+
+export interface Runs {
+  get(taskId: string, attempt: number): Promise<RunRecord | undefined>;
+  /** Creates the record of an attempt if there is none; the token is the same for every call. */
+  open(taskId: string, attempt: number): Promise<{ token: string }>;
+  /** Nobody may claim this attempt any more. */
+  forbidClaim(taskId: string, attempt: number): Promise<void>;
+  /** Nothing of this attempt's runner counts any more. */
+  close(taskId: string, attempt: number): Promise<void>;
+  noteStray(taskId: string, attempt: number, handle: RunHandle): Promise<void>;
+  /** Keeps the newest progress of the claimant. */
+  progress(signal: RunSignal & { seq: number; text: string }): Promise<'kept' | 'stale' | 'fenced'>;
+}
+
+export interface RunSignal {
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly nativeId: string;
+}
+
+export interface Payloads {
+  /** Keeps text under a reference that only somebody who was told it can guess; the same text of the same task has the same one. */
+  put(taskId: string, text: string): Promise<string>;
+  get(ref: string): Promise<string | undefined>;
+  delete(ref: string): Promise<void>;
+}
+
+/** What configuration says, read at each use. */
+export interface Settings {
+  readonly stage: string;
+  readonly timings: Timings;
+  readonly defaultAgentCommand: string;
+  /** Whether a request may bring its own agent command. */
+  readonly agentCommandAllowed: boolean;
+  readonly defaultCompute: Task['compute'];
+  /** The slot key of a request: who waits for whom. */
+  slotKeyOf(request: TaskRequest & { userId: string }): string;
+}
+
+/** What every compute back end offers. Passing troubles throw ComputeError (`compute_throttled`, `…_capacity`, `…_unavailable`, `…_denied`). */
+export interface ComputeBackend {
+  /** Starts a run; the same `clientToken` starts it once. `refused` is final for this attempt. */
+  start(run: StartRun): Promise<StartOutcome>;
+  /** Asks a run to end. Nothing but an observation proves that it did. */
+  stop(handle: RunHandle, reason: string): Promise<StopOutcome>;
+  /** Every run that was started as `startedBy`, and the one of the handle; empty when the back end knows none. */
+  ask(target: { startedBy: string; handle?: RunHandle }): Promise<readonly RunObservation[]>;
+}
+
+export interface StartRun {
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly startedBy: string;
+  readonly clientToken: string;
+  /** Goes into native events as it is: references only, never a secret. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Overrides the image's own command, which waits for requests. */
+  readonly command: readonly string[];
+}
+
+export type StartOutcome =
+  | { readonly outcome: 'started'; readonly handle: RunHandle }
+  | { readonly outcome: 'refused'; readonly reason: Reason };
+
+export type StopOutcome = 'stopping' | 'already_ended' | 'not_found';
+
+// ── What worlds are made of; handlers never see it ───────────────────────────────────────────────
+
+export interface StoredRecord {
+  readonly key: string;
+  readonly revision: number;
+  /** Plain JSON, never mutated. */
+  readonly value: unknown;
+}
+
+/** Sparse listing index: user, time, and whether the record still needs attention. */
+export interface RecordIndex {
+  readonly by: string;
+  readonly at: string;
+  readonly open: boolean;
+}
+
+export type PutResult =
+  | { readonly outcome: 'written'; readonly revision: number }
+  | { readonly outcome: 'conflict'; readonly current: StoredRecord | undefined };
+
+/** The one store port: compare-and-set on whole records. Everything above it is written once for all worlds. */
+export interface RecordStore {
+  get(key: string): Promise<StoredRecord | undefined>;
+  /** `expected`: 'absent' creates only, a revision replaces exactly that one, 'any' replaces whatever is there. The first revision is 1. */
+  put(key: string, value: unknown, expected: number | 'absent' | 'any', index?: RecordIndex): Promise<PutResult>;
+  delete(key: string): Promise<void>;
+  /** Records whose key starts with `prefix`, by key, after `after` (exclusive). */
+  list(prefix: string, options: { after?: string; limit: number }): Promise<StoredRecord[]>;
+  /** Indexed records, newest `at` first, before `before` (exclusive). */
+  query(options: { by?: string; open?: boolean; before?: string; limit: number }): Promise<StoredRecord[]>;
+  /** Resolves when everything written before is on disk. Outside effects wait for it; steps inside need not. */
+  durable(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Wakes a task at or after a time, at least once. Setting the same time twice is harmless. */
+export interface Alarms {
+  arm(taskId: string, at: string): Promise<void>;
+}
+
+/** Remembers, bounded, what was ignored and what came twice; never part of a task. */
+export interface Journal {
+  ignored(taskId: string, cause: Cause, reason: string): void;
+  duplicate(taskId: string, cause: Cause): void;
+}

@@ -1,0 +1,12 @@
+/** Keys of the one table; `docs/records.md` says what stands under each. */
+export const taskKey = (taskId: string): string => `TASK#${taskId}`;
+export const runKey = (taskId: string, attempt: number): string => `RUN#${taskId}#${String(attempt).padStart(3, '0')}`;
+export const slotKey = (key: string): string => `SLOT#${key}`;
+export const payloadKey = (ref: string): string => `PAYLOAD#${ref}`;
+export const journalKey = (taskId: string): string => `JOURNAL#${taskId}`;
+
+/**
+ * How often a conditional write is decided again when another came between. Each failure means that somebody else's write went
+ * through, so a task needs two or three; a busy slot key as many as there are simultaneous writers.
+ */
+export const DECIDE_TRIES = 32;

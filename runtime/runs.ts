@@ -1,0 +1,128 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { shortText } from '../schemas/json.ts';
+import type { AgentReport } from '../schemas/agent-report.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
+import type { SavedWork } from '../schemas/task-result.ts';
+import { BatonError } from './errors.ts';
+import type { Clock, RecordStore, Runs, RunSignal } from './ports.ts';
+import { DECIDE_TRIES, runKey } from './records.ts';
+
+/** What a runner may do to the record of its own attempt; the world's API and, on AWS, the runner's own client offer it. */
+export interface RunnerSide {
+  /** Is this the token of that attempt? Compared in constant time. */
+  isToken(taskId: string, attempt: number, token: string): Promise<boolean>;
+  claim(signal: RunSignal): Promise<'claimed' | 'already' | 'fenced'>;
+  /** Immediately before each push: does this run still count? */
+  confirm(signal: RunSignal): Promise<'confirmed' | 'fenced'>;
+  heartbeat(signal: RunSignal): Promise<'kept' | 'fenced'>;
+  report(signal: RunSignal, report: AgentReport): Promise<'stored' | 'already' | 'fenced'>;
+  saveWork(signal: RunSignal, savedWork: SavedWork): Promise<'kept' | 'fenced'>;
+}
+
+export interface RunsOver {
+  readonly store: RecordStore;
+  readonly clock: Clock;
+  /** Known to this deployment alone: run tokens are derived from it. */
+  readonly secret: string;
+}
+
+/** The runs port, and the runner's side of it, over any record store. */
+export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide {
+  return { get, open, forbidClaim, close, noteStray, progress, isToken, claim, confirm, heartbeat, report, saveWork };
+
+  async function get(taskId: string, attempt: number): Promise<RunRecord | undefined> {
+    return (await store.get(runKey(taskId, attempt)))?.value as RunRecord | undefined;
+  }
+
+  async function open(taskId: string, attempt: number): Promise<{ token: string }> {
+    const token = createHmac('sha256', secret).update(`run#${taskId}#${attempt}`).digest('base64url');
+    const record: RunRecord = { taskId, attempt, tokenHash: hashOf(token), openedAt: clock.now() };
+    await store.put(runKey(taskId, attempt), record, 'absent');
+    return { token };
+  }
+
+  async function forbidClaim(taskId: string, attempt: number): Promise<void> {
+    await change(taskId, attempt, (record) => (record.noClaim ? undefined : { ...record, noClaim: true }));
+  }
+
+  async function close(taskId: string, attempt: number): Promise<void> {
+    await change(taskId, attempt, (record) => (record.closed ? undefined : { ...record, noClaim: true, closed: true }));
+  }
+
+  async function noteStray(taskId: string, attempt: number, strayHandle: NonNullable<RunRecord['strayHandle']>): Promise<void> {
+    await change(taskId, attempt, (record) => (record.strayHandle ? undefined : { ...record, strayHandle }));
+  }
+
+  async function progress({ seq, text, ...signal }: Parameters<Runs['progress']>[0]): Promise<'kept' | 'stale' | 'fenced'> {
+    let answer: 'kept' | 'stale' | 'fenced' = 'kept';
+    await change(signal.taskId, signal.attempt, (record) => {
+      answer = !speaks(record, signal) ? 'fenced' : seq <= (record.progress?.seq ?? -1) ? 'stale' : 'kept';
+      return answer === 'kept' ? { ...record, progress: { seq, text: shortText(text), at: clock.now() } } : undefined;
+    });
+    return answer;
+  }
+
+  async function isToken(taskId: string, attempt: number, token: string): Promise<boolean> {
+    const record = await get(taskId, attempt);
+    return record !== undefined && timingSafeEqual(Buffer.from(record.tokenHash), Buffer.from(hashOf(token)));
+  }
+
+  async function claim({ taskId, attempt, nativeId }: RunSignal): Promise<'claimed' | 'already' | 'fenced'> {
+    let answer: 'claimed' | 'already' | 'fenced' = 'fenced';
+    await change(taskId, attempt, (record) => {
+      const mine = record.claim?.nativeId === nativeId;
+      answer = record.closed ? 'fenced' : mine ? 'already' : record.claim || record.noClaim ? 'fenced' : 'claimed';
+      return answer === 'claimed' ? { ...record, claim: { nativeId, at: clock.now() } } : undefined;
+    });
+    return answer;
+  }
+
+  async function confirm(signal: RunSignal): Promise<'confirmed' | 'fenced'> {
+    return (await asClaimant(signal, () => ({ confirmedAt: clock.now() }))) ? 'confirmed' : 'fenced';
+  }
+
+  async function heartbeat(signal: RunSignal): Promise<'kept' | 'fenced'> {
+    return (await asClaimant(signal, () => ({ heartbeatAt: clock.now() }))) ? 'kept' : 'fenced';
+  }
+
+  async function report(signal: RunSignal, told: AgentReport): Promise<'stored' | 'already' | 'fenced'> {
+    let answer: 'stored' | 'already' | 'fenced' = 'fenced';
+    await change(signal.taskId, signal.attempt, (record) => {
+      answer = !speaks(record, signal) ? 'fenced' : record.report ? 'already' : 'stored';
+      if (answer !== 'stored') return undefined;
+      return { ...record, report: told, ...(told.savedWork ? { savedWork: told.savedWork } : {}) };
+    });
+    return answer;
+  }
+
+  async function saveWork(signal: RunSignal, savedWork: SavedWork): Promise<'kept' | 'fenced'> {
+    return (await asClaimant(signal, () => ({ savedWork }))) ? 'kept' : 'fenced';
+  }
+
+  async function asClaimant(signal: RunSignal, changes: () => Partial<RunRecord>): Promise<boolean> {
+    let speaking = false;
+    await change(signal.taskId, signal.attempt, (record) => {
+      speaking = speaks(record, signal);
+      return speaking ? { ...record, ...changes() } : undefined;
+    });
+    return speaking;
+  }
+
+  /** Decides on the record as it is and writes it by one conditional write; `undefined` leaves it alone. */
+  async function change(taskId: string, attempt: number, next: (record: RunRecord) => RunRecord | undefined): Promise<void> {
+    for (let tries = 0; tries < DECIDE_TRIES; tries++) {
+      const stored = await store.get(runKey(taskId, attempt));
+      if (!stored) return;
+      const value = next(stored.value as RunRecord);
+      if (!value) return;
+      if ((await store.put(runKey(taskId, attempt), value, stored.revision)).outcome === 'written') return;
+    }
+    throw new BatonError('contention', `the run record of ${taskId}, attempt ${attempt}, was written by others ${DECIDE_TRIES} times`);
+  }
+}
+
+/** Only the claimant of an attempt that is not closed speaks for it. */
+const speaks = (record: RunRecord, signal: RunSignal): boolean =>
+  !record.closed && record.claim?.nativeId === signal.nativeId;
+
+const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');

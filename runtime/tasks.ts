@@ -1,0 +1,156 @@
+import { type Context, earliestDue, follow, touch } from '../lifecycle/evolve.ts';
+import { type Mark, mark, type Step } from '../lifecycle/move.ts';
+import { isSettled, isTerminal, runOf } from '../lifecycle/states.ts';
+import type { Timings } from '../lifecycle/timings.ts';
+import type { Cause } from '../schemas/envelope.ts';
+import type { HistoryEntry, Rejection, Task } from '../schemas/task.ts';
+import { BatonError } from './errors.ts';
+import { type Already, type Outcome, refused, said } from './outcome.ts';
+import type { Accepted, Alarms, Clock, Moment, RecordStore, Runs, StoredRecord, Tasks } from './ports.ts';
+import { entryEvents, noteEvents } from './published.ts';
+import { DECIDE_TRIES, taskKey } from './records.ts';
+
+export interface TasksOver {
+  readonly store: RecordStore;
+  readonly alarms: Alarms;
+  readonly runs: Pick<Runs, 'get' | 'forbidClaim' | 'close'>;
+  readonly clock: Clock;
+  readonly timings: () => Timings;
+}
+
+/** The tasks port over any record store: read, decide, set the clock, write once. */
+export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): Tasks {
+  return { get, accept, reject, decide };
+
+  async function get(taskId: string): Promise<Task | undefined> {
+    return taskIn(await store.get(taskKey(taskId)));
+  }
+
+  async function accept(task: Task): Promise<Accepted> {
+    const armed = await withAlarm(task, undefined);
+    const written = await store.put(taskKey(task.taskId), armed, 'absent', indexOf(armed));
+    if (written.outcome === 'written') {
+      return { kind: 'moved', task: armed, events: firstEvents(armed) };
+    }
+    const known = written.current?.value as Task | Rejection;
+    const reused = known.requestHash !== task.requestHash;
+    return { kind: 'already', known, reused, outcome: await knownOutcome(known) };
+  }
+
+  async function reject(rejection: Rejection): Promise<Outcome> {
+    const written = await store.put(taskKey(rejection.taskId), rejection, 'absent');
+    return written.outcome === 'written' ? said([]) : refused('answered_already');
+  }
+
+  async function decide(taskId: string, cause: Cause, decision: Parameters<Tasks['decide']>[2]): Promise<Outcome> {
+    for (let tries = 0; tries < DECIDE_TRIES; tries++) {
+      const stored = await store.get(taskKey(taskId));
+      const task = taskIn(stored);
+      if (!stored || !task) return refused('unknown_task');
+      const entry = task.history.find((old) => old.cause.id === cause.id);
+      if (entry) return alreadyOutcome(task, entry);
+      const record = runOf(task) ? await runs.get(taskId, task.attempt) : undefined;
+      const moment: Moment = { at: clock.now(), timings: timings() };
+      const move = decision(task, record, moment);
+      const context: Context = { cause, ...moment };
+      switch (move.kind) {
+        case 'ignore': {
+          // An alarm that found nothing to do was still the one that was set: its successor must be.
+          if (consumedBy(cause, task) !== RUNG || isSettled(task)) return refused(move.reason, task);
+          const outcome = await commitMark(task, stored.revision, mark({}), context);
+          if (outcome) return refused(move.reason, outcome.kind === 'moved' ? outcome.task : task);
+          break;
+        }
+        case 'repeat':
+          return {
+            kind: 'already',
+            task,
+            events: noteEvents(task, move.notes, cause, moment.at),
+            committedAt: task.history.at(-1)?.at ?? moment.at,
+          };
+        case 'mark': {
+          const outcome = await commitMark(task, stored.revision, move, context);
+          if (outcome) return outcome;
+          break;
+        }
+        case 'step': {
+          const outcome = await commitStep(task, stored.revision, move, context);
+          if (outcome) return outcome;
+          break;
+        }
+      }
+    }
+    throw new BatonError('contention', `task ${taskId} was written by others ${DECIDE_TRIES} times while "${cause.type}" was decided`);
+  }
+
+  async function commitStep(task: Task, revision: number, move: Step, context: Context): Promise<Outcome | undefined> {
+    const followed = follow(task, move, context);
+    // Closed before the attempt is over, so that it holds whenever a next attempt is admitted.
+    if (task.status === 'STOPPING' && followed.status !== 'STOPPING') await runs.close(task.taskId, task.attempt);
+    const next = await withAlarm(followed, consumedBy(context.cause, task));
+    const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
+    if (written.outcome === 'conflict') return undefined;
+    if (runOf(next) && (next.status === 'STOPPING' || isTerminal(next))) await runs.forbidClaim(next.taskId, next.attempt);
+    const entry = next.history.at(-1);
+    return { kind: 'moved', task: next, events: entry ? entryEvents(next, entry) : [] };
+  }
+
+  async function commitMark(task: Task, revision: number, move: Mark, context: Context): Promise<Outcome | undefined> {
+    if (runOf(task) && (task.status === 'STOPPING' || isTerminal(task))) await runs.forbidClaim(task.taskId, task.attempt);
+    const events = [
+      ...(move.again ?? []).flatMap((entry) => entryEvents(task, entry)),
+      ...noteEvents(task, move.notes, context.cause, context.at),
+    ];
+    if (isEmpty(move) && consumedBy(context.cause, task) !== RUNG) return { kind: 'moved', task, events };
+    const next = await withAlarm(touch(task, move, context.cause), consumedBy(context.cause, task));
+    const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
+    return written.outcome === 'conflict' ? undefined : { kind: 'moved', task: next, events };
+  }
+
+  /** Sets the alarm clock for the earliest due date, unless it is known to be set early enough. */
+  async function withAlarm(task: Task, armedAt = task.armedAt): Promise<Task> {
+    const earliest = earliestDue(task);
+    if (earliest === undefined || (armedAt !== undefined && armedAt !== RUNG && armedAt <= earliest)) return task;
+    await alarms.arm(task.taskId, earliest);
+    return { ...task, armedAt: earliest };
+  }
+
+  async function knownOutcome(known: Task | Rejection): Promise<Outcome> {
+    if (known.status === 'REJECTED') return refused('rejected_before');
+    const first = known.history[0];
+    return first ? alreadyOutcome(known, first) : refused('unknown_task');
+  }
+}
+
+/** Stands for an armed time that has just rung: the next one must be set. */
+const RUNG = '';
+
+/** The alarm that is being handled is no longer set. */
+function consumedBy(cause: Cause, task: Task): string | undefined {
+  return cause.id === alarmId(task.taskId, task.armedAt ?? '') ? RUNG : task.armedAt;
+}
+
+/** Id of a wake-up: task and time, so that racers who set the same alarm set one. */
+export const alarmId = (taskId: string, at: string): string => `alarm#${taskId}#${at}`;
+
+const isEmpty = (move: Mark): boolean =>
+  !move.run && !move.settledAt && !move.proven?.length && Object.keys(move.due ?? {}).length === 0;
+
+const alreadyOutcome = (task: Task, entry: HistoryEntry): Already => ({
+  kind: 'already',
+  task,
+  events: entryEvents(task, entry),
+  committedAt: entry.at,
+});
+
+const firstEvents = (task: Task) => {
+  const first = task.history[0];
+  return first ? entryEvents(task, first) : [];
+};
+
+const taskIn = (stored: StoredRecord | undefined): Task | undefined => {
+  const value = stored?.value as Task | Rejection | undefined;
+  return value && value.status !== 'REJECTED' ? value : undefined;
+};
+
+const indexOf = (task: Task) => ({ by: task.userId, at: task.submittedAt, open: !isSettled(task) });

@@ -1,0 +1,43 @@
+import * as z from 'zod';
+import { shortText, TEXT_MAX_CHARS } from './json.ts';
+
+/**
+ * Why a task or a run ended as it did: a closed list of what Baton itself concludes, each with the next step for a person.
+ * The agent's report may bring a code of its own; `remedyFor` then points to the log.
+ */
+export const reasons = {
+  queue_full: 'The queue of this key is at its bound. Wait for tasks to end, or raise the limit of the key.',
+  hydration_failed: 'The input of the run could not be prepared. Read the message, mend it, submit again.',
+  start_refused: 'The back end refused to start the run. The message is its own; mend the request or the configuration.',
+  start_lost: 'No run was found after the start was sent. Baton tries again; if it happens often, look at the back end.',
+  never_started: 'The container never ran. The message is the reason the back end gave (image, network, secret).',
+  compute_gone: 'The run vanished without a sign. Baton tries again from saved work.',
+  spot_interrupted: 'Spot capacity was taken back. Baton tries again from saved work.',
+  host_lost: 'The host under the run went away. Baton tries again from saved work.',
+  stopped_outside: 'Somebody other than Baton stopped the run. Baton tries again from saved work.',
+  killed: 'The run was killed by a signal that Baton did not send (often memory). Look at the log; give it more memory.',
+  unreachable: 'The runner could not reach Baton to report. Baton tries again.',
+  unknown_stop: 'The back end gave a stop code that this version does not know. Baton tries again; please report the code.',
+  exited_before_claim: 'The runner exited before it had claimed the task. Look at the log of the run.',
+  exited_without_report: 'The runner exited as if all were well, but no report was stored. Look at the log of the run.',
+  runner_failed: 'The runner failed without a report. Look at the log of the run.',
+  fenced: 'The run found itself replaced by a newer one and stopped.',
+  agent_failed: 'The agent command ended with an error. Look at the log of the run.',
+  agent_not_found: 'The agent command does not exist where it ran. Install it, or give another with --agent.',
+  clone_failed: 'The repository could not be cloned. Check the address and the rights.',
+  base_branch_missing: 'The base branch does not exist in the repository.',
+  push_failed: 'The branch could not be pushed. Check the rights and whether somebody else moved the branch.',
+  cancelled: 'Cancelled on request.',
+  timed_out: 'The time-out of the task passed. Give it more time with --timeout, or a smaller prompt.',
+} as const satisfies Record<string, string>;
+
+export type ReasonCode = keyof typeof reasons;
+
+/** A code of the registry above, or the agent's own, with one sentence of what happened. */
+export const reason = z.object({ code: z.string().min(1).max(64), message: z.string().max(TEXT_MAX_CHARS) });
+export type Reason = z.infer<typeof reason>;
+
+export const because = (code: ReasonCode, message: string): Reason => ({ code, message: shortText(message) });
+
+export const remedyFor = (code: string): string =>
+  code in reasons ? reasons[code as ReasonCode] : 'The agent gave this reason itself. Look at the log of the run.';

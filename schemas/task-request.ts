@@ -1,0 +1,49 @@
+import * as z from 'zod';
+import { compute } from './compute.ts';
+
+/** Largest prompt in bytes of UTF-8: the request must stay far below the 256 KB of an event. */
+export const PROMPT_MAX_BYTES = 64 * 1024;
+/** Most runs that a task may ask for: keeps the history, and so the task record, below 32 KB. */
+export const ATTEMPTS_MAX = 10;
+/** Longest time-out in seconds: 8 hours, the longest session of any back end. */
+export const TIMEOUT_MAX_S = 8 * 3600;
+/** Most labels on a task: they ride on the task record. */
+export const LABELS_MAX = 16;
+
+const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
+const name = z.string().min(1).max(128);
+
+/** What a producer asks for (`TaskRequested`). Unknown fields are refused, so that a misspelt option is not lost. */
+export const taskRequest = z.strictObject({
+  repository: z
+    .string()
+    .min(1, 'repository is empty: give a path or a URL that git can clone')
+    .max(1024)
+    .refine((value) => !value.startsWith('-'), 'repository must not begin with "-"'),
+  prompt: z
+    .string()
+    .refine((value) => value.trim() !== '', 'prompt is empty: say what the agent shall do')
+    .refine(
+      (value) => utf8Bytes(value) <= PROMPT_MAX_BYTES,
+      `prompt is larger than ${PROMPT_MAX_BYTES} bytes: put long material into the repository and point to it`,
+    ),
+  userId: name.optional(),
+  idempotencyKey: z.string().min(1).max(256).optional(),
+  baseBranch: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine((value) => !value.startsWith('-'), 'baseBranch must not begin with "-"')
+    .optional(),
+  compute: compute.optional(),
+  agentCommand: z.string().min(1, 'agentCommand is empty').max(4096).optional(),
+  timeoutSeconds: z.int().min(1).max(TIMEOUT_MAX_S).optional(),
+  attempts: z.int().min(1).max(ATTEMPTS_MAX).optional(),
+  labels: z
+    .record(z.string().min(1).max(64), z.string().max(256))
+    .refine((value) => Object.keys(value).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
+    .optional(),
+  origin: z.strictObject({ kind: z.string().min(1).max(32), reference: z.string().max(512).optional() }).optional(),
+});
+
+export type TaskRequest = z.infer<typeof taskRequest>;

@@ -1,0 +1,161 @@
+// Bundles the entry points into dist/, where the command line, the worlds and the runner's image take them from.
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Bundle name in dist/ → entry point. An entry point that does not exist is left out. */
+const ENTRY_POINTS = {
+  baton: 'cli/main.ts',
+  runner: 'agent/main.ts',
+  supervisor: 'agent/supervisor.ts',
+  'libsql-worker': 'runtime/engine/libsql-worker.ts',
+  demo: 'scripts/demo.ts',
+};
+
+/** Rooms whose sources can end in a bundle. */
+const SOURCE_ROOMS = [
+  'agent',
+  'cli',
+  'console',
+  'events',
+  'handlers',
+  'lifecycle',
+  'rules',
+  'runtime',
+  'schemas',
+  'scripts',
+];
+
+/** Packages with native parts: they are loaded from node_modules. */
+const NATIVE = ['libsql', '@libsql/*'];
+
+/** Bundled CommonJS packages call `require` for Node's own modules. */
+const BANNER =
+  "import { createRequire as createBundleRequire } from 'node:module';\nconst require = createBundleRequire(import.meta.url);";
+
+/** Files of an interrupted build are swept away after this many minutes: no build takes that long. */
+const LEFTOVER_MIN = 10;
+
+/**
+ * Builds unless dist/ was made from exactly the present sources (paths, sizes, modification times). Answers whether it built.
+ * Takes the checkout's root, by default the one that holds this file.
+ */
+export async function buildIfStale(checkout = root) {
+  const sources = fingerprint(checkout);
+  if (readIfThere(join(checkout, 'dist', '.sources')) === sources) return false;
+  await build(checkout, sources);
+  return true;
+}
+
+/** Bundles every entry point. Builds at the same time do no harm: each file, and last the fingerprint, is put in place by a rename. */
+export async function build(checkout = root, sources = fingerprint(checkout)) {
+  const esbuild = await import('esbuild');
+  const entryPoints = Object.entries(ENTRY_POINTS).filter(([, file]) => isThere(join(checkout, file)));
+  const dist = join(checkout, 'dist');
+  const { outputFiles } = await esbuild.build({
+    absWorkingDir: checkout,
+    entryPoints: entryPoints.map(([out, file]) => ({ in: file, out })),
+    outdir: dist,
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: NATIVE,
+    sourcemap: true,
+    sourcesContent: false,
+    legalComments: 'none',
+    banner: { js: BANNER },
+    logLevel: 'silent',
+  });
+  mkdirSync(dist, { recursive: true });
+  sweepLeftovers(dist);
+  // Maps before bundles, so that a bundle never lacks its map.
+  for (const { path, contents } of outputFiles.sort(
+    (a, b) => Number(b.path.endsWith('.map')) - Number(a.path.endsWith('.map')),
+  )) {
+    put(dist, basename(path), contents);
+  }
+  put(dist, '.sources', sources);
+  return entryPoints.map(([out]) => `dist/${out}.js`);
+}
+
+function put(dist, name, contents) {
+  const draft = join(dist, `.${name}.${randomUUID()}.tmp`);
+  writeFileSync(draft, contents);
+  renameSync(draft, join(dist, name));
+}
+
+function sweepLeftovers(dist) {
+  const oldest = Date.now() - LEFTOVER_MIN * 60_000;
+  for (const name of readdirSync(dist)) {
+    if (!name.endsWith('.tmp')) continue;
+    const draft = join(dist, name);
+    const modifiedMs = statSync(draft, { throwIfNoEntry: false })?.mtimeMs;
+    if (modifiedMs !== undefined && modifiedMs < oldest) rmSync(draft, { force: true });
+  }
+}
+
+function fingerprint(checkout) {
+  const hash = createHash('sha1');
+  for (const file of ['package.json', 'yarn.lock', 'tsconfig.json']) note(hash, join(checkout, file), file);
+  for (const room of SOURCE_ROOMS) noteRoom(hash, join(checkout, room), room);
+  return hash.digest('hex');
+}
+
+function noteRoom(hash, folder, name) {
+  let entries;
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (error.code === 'ENOENT') return;
+    throw error;
+  }
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) noteRoom(hash, path, `${name}/${entry.name}`);
+    else note(hash, path, `${name}/${entry.name}`);
+  }
+}
+
+function note(hash, path, name) {
+  const seen = statSync(path, { throwIfNoEntry: false });
+  hash.update(seen === undefined ? `${name} absent\n` : `${name} ${seen.size} ${seen.mtimeMs}\n`);
+}
+
+function isThere(path) {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.includes('--if-stale'));
+
+async function main(quietly) {
+  const startedMs = performance.now();
+  try {
+    if (quietly) {
+      await buildIfStale();
+      return;
+    }
+    const bundles = await build();
+    const what = bundles.length === 0 ? 'no entry point exists yet' : bundles.join(', ');
+    console.log(`build: ${what} (${Math.round(performance.now() - startedMs)} ms)`);
+  } catch (error) {
+    if (error.errors === undefined) throw error;
+    const { formatMessages } = await import('esbuild');
+    for (const line of await formatMessages(error.errors, { kind: 'error' })) console.error(line);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RunSpec } from '../../schemas/supervised-run.ts';
+import { exitRecord, runMarker, supervisorRecord } from '../../schemas/supervised-run.ts';
+import { bundled, eventually, lives } from '../runtime/engine/local-ecs-fixture.ts';
+
+let supervisor: ReturnType<typeof bundled>;
+beforeAll(() => {
+  supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
+});
+afterAll(() => supervisor.remove());
+
+function aRunDir(script: string, changes: Partial<RunSpec> = {}): string {
+  const runDir = mkdtempSync(join(tmpdir(), 'baton-run-'));
+  const spec: RunSpec = {
+    schemaVersion: 1,
+    taskArn: 'arn:aws:ecs:local:000000000000:task/baton/1',
+    command: ['/bin/sh', '-c', script],
+    environment: { BATON_RUN_DIR: runDir },
+    cwd: runDir,
+    stopTimeoutSeconds: 0.3,
+    logMaxBytes: 1_000,
+    ...changes,
+  };
+  writeFileSync(join(runDir, 'run.json'), JSON.stringify(spec));
+  return runDir;
+}
+
+function supervise(runDir: string): ChildProcess {
+  const [program = '', ...parameters] = supervisor.command;
+  return spawn(program, [...parameters, runDir], { detached: true, stdio: 'ignore' });
+}
+
+const json = (runDir: string, file: string): unknown => JSON.parse(readFileSync(join(runDir, file), 'utf8'));
+const log = (runDir: string) => readFileSync(join(runDir, 'agent.log'), 'utf8');
+const started = (runDir: string) => eventually(() => existsSync(join(runDir, 'supervisor.json')), 'the start');
+
+describe('a supervised run', () => {
+  it('leaves what Baton needs to know beside its log', async () => {
+    const runDir = aRunDir('echo out; echo err >&2; exit 9');
+    expect(await once(supervise(runDir), 'exit')).toEqual([0, null]);
+    expect(exitRecord.parse(json(runDir, 'exit.json'))).toMatchObject({ exitCode: 9, signal: null });
+    expect(supervisorRecord.parse(json(runDir, 'supervisor.json')).childPid).toBeGreaterThan(1);
+    expect(runMarker.parse(json(runDir, 'spawned')).owner?.pid).toBe(
+      supervisorRecord.parse(json(runDir, 'supervisor.json')).pid,
+    );
+    expect(log(runDir)).toContain('out\n');
+    expect(log(runDir)).toContain('err\n');
+  });
+
+  it('starts its runner once, however many supervisors come', async () => {
+    const runDir = aRunDir('echo started; sleep 0.2');
+    const supervisors = Array.from({ length: 5 }, () => supervise(runDir));
+    await Promise.all(supervisors.map((process) => once(process, 'exit')));
+    await once(supervise(runDir), 'exit');
+    expect(log(runDir)).toBe('started\n');
+  });
+
+  it('is not started when Baton gave it up first', async () => {
+    const runDir = aRunDir('echo started');
+    writeFileSync(join(runDir, 'spawned'), JSON.stringify({ abandoned: 'cancelled' }));
+    expect(await once(supervise(runDir), 'exit')).toEqual([0, null]);
+    expect(existsSync(join(runDir, 'exit.json'))).toBe(false);
+    expect(existsSync(join(runDir, 'agent.log'))).toBe(false);
+  });
+
+  it.each([
+    ['there is no such program', { command: ['no-such-program'] }],
+    ['its directory is gone', { cwd: '/no/such/directory' }],
+    ['its command is no command', { command: ['/bin/sh', 'zero\0byte'] }],
+  ])('says why it never started when %s', async (_, changes) => {
+    const runDir = aRunDir('', changes);
+    await once(supervise(runDir), 'exit');
+    expect(exitRecord.parse(json(runDir, 'exit.json'))).toMatchObject({
+      exitCode: null,
+      error: expect.stringMatching(/ENOENT|null bytes/),
+    });
+    expect(existsSync(join(runDir, 'supervisor.json'))).toBe(false);
+  });
+
+  it('gets SIGTERM when its supervisor does, and SIGKILL with all its children after the time-out', async () => {
+    const runDir = aRunDir('trap "echo asked" TERM; sleep 300 & echo $!; while :; do sleep 0.02; done');
+    const process = supervise(runDir);
+    await eventually(() => existsSync(join(runDir, 'agent.log')) && log(runDir).includes('\n'), 'the runner');
+    process.kill('SIGTERM');
+    await once(process, 'exit');
+    expect(exitRecord.parse(json(runDir, 'exit.json'))).toMatchObject({ exitCode: null, signal: 'SIGKILL' });
+    expect(log(runDir)).toContain('asked');
+    expect(lives(Number(log(runDir).split('\n')[0]))).toBe(false);
+  });
+
+  it('does not end with a terminal or an interrupt meant for Baton', async () => {
+    const runDir = aRunDir('sleep 0.5; exit 4');
+    const process = supervise(runDir);
+    await started(runDir);
+    process.kill('SIGINT');
+    process.kill('SIGHUP');
+    await once(process, 'exit');
+    expect(exitRecord.parse(json(runDir, 'exit.json'))).toMatchObject({ exitCode: 4 });
+  });
+});

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ComputeBackend, StartRun } from '../../runtime/ports.ts';
+import type { RunHandle } from '../../schemas/run-handle.ts';
+import type { RunObservation } from '../../schemas/run-observation.ts';
+
+/** One back end with runs that behave as asked. */
+export interface ComputeBackendHarness {
+  readonly compute: ComputeBackend;
+  /** A new run that ends with this exit code by itself, or goes on until it is stopped. */
+  aRun(behaviour: { exitCode: number } | 'goes on'): StartRun;
+  /** A handle of the right shape for a run that never was. */
+  readonly unknownHandle: RunHandle;
+  close(): Promise<void>;
+}
+
+/** How long a back end may take to show what became of a run, in milliseconds. */
+const OBSERVED_WITHIN_MS = 15_000;
+
+/** What every compute back end promises to handlers. */
+export function computeBackendContract(name: string, open: () => Promise<ComputeBackendHarness>): void {
+  describe(`the compute back end ${name}`, () => {
+    let harness: ComputeBackendHarness;
+    beforeAll(async () => {
+      harness = await open();
+    });
+    afterAll(() => harness.close());
+
+    it('gives a handle that survives a JSON round trip and finds the run', async () => {
+      const run = harness.aRun({ exitCode: 0 });
+      const handle = await started(run);
+      expect(JSON.parse(JSON.stringify(handle))).toEqual(handle);
+      const [found] = await harness.compute.ask({ startedBy: run.startedBy, handle });
+      expect(found).toMatchObject({ taskId: run.taskId, attempt: run.attempt, handle });
+    });
+
+    it('finds a run whose handle was lost by startedBy', async () => {
+      const run = harness.aRun({ exitCode: 0 });
+      const handle = await started(run);
+      expect(await harness.compute.ask({ startedBy: run.startedBy })).toMatchObject([{ handle }]);
+    });
+
+    it('starts one run for one client token, however often it is asked at once', async () => {
+      const run = harness.aRun({ exitCode: 0 });
+      const handles = await Promise.all(Array.from({ length: 10 }, () => started(run)));
+      expect(new Set(handles.map((handle) => JSON.stringify(handle))).size).toBe(1);
+      expect(await harness.compute.ask({ startedBy: run.startedBy })).toHaveLength(1);
+    });
+
+    it('adopts the run of a client token that comes with other parameters', async () => {
+      const run = harness.aRun({ exitCode: 0 });
+      const handle = await started(run);
+      expect(await started({ ...run, environment: { ...run.environment, OTHER: 'yes' } })).toEqual(handle);
+      expect(await harness.compute.ask({ startedBy: run.startedBy })).toHaveLength(1);
+    });
+
+    it.each([0, 3])('shows exit code %i of a run that ended', async (exitCode) => {
+      const run = harness.aRun({ exitCode });
+      await started(run);
+      expect(await ended(run)).toMatchObject({ end: { kind: 'exited', exitCode } });
+    });
+
+    it('refuses what can never start, with a reason', async () => {
+      const run = { ...harness.aRun({ exitCode: 0 }), environment: { BIG: 'x'.repeat(10_000) } };
+      expect(await harness.compute.start(run)).toMatchObject({ outcome: 'refused', reason: { code: 'start_refused' } });
+      expect(await harness.compute.ask({ startedBy: run.startedBy })).toEqual([]);
+    });
+
+    it('stops a run, says so again while it ends, and knows afterwards that it has ended', async () => {
+      const run = harness.aRun('goes on');
+      const handle = await started(run);
+      expect(await harness.compute.stop(handle, 'cancelled')).toBe('stopping');
+      expect(['stopping', 'already_ended']).toContain(await harness.compute.stop(handle, 'cancelled'));
+      expect(await ended(run)).toMatchObject({ end: { kind: 'stopped' } });
+      expect(await harness.compute.stop(handle, 'cancelled')).toBe('already_ended');
+    });
+
+    it('knows nothing of runs that never were', async () => {
+      const handle = harness.unknownHandle;
+      expect(await harness.compute.stop(handle, 'cancelled')).toBe('not_found');
+      expect(await harness.compute.ask({ startedBy: 'baton/local/tnever/1', handle })).toEqual([]);
+    });
+
+    async function started(run: StartRun): Promise<RunHandle> {
+      const answer = await harness.compute.start(run);
+      if (answer.outcome === 'refused') throw new Error(answer.reason.message);
+      return answer.handle;
+    }
+
+    async function ended(run: StartRun): Promise<RunObservation> {
+      const until = Date.now() + OBSERVED_WITHIN_MS;
+      for (;;) {
+        const [seen] = await harness.compute.ask({ startedBy: run.startedBy });
+        if (seen?.phase === 'ended') return seen;
+        if (Date.now() > until) throw new Error(`${run.startedBy} did not end: ${JSON.stringify(seen)}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  });
+}

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
+import { type EcsTaskEvent, type LocalEcs, type LocalEcsOptions, localEcs } from '../../../runtime/engine/local-ecs.ts';
+import type { StartRun } from '../../../runtime/ports.ts';
+import type { RunHandle } from '../../../schemas/run-handle.ts';
+import { journalStore } from './local-ecs-journal.ts';
+
+/** A bundle of an entry point in a folder of its own, and the program that runs it. */
+export function bundled(entry: URL): { command: string[]; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'baton-bundle-'));
+  const outfile = join(folder, 'bundle.mjs');
+  buildSync({
+    entryPoints: [fileURLToPath(entry)],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+  });
+  return { command: [process.execPath, outfile], remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export interface EcsWorld {
+  readonly ecs: LocalEcs;
+  readonly dataDir: string;
+  readonly events: EcsTaskEvent[];
+  /** Starts a run that must not be refused. */
+  start(run: StartRun): Promise<RunHandle>;
+  /** What the task with this ARN was seen to do: `status` in the order of publishing. */
+  statuses(taskArn: string): string[];
+  /** The event that shows this status, when it comes. */
+  event(taskArn: string, lastStatus: string): Promise<EcsTaskEvent>;
+  log(taskArn: string): string;
+  /** The same data directory seen by another opener, as after a restart. */
+  reopen(options?: Partial<LocalEcsOptions>): Promise<EcsWorld>;
+  close(): Promise<void>;
+}
+
+export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorCommand: string[] }): Promise<EcsWorld> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'baton-ecs-'));
+  const events: EcsTaskEvent[] = [];
+  const store = options.store ?? journalStore(join(dataDir, 'journal'));
+  const ecs = localEcs({
+    bus: async (published) => {
+      events.push(...published);
+    },
+    clock: { now: () => new Date().toISOString() },
+    worldFile: join(dataDir, 'world.json'),
+    runnerCommand: ['/bin/sh'],
+    stopTimeoutSeconds: 1,
+    ...options,
+    store,
+    dataDir,
+  });
+  await ecs.recover();
+  let closed = false;
+  const of = (taskArn: string) => events.filter((event) => event.detail.taskArn === taskArn);
+  return {
+    ecs,
+    dataDir,
+    events,
+    start: async (run) => {
+      const started = await ecs.start(run);
+      if (started.outcome === 'refused') throw new Error(started.reason.message);
+      return started.handle;
+    },
+    statuses: (taskArn) => of(taskArn).map((event) => event.detail.lastStatus),
+    event: (taskArn, lastStatus) =>
+      eventually(
+        () => of(taskArn).find((event) => event.detail.lastStatus === lastStatus),
+        `${lastStatus} of ${taskArn}`,
+      ),
+    log: (taskArn) => {
+      const path = ecs.logPath(taskArn) ?? '';
+      return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    },
+    reopen: (changes) => ecsWorld({ supervisorCommand: options.supervisorCommand, ...changes, dataDir }),
+    close: async () => {
+      if (closed) return;
+      closed = true;
+      await ecs.close();
+      await store.close();
+    },
+  };
+}
+
+let runs = 0;
+/** A run that does what the shell script says. */
+export function aRun(script: string, changes: Partial<StartRun> = {}): StartRun {
+  runs += 1;
+  const taskId =
+    changes.taskId ?? `t${createHash('sha256').update(`${process.pid}-${runs}`).digest('hex').slice(0, 24)}`;
+  const attempt = changes.attempt ?? 1;
+  return {
+    taskId,
+    attempt,
+    startedBy: `baton/local/${taskId}/${attempt}`,
+    clientToken: `${taskId}-${attempt}`,
+    environment: { BATON_TASK_ID: taskId, BATON_ATTEMPT: String(attempt) },
+    command: ['-c', script],
+    ...changes,
+  };
+}
+
+/** Waits until the look finds something; gives up after 15 s. */
+export async function eventually<Found>(look: () => Found | undefined | false, what: string): Promise<Found> {
+  const until = Date.now() + 15_000;
+  for (;;) {
+    const found = look();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > until) throw new Error(`waited in vain for ${what}`);
+    await sleep(10);
+  }
+}
+
+/** A live process; zombies do not count. */
+export function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    const stat = `/proc/${pid}/stat`;
+    return !existsSync(stat) || !/\) [ZX] /.test(readFileSync(stat, 'utf8'));
+  } catch {
+    return false;
+  }
+}
