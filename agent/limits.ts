@@ -27,11 +27,8 @@ export const STOP_TIMEOUT_S = 30;
 /** Share of the stop time-out that the runner uses; the rest is for its own exit on a slow machine. */
 export const STOP_BUDGET_SHARE = 0.8;
 
-/** Share of the stop time-out that the agent gets after SIGTERM; the rest is for commit, confirmation and push. */
+/** Share that the agent gets between SIGTERM and SIGKILL (7.5 s of 30); the rest is for commit, confirmation and push. */
 export const AGENT_STOP_SHARE = 0.25;
-
-/** Grace of an agent after SIGTERM with the default stop time-out. */
-export const AGENT_STOP_GRACE_S = STOP_TIMEOUT_S * AGENT_STOP_SHARE;
 
 /** Past the deadline the runner stops itself, as a last resort; the control plane's own time-out comes long before. */
 export const RUNNER_DEADLINE_MARGIN_S = 300;

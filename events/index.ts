@@ -1,6 +1,6 @@
-import type { EventDefinition } from './define.ts';
 import { alarmRang } from './alarm-rang.ts';
 import { attemptDue } from './attempt-due.ts';
+import type { EventDefinition } from './define.ts';
 import { idempotencyKeyReused } from './idempotency-key-reused.ts';
 import { runCheckRequested } from './run-check-requested.ts';
 import { runClaimed } from './run-claimed.ts';

@@ -26,7 +26,9 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
   const about = { taskId, cause, correlationId, at };
 
   const parsed = taskRequest.safeParse(asked);
-  const refusal = parsed.success ? notAllowed(parsed.data, settings.agentCommandAllowed) : complaints(parsed.error.issues);
+  const refusal = parsed.success
+    ? notAllowed(parsed.data, settings.agentCommandAllowed)
+    : complaints(parsed.error.issues);
   if (!parsed.success || refusal) {
     const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
     const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
@@ -49,7 +51,14 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
       compute: request.compute ?? settings.defaultCompute,
       agentCommand,
       ...(request.labels ? { labels: request.labels } : {}),
-      ...(request.origin ? { origin: { kind: request.origin.kind, ...(request.origin.reference === undefined ? {} : { reference: request.origin.reference }) } } : {}),
+      ...(request.origin
+        ? {
+            origin: {
+              kind: request.origin.kind,
+              ...(request.origin.reference === undefined ? {} : { reference: request.origin.reference }),
+            },
+          }
+        : {}),
       slotKey: settings.slotKeyOf({ ...request, userId }),
       priority: 0,
       requestHash: hash,
@@ -81,4 +90,6 @@ const notAllowed = (request: TaskRequest, agentCommandAllowed: boolean): string 
     : undefined;
 
 const complaints = (issues: readonly { path: readonly PropertyKey[]; message: string }[]): string =>
-  issues.map(({ path, message }) => (path.length > 0 ? `${path.map(String).join('.')}: ${message}` : message)).join('; ');
+  issues
+    .map(({ path, message }) => (path.length > 0 ? `${path.map(String).join('.')}: ${message}` : message))
+    .join('; ');

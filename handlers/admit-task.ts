@@ -31,7 +31,8 @@ export const admitTask = react(rule, async (event, { tasks, slots }) => {
 function answer(task: Task, version: number, got: 'held' | 'waiting' | 'full', position: number): Move {
   switch (got) {
     case 'held':
-      if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF') return ignore('task_has_moved_on');
+      if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF')
+        return ignore('task_has_moved_on');
       return step('admit', {}, [taskAdmitted.of({ slotKey: task.slotKey })]);
     case 'waiting':
       if (task.version !== version) return ignore('task_has_moved_on');

@@ -11,8 +11,10 @@ export const admitWaiter = react(rule, async (event, { tasks, slots }) => {
   const cause = causeOf(event);
   const lease = leaseOf(taskId, attempt);
   const outcome = await tasks.decide(taskId, cause, (task) => {
-    if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF') return ignore('grant_was_taken_up');
-    if (attempt !== (task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt)) return ignore('grant_is_of_another_attempt');
+    if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF')
+      return ignore('grant_was_taken_up');
+    if (attempt !== (task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt))
+      return ignore('grant_is_of_another_attempt');
     return step('admit', {}, [taskAdmitted.of({ slotKey })]);
   });
   switch (outcome.kind) {

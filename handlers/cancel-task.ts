@@ -6,5 +6,7 @@ import { because } from '../schemas/reason.ts';
 /** Ends a task on request: at once without a run, by way of a stop with one. Twice is harmless: what stops or ended stays so. */
 export const cancelTask = react(rule, async (event, { tasks }) => {
   const { taskId, reason } = event.detail.data;
-  return tasks.decide(taskId, causeOf(event), (task) => cancelled(task, because('cancelled', reason ?? 'Cancelled on request.')));
+  return tasks.decide(taskId, causeOf(event), (task) =>
+    cancelled(task, because('cancelled', reason ?? 'Cancelled on request.')),
+  );
 });

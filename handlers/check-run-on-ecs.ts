@@ -19,5 +19,7 @@ export const checkRunOnEcs = react(rule, async (event, { tasks, ecs }) => {
   }
   if (found.length > 0) return outcomes;
   const missing = { id: `${cause.id}#missing`, type: 'RunAsked' };
-  return tasks.decide(taskId, missing, (now, record, { at, timings }) => judgeMissing(now, record, at, timings.START_MISSING_S));
+  return tasks.decide(taskId, missing, (now, record, { at, timings }) =>
+    judgeMissing(now, record, at, timings.START_MISSING_S),
+  );
 });

@@ -20,8 +20,7 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
     // A next attempt that was just asking for its slot when the task ended may hold one as well.
     outcomes.push(await slots.release(task.slotKey, leaseOf(taskId, task.attempt), cause));
     if (!runOf(task)) outcomes.push(await slots.release(task.slotKey, leaseOf(taskId, task.attempt + 1), cause));
-    await payloads.delete(task.promptRef);
-    if (task.input) await payloads.delete(task.input);
+    for (const ref of [task.promptRef, ...(task.inputs ?? [])]) await payloads.delete(ref);
     if (runOf(task)) await runs.close(taskId, task.attempt);
   }
   outcomes.push(await tasks.decide(taskId, cause, (now, record, { at }) => settle(now, record, at, told)));

@@ -44,7 +44,9 @@ export const stopRunOnEcs = react(rule, async (event, { tasks, runs, ecs }) => {
     if (found.length > 0) return;
     const missing = { id: `${cause.id}#missing`, type: 'RunAsked' };
     outcomes.push(
-      await tasks.decide(taskId, missing, (now, kept, { at, timings }) => judgeMissing(now, kept, at, timings.START_MISSING_S)),
+      await tasks.decide(taskId, missing, (now, kept, { at, timings }) =>
+        judgeMissing(now, kept, at, timings.START_MISSING_S),
+      ),
     );
   }
 

@@ -3,7 +3,7 @@ import { taskTimedOut } from '../events/task-timed-out.ts';
 import { because, type Reason } from '../schemas/reason.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { Task } from '../schemas/task.ts';
-import { judgeReport, stopFact } from './judge.ts';
+import { judgeReport, stopping } from './judge.ts';
 import { type DetectedBy, ignore, type Move, step } from './move.ts';
 
 /** What a cancel means in every state: at once without a run, by way of STOPPING with one. */
@@ -32,8 +32,7 @@ function end(task: Task, intent: 'cancelled' | 'timed_out', reason: Reason, dete
     case 'STARTING':
     case 'RUNNING':
     case 'FINALIZING':
-      // An exit that is awaited already still gets its facts in order: the end is known, so nothing is asked to stop.
-      return step('stop', { run: task.run, intent, reason }, [stopFact(task, task.run, reason)]);
+      return stopping(task, task.run, intent, reason);
     case 'STOPPING':
       return outweighs(intent, task.intent) ? step('redirect', { intent, reason }, []) : ignore('is_stopping_already');
     case 'COMPLETED':

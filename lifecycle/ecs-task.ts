@@ -81,7 +81,9 @@ function readEnd(detail: EcsTaskStateChangeDetail): { end: NonNullable<RunObserv
   const exitCode = agent?.exitCode;
   const stopCode = detail.stopCode ?? '';
   const known = stopCodes[stopCode];
-  const told = [detail.stoppedReason, agent?.reason].filter(Boolean).join('; ') || `ECS stopped the task (${stopCode || 'no stop code'})`;
+  const told =
+    [detail.stoppedReason, agent?.reason].filter(Boolean).join('; ') ||
+    `ECS stopped the task (${stopCode || 'no stop code'})`;
   const unknown = stopCode !== '' && !known ? { remark: `unknown stopCode "${stopCode}"` } : {};
   if (exitCode !== undefined && !outweighing.has(stopCode)) {
     return { end: { kind: 'exited', exitCode, reason: because('runner_failed', told) }, ...unknown };

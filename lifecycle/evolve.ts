@@ -1,12 +1,6 @@
-import type { Cause } from '../schemas/envelope.ts';
-import {
-  type DuePurpose,
-  type HistoryEntry,
-  type StoredFact,
-  type Task,
-  task as taskSchema,
-} from '../schemas/task.ts';
 import { eventOf } from '../events/index.ts';
+import type { Cause } from '../schemas/envelope.ts';
+import { type DuePurpose, type HistoryEntry, type StoredFact, type Task, task as taskSchema } from '../schemas/task.ts';
 import type { Mark, Step } from './move.ts';
 import { isTerminal, runOf, states } from './states.ts';
 import { backoffSeconds, type Timings } from './timings.ts';
@@ -43,6 +37,7 @@ export function follow(task: Task, move: Step, context: Context): Task {
   const moved = {
     ...carried(task, row.to),
     ...move.bring,
+    ...(move.name === 'hydrate' ? { inputs: [...(task.inputs ?? []), move.bring.input] } : {}),
     ...(row.to === 'QUEUED' ? { queuedAt: context.at } : {}),
     ...(states[row.to].terminal ? { endedAt: context.at } : {}),
     status: row.to,
@@ -125,7 +120,8 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
   for (const purpose of states[moved.status].due) {
     switch (purpose) {
       case 'deadline':
-        if (!('intent' in moved) || moved.intent === 'lost' || moved.intent === 'paused') due.deadline = moved.deadlineAt;
+        if (!('intent' in moved) || moved.intent === 'lost' || moved.intent === 'paused')
+          due.deadline = moved.deadlineAt;
         break;
       case 'step':
         due.step = later(at, timings.STEP_RETRY_S);

@@ -10,7 +10,7 @@ import { because, type Reason } from '../schemas/reason.ts';
 import { nativeIdOf, type RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
-import type { ComputeEnd, Task, TaskIn, TaskRun, TaskWithRun, TerminalTask } from '../schemas/task.ts';
+import type { ComputeEnd, StopIntent, Task, TaskIn, TaskRun, TaskWithRun, TerminalTask } from '../schemas/task.ts';
 import { type DetectedBy, ignore, type Mark, type Move, mark, type Note, repeat, type Step, step } from './move.ts';
 import { isSettled, runOf, states } from './states.ts';
 
@@ -72,7 +72,9 @@ export function judgeMissing(task: Task, record: RunRecord | undefined, at: stri
       return lost(
         task,
         { ...run, ended },
-        known ? because('compute_gone', 'The back end does not know the run any more.') : because('start_lost', 'The back end never knew the run.'),
+        known
+          ? because('compute_gone', 'The back end does not know the run any more.')
+          : because('start_lost', 'The back end never knew the run.'),
       );
     case 'STOPPING':
     case 'COMPLETED':
@@ -108,9 +110,11 @@ const endFact = (task: Pick<Task, 'compute' | 'status'>, end: ComputeEnd) =>
 /** Which native identities must be gone before the run counts as ended. */
 const identitiesOf = (run: TaskRun, record: RunRecord | undefined): string[] => [
   ...new Set(
-    [run.handle && nativeIdOf(run.handle), record?.claim?.nativeId, record?.strayHandle && nativeIdOf(record.strayHandle)].filter(
-      (id): id is string => id !== undefined,
-    ),
+    [
+      run.handle && nativeIdOf(run.handle),
+      record?.claim?.nativeId,
+      record?.strayHandle && nativeIdOf(record.strayHandle),
+    ].filter((id): id is string => id !== undefined),
   ),
 ];
 
@@ -136,7 +140,9 @@ function judgeLife(task: Working, record: RunRecord | undefined, seen: RunObserv
 
 /** The first sign of life. */
 export const started = (task: TaskIn<'STARTING'>, run: TaskRun, nativeId: string): Step =>
-  step('run', { run }, [runStarted.of({ compute: task.compute, nativeId, ...(run.handle ? { handle: run.handle } : {}) })]);
+  step('run', { run }, [
+    runStarted.of({ compute: task.compute, nativeId, ...(run.handle ? { handle: run.handle } : {}) }),
+  ]);
 
 function judgeEnd(task: Working, record: RunRecord | undefined, seen: RunObservation, at: string): Move {
   const end = seen.end ?? { kind: 'lost' as const, reason: because('unknown_stop', 'The end came without a word.') };
@@ -187,18 +193,22 @@ function reported(record: RunRecord, run: TaskRun, detectedBy: DetectedBy): Move
     return step('complete', { run, result: report.result, detectedBy }, [taskCompleted.of({ result: report.result })]);
   }
   const reason = report.reason ?? because('agent_failed', 'The report gives no reason.');
-  return step('fail', { run, reason, result: report.result, detectedBy }, [taskFailed.of({ reason, result: report.result })]);
+  return step('fail', { run, reason, result: report.result, detectedBy }, [
+    taskFailed.of({ reason, result: report.result }),
+  ]);
 }
 
 export const failed = (run: TaskRun | undefined, reason: Reason, detectedBy: DetectedBy): Step =>
   step('fail', { ...(run ? { run } : {}), reason, detectedBy }, [taskFailed.of({ reason })]);
 
 /** A lost run passes through STOPPING like every other, even when its end is known already. */
-export function lost(task: Working, run: TaskRun, reason: Reason): Step {
-  return step('stop', { run, intent: 'lost', reason }, [
+export const lost = (task: Working, run: TaskRun, reason: Reason): Step => stopping(task, run, 'lost', reason);
+
+/** Into STOPPING: with a request to stop, or, where the end is known already, with the fact that says so. */
+export const stopping = (task: Working, run: TaskRun, intent: StopIntent, reason: Reason): Step =>
+  step('stop', { run, intent, reason }, [
     run.ended ? endFact({ compute: task.compute, status: 'STOPPING' }, run.ended) : stopFact(task, run, reason),
   ]);
-}
 
 export const stopFact = (task: Task, run: Pick<TaskRun, 'startedBy' | 'handle'>, reason: Reason) =>
   runStopRequested.of({
@@ -209,7 +219,12 @@ export const stopFact = (task: Task, run: Pick<TaskRun, 'startedBy' | 'handle'>,
   });
 
 /** In STOPPING or after the end: one more identity is gone; when all are, the run has ended. */
-function noteEnd(task: TaskWithRun | TerminalTask, record: RunRecord | undefined, seen: RunObservation, at: string): Mark | Move {
+function noteEnd(
+  task: TaskWithRun | TerminalTask,
+  record: RunRecord | undefined,
+  seen: RunObservation,
+  at: string,
+): Mark | Move {
   const run = runOf(task);
   if (!run) return ignore('no_run_is_expected');
   const next = observed(run, seen);
@@ -222,7 +237,10 @@ function noteEnd(task: TaskWithRun | TerminalTask, record: RunRecord | undefined
 function judgeUnwanted(task: Task, run: TaskRun, seen: RunObservation): Move {
   if (run.handle) return ignore('the_end_is_awaited');
   const next = observed(run, seen);
-  return mark({ run: next, notes: [stopNote(task, next, because('cancelled', 'The task has moved on.'), seen.nativeId)] });
+  return mark({
+    run: next,
+    notes: [stopNote(task, next, because('cancelled', 'The task has moved on.'), seen.nativeId)],
+  });
 }
 
 /** A run of an attempt that is over: stopped on arrival. */

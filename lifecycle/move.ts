@@ -27,7 +27,12 @@ export type MoveName = keyof Brings;
 
 /** One step along a row of the transition table, with the facts it stores. Raises the version. */
 export type Step = {
-  [Name in MoveName]: { readonly kind: 'step'; readonly name: Name; readonly bring: Brings[Name]; readonly facts: readonly Fact[] };
+  [Name in MoveName]: {
+    readonly kind: 'step';
+    readonly name: Name;
+    readonly bring: Brings[Name];
+    readonly facts: readonly Fact[];
+  };
 }[MoveName];
 
 /** A fact that belongs to no transition; its id is given, so that saying it twice is saying it once. */

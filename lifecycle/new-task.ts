@@ -29,7 +29,14 @@ export function newTask(
         version: 1,
         attempt: 1,
         cause,
-        facts: [{ id: factId(fields.taskId, 1, fact.type), type: fact.type, schemaVersion: taskSubmitted.version, data: fact.data }],
+        facts: [
+          {
+            id: factId(fields.taskId, 1, fact.type),
+            type: fact.type,
+            schemaVersion: taskSubmitted.version,
+            data: fact.data,
+          },
+        ],
       },
     ],
   };

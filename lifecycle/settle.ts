@@ -40,7 +40,9 @@ const lastEntry = (task: Task) => task.history.at(-1);
 function settledNotes(task: TerminalTask, record: RunRecord | undefined): Note[] {
   const run = runOf(task);
   // In STOPPING the orphan was said by the step that closed it; after the end, settling says it.
-  const said = task.history.some((entry) => entry.facts.some((fact) => fact.type === 'RunOrphaned' && entry.attempt === task.attempt));
+  const said = task.history.some((entry) =>
+    entry.facts.some((fact) => fact.type === 'RunOrphaned' && entry.attempt === task.attempt),
+  );
   const orphaned = run?.ended?.proof === 'given_up' && !said;
   return [
     ...(orphaned ? [{ id: `${task.taskId}#${run.attempt}#RunOrphaned`, fact: orphanFact(task, run, record) }] : []),

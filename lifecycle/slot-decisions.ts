@@ -134,7 +134,12 @@ function promote(slot: Slot, { at, cause }: { at: string; cause: Cause }): Slot 
     const { taskId, attempt } = parseLease(lease);
     const fact = slotGranted.of({ slotKey: slot.key, taskId, attempt });
     const grant: Grant = {
-      fact: { id: `${slot.key}#${leaseOf(taskId, attempt)}#SlotGranted`, type: fact.type, schemaVersion: slotGranted.version, data: fact.data },
+      fact: {
+        id: `${slot.key}#${leaseOf(taskId, attempt)}#SlotGranted`,
+        type: fact.type,
+        schemaVersion: slotGranted.version,
+        data: fact.data,
+      },
       at,
       cause,
       correlationId: waiter.correlationId,

@@ -23,7 +23,11 @@ export function wake(task: Task, record: RunRecord | undefined, at: string, timi
   if (due.includes('report')) {
     const judged = judgeReport(task, record, 'alarm');
     if (judged.kind === 'step') return judged;
-    return failed(runOf(task), because('exited_without_report', 'The runner exited with 0 and left no report.'), 'alarm');
+    return failed(
+      runOf(task),
+      because('exited_without_report', 'The runner exited with 0 and left no report.'),
+      'alarm',
+    );
   }
   if (due.includes('deadline')) {
     const expired = expireTask(task, record);
@@ -51,16 +55,13 @@ const mayGiveUp = (run: TaskRun, due: readonly DuePurpose[]): boolean =>
 /** Everything without proof is said again; what nobody can prove counts as said then. */
 function repeatUnproven(task: Task): Mark {
   const again: HistoryEntry[] = unproven(task);
-  const told = again.filter((entry) => entry.version !== task.version || task.status === 'RUNNING' || task.status === 'STARTING');
+  const told = again.filter(
+    (entry) => entry.version !== task.version || task.status === 'RUNNING' || task.status === 'STARTING',
+  );
   return mark({ again, proven: told.map((entry) => entry.version) });
 }
 
-function overdue(
-  task: Task,
-  purpose: DuePurpose,
-  at: string,
-  timings: Timings,
-): Mark {
+function overdue(task: Task, purpose: DuePurpose, at: string, timings: Timings): Mark {
   const next = (seconds: number) => ({ [purpose]: later(at, seconds) });
   const run = runOf(task);
   switch (purpose) {
@@ -73,7 +74,9 @@ function overdue(
     case 'backoff':
       return mark({
         due: next(timings.STEP_RETRY_S),
-        notes: [{ id: `${task.taskId}#${task.version}#AttemptDue`, fact: attemptDue.of({ attempt: task.attempt + 1 }) }],
+        notes: [
+          { id: `${task.taskId}#${task.version}#AttemptDue`, fact: attemptDue.of({ attempt: task.attempt + 1 }) },
+        ],
       });
     case 'start':
       return mark({ due: next(timings.START_CHECK_S), notes: run ? [checkNote(task, run, purpose, at)] : [] });

@@ -9,12 +9,12 @@ import { hydrateTask } from './hydrate-task.ts';
 import { judgeReport } from './judge-report.ts';
 import { observeEcsTask } from './observe-ecs-task.ts';
 import { returnSlot } from './return-slot.ts';
+import type { Rule } from './rule.ts';
 import { settleTask } from './settle-task.ts';
 import { startRunOnEcs } from './start-run-on-ecs.ts';
 import { stopRunOnEcs } from './stop-run-on-ecs.ts';
 import { takeProgress } from './take-progress.ts';
 import { wakeTask } from './wake-task.ts';
-import type { Rule } from './rule.ts';
 
 /** Every rule, in the order of a task's life. */
 export const rules: readonly Rule[] = [

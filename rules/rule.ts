@@ -10,10 +10,7 @@ export type RuleKind = 'effect' | 'state';
 /** Deliveries of one event to one rule before it goes to the dead letters: Lambda's asynchronous invocation makes three. */
 export const ATTEMPTS_OF_A_DELIVERY = 3;
 
-export interface Rule<
-  On extends AnyEventDefinition = AnyEventDefinition,
-  Uses extends string = string,
-> {
+export interface Rule<On extends AnyEventDefinition = AnyEventDefinition, Uses extends string = string> {
   readonly name: string;
   /** One sentence: catalog, diagram and EventBridge description. */
   readonly summary: string;

@@ -13,10 +13,22 @@ export const errorCodes = {
   malformed_event: { retry: 'never', remedy: 'Mend the producer; the event is in the dead letters.' },
   unknown_task: { retry: 'never', remedy: 'Check the task id: `baton list` shows the tasks of this world.' },
   unknown_reference: { retry: 'never', remedy: 'The payload is gone: the task has settled, or never was.' },
-  contention: { retry: 'soon', remedy: 'Nothing: the step is tried again. If it stays, one key is written by too many at once.' },
-  store_corrupt: { retry: 'never', remedy: 'Move the data directory away and keep it; start with a new one, or restore a backup.' },
-  store_full: { retry: 'soon', remedy: 'Free disk space, then start the world again; nothing that was acknowledged is lost.' },
-  store_locked: { retry: 'never', remedy: 'Another world runs on this data directory: use it, stop it, or choose another with --data.' },
+  contention: {
+    retry: 'soon',
+    remedy: 'Nothing: the step is tried again. If it stays, one key is written by too many at once.',
+  },
+  store_corrupt: {
+    retry: 'never',
+    remedy: 'Move the data directory away and keep it; start with a new one, or restore a backup.',
+  },
+  store_full: {
+    retry: 'soon',
+    remedy: 'Free disk space, then start the world again; nothing that was acknowledged is lost.',
+  },
+  store_locked: {
+    retry: 'never',
+    remedy: 'Another world runs on this data directory: use it, stop it, or choose another with --data.',
+  },
   store_unwritable: { retry: 'never', remedy: 'Make the data directory writable, or choose another with --data.' },
   store_closed: { retry: 'soon', remedy: 'The world is closing; start it again.' },
   port_in_use: { retry: 'never', remedy: 'Choose another port with --port, or stop who listens there.' },

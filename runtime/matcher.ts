@@ -58,7 +58,8 @@ function compileLeaf(wanted: readonly Matcher[], at: string): Match {
 function compileMatcher(wanted: Matcher, at: string): Match {
   if (wanted === null || typeof wanted !== 'object') return anyElement((value) => value === wanted);
   const [operator, ...more] = Object.keys(wanted);
-  if (operator === undefined || more.length > 0) throw unsupported(at, 'a matcher that does not have exactly one operator');
+  if (operator === undefined || more.length > 0)
+    throw unsupported(at, 'a matcher that does not have exactly one operator');
   if ('exists' in wanted && typeof wanted.exists === 'boolean') {
     return (value) => isLeaf(value) === wanted.exists;
   }
@@ -92,4 +93,7 @@ const fieldOf = (value: unknown, field: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[field] : undefined;
 
 const unsupported = (at: string, what: string): BatonError =>
-  new BatonError('unsupported_pattern', `event pattern at ${at}: ${what} is not supported here; supported are ${KNOWN}`);
+  new BatonError(
+    'unsupported_pattern',
+    `event pattern at ${at}: ${what} is not supported here; supported are ${KNOWN}`,
+  );

@@ -31,6 +31,10 @@ export interface Said {
 
 export type Outcome = Moved | Already | Refused | Said;
 
-export const refused = (reason: string, task?: Task): Refused => ({ kind: 'refused', reason, ...(task ? { task } : {}) });
+export const refused = (reason: string, task?: Task): Refused => ({
+  kind: 'refused',
+  reason,
+  ...(task ? { task } : {}),
+});
 
 export const said = (events: readonly BatonEvent[]): Said => ({ kind: 'said', events });

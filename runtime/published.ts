@@ -11,7 +11,9 @@ const PLACE = { version: '0', account: '000000000000', region: 'local', resource
 export function entryEvents(task: Task, entry: HistoryEntry): BatonEvent[] {
   const events = entry.facts
     .filter((fact) => fact.data !== undefined)
-    .map((fact) => compose(fact, { task, at: entry.at, version: entry.version, attempt: entry.attempt, cause: entry.cause }));
+    .map((fact) =>
+      compose(fact, { task, at: entry.at, version: entry.version, attempt: entry.attempt, cause: entry.cause }),
+    );
   return drivingLast(events);
 }
 

@@ -7,14 +7,17 @@ import type { Journal, Ports } from './ports.ts';
 import { drives } from './published.ts';
 
 /** What a handler is given of an event: typed by the rule's `on`. */
-export type EventOf<On> = On extends NativeEventDefinition<infer Type, infer Detail>
-  ? Envelope<Type, Detail>
-  : On extends EventDefinition<infer Type, infer Data>
-    ? BatonEvent<Type, Data>
-    : never;
+export type EventOf<On> =
+  On extends NativeEventDefinition<infer Type, infer Detail>
+    ? Envelope<Type, Detail>
+    : On extends EventDefinition<infer Type, infer Data>
+      ? BatonEvent<Type, Data>
+      : never;
 
 /** The ports that a rule names, and no others. A port from outside Baton's own is given as the world has it. */
-export type PortsOf<Uses extends string> = { readonly [Name in Uses]: Name extends keyof Ports ? Ports[Name] : unknown };
+export type PortsOf<Uses extends string> = {
+  readonly [Name in Uses]: Name extends keyof Ports ? Ports[Name] : unknown;
+};
 
 /** What is known of a delivery besides its event. */
 export interface Delivery {
@@ -72,13 +75,18 @@ export function react<On extends AnyEventDefinition, Uses extends string>(
         (delivery.tries > 1 || Date.parse(world.now()) - Date.parse(committedAt) > world.republishAgeSeconds() * 1000);
       const told = await body(event as EventOf<On>, ports as PortsOf<Uses>, { mayRepeat });
       const outcomes: readonly Outcome[] = Array.isArray(told) ? told : [told as Outcome];
-      const events = outcomes.flatMap((outcome) => publishable(outcome, mayRepeat, (reason) => {
-        if (reason === undefined) world.journal.duplicate(about, cause);
-        else world.journal.ignored(about, cause, reason);
-      }));
+      const events = outcomes.flatMap((outcome) =>
+        publishable(outcome, mayRepeat, (reason) => {
+          if (reason === undefined) world.journal.duplicate(about, cause);
+          else world.journal.ignored(about, cause, reason);
+        }),
+      );
       for (const one of events) {
         if (!declared.has(one['detail-type'])) {
-          throw new BatonError('undeclared_fact', `rule "${rule.name}" does not declare that it emits ${one['detail-type']}`);
+          throw new BatonError(
+            'undeclared_fact',
+            `rule "${rule.name}" does not declare that it emits ${one['detail-type']}`,
+          );
         }
       }
       return replay === undefined ? events : events.map((one) => stamped(one, replay));
@@ -94,10 +102,18 @@ export function causeOf(event: Envelope): Cause {
 }
 
 /** The task, attempt and version that one of our own facts is about. Throws `malformed_event` when it says none. */
-export function subject(event: BatonEvent): { taskId: string; attempt: number; version: number; correlationId: string } {
+export function subject(event: BatonEvent): {
+  taskId: string;
+  attempt: number;
+  version: number;
+  correlationId: string;
+} {
   const { taskId, attempt, version, correlationId } = event.detail.metadata;
   if (taskId === undefined || attempt === undefined) {
-    throw new BatonError('malformed_event', `${event['detail-type']} ${event.id} does not say which task and attempt it is about`);
+    throw new BatonError(
+      'malformed_event',
+      `${event['detail-type']} ${event.id} does not say which task and attempt it is about`,
+    );
   }
   return { taskId, attempt, version: version ?? 0, correlationId };
 }

@@ -1,10 +1,10 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { shortText } from '../schemas/json.ts';
 import type { AgentReport } from '../schemas/agent-report.ts';
+import { shortText } from '../schemas/json.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { SavedWork } from '../schemas/task-result.ts';
 import { BatonError } from './errors.ts';
-import type { Clock, RecordStore, Runs, RunSignal } from './ports.ts';
+import type { Clock, RecordStore, RunSignal, Runs } from './ports.ts';
 import { DECIDE_TRIES, runKey } from './records.ts';
 
 /** What a runner may do to the record of its own attempt; the world's API and, on AWS, the runner's own client offer it. */
@@ -49,11 +49,19 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
     await change(taskId, attempt, (record) => (record.closed ? undefined : { ...record, noClaim: true, closed: true }));
   }
 
-  async function noteStray(taskId: string, attempt: number, strayHandle: NonNullable<RunRecord['strayHandle']>): Promise<void> {
+  async function noteStray(
+    taskId: string,
+    attempt: number,
+    strayHandle: NonNullable<RunRecord['strayHandle']>,
+  ): Promise<void> {
     await change(taskId, attempt, (record) => (record.strayHandle ? undefined : { ...record, strayHandle }));
   }
 
-  async function progress({ seq, text, ...signal }: Parameters<Runs['progress']>[0]): Promise<'kept' | 'stale' | 'fenced'> {
+  async function progress({
+    seq,
+    text,
+    ...signal
+  }: Parameters<Runs['progress']>[0]): Promise<'kept' | 'stale' | 'fenced'> {
     let answer: 'kept' | 'stale' | 'fenced' = 'kept';
     await change(signal.taskId, signal.attempt, (record) => {
       answer = !speaks(record, signal) ? 'fenced' : seq <= (record.progress?.seq ?? -1) ? 'stale' : 'kept';
@@ -109,7 +117,11 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
   }
 
   /** Decides on the record as it is and writes it by one conditional write; `undefined` leaves it alone. */
-  async function change(taskId: string, attempt: number, next: (record: RunRecord) => RunRecord | undefined): Promise<void> {
+  async function change(
+    taskId: string,
+    attempt: number,
+    next: (record: RunRecord) => RunRecord | undefined,
+  ): Promise<void> {
     for (let tries = 0; tries < DECIDE_TRIES; tries++) {
       const stored = await store.get(runKey(taskId, attempt));
       if (!stored) return;
@@ -117,7 +129,10 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
       if (!value) return;
       if ((await store.put(runKey(taskId, attempt), value, stored.revision)).outcome === 'written') return;
     }
-    throw new BatonError('contention', `the run record of ${taskId}, attempt ${attempt}, was written by others ${DECIDE_TRIES} times`);
+    throw new BatonError(
+      'contention',
+      `the run record of ${taskId}, attempt ${attempt}, was written by others ${DECIDE_TRIES} times`,
+    );
   }
 }
 

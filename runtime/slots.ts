@@ -28,8 +28,10 @@ export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
         said: said(decided.grants.map(grantEvent)),
       };
     },
-    release: async (key, lease, cause) => said((await change(key, { kind: 'release', lease }, cause)).grants.map(grantEvent)),
-    confirm: async (key, lease, cause) => said((await change(key, { kind: 'confirm', lease }, cause)).grants.map(grantEvent)),
+    release: async (key, lease, cause) =>
+      said((await change(key, { kind: 'release', lease }, cause)).grants.map(grantEvent)),
+    confirm: async (key, lease, cause) =>
+      said((await change(key, { kind: 'confirm', lease }, cause)).grants.map(grantEvent)),
     check: async (key, cause) => said((await change(key, { kind: 'fill' }, cause)).grants.map(grantEvent)),
   };
 
@@ -44,7 +46,10 @@ export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
       const written = await store.put(slotKey(key), decided.slot, stored?.revision ?? 'absent');
       if (written.outcome === 'written') return decided;
     }
-    throw new BatonError('contention', `slot key "${key}" was written by others ${DECIDE_TRIES} times during one ${asked.kind}`);
+    throw new BatonError(
+      'contention',
+      `slot key "${key}" was written by others ${DECIDE_TRIES} times during one ${asked.kind}`,
+    );
   }
 
   async function staleLeases(slot: Slot, revision: number): Promise<string[]> {

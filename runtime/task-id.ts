@@ -15,7 +15,9 @@ export function taskIdFor(userId: string, by: { key: string } | { eventId: strin
 
 /** Fingerprint of a request's content: tells a repetition from a reused key. */
 export const requestHash = (content: object): string =>
-  createHash('sha256').update(JSON.stringify(sorted(content))).digest('base64url');
+  createHash('sha256')
+    .update(JSON.stringify(sorted(content)))
+    .digest('base64url');
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);

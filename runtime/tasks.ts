@@ -80,7 +80,10 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
         }
       }
     }
-    throw new BatonError('contention', `task ${taskId} was written by others ${DECIDE_TRIES} times while "${cause.type}" was decided`);
+    throw new BatonError(
+      'contention',
+      `task ${taskId} was written by others ${DECIDE_TRIES} times while "${cause.type}" was decided`,
+    );
   }
 
   async function commitStep(task: Task, revision: number, move: Step, context: Context): Promise<Outcome | undefined> {
@@ -90,13 +93,15 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     const next = await withAlarm(followed, consumedBy(context.cause, task));
     const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
     if (written.outcome === 'conflict') return undefined;
-    if (runOf(next) && (next.status === 'STOPPING' || isTerminal(next))) await runs.forbidClaim(next.taskId, next.attempt);
+    if (runOf(next) && (next.status === 'STOPPING' || isTerminal(next)))
+      await runs.forbidClaim(next.taskId, next.attempt);
     const entry = next.history.at(-1);
     return { kind: 'moved', task: next, events: entry ? entryEvents(next, entry) : [] };
   }
 
   async function commitMark(task: Task, revision: number, move: Mark, context: Context): Promise<Outcome | undefined> {
-    if (runOf(task) && (task.status === 'STOPPING' || isTerminal(task))) await runs.forbidClaim(task.taskId, task.attempt);
+    if (runOf(task) && (task.status === 'STOPPING' || isTerminal(task)))
+      await runs.forbidClaim(task.taskId, task.attempt);
     const events = [
       ...(move.again ?? []).flatMap((entry) => entryEvents(task, entry)),
       ...noteEvents(task, move.notes, context.cause, context.at),

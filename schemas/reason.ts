@@ -8,16 +8,20 @@ import { shortText, TEXT_MAX_CHARS } from './json.ts';
 export const reasons = {
   queue_full: 'The queue of this key is at its bound. Wait for tasks to end, or raise the limit of the key.',
   hydration_failed: 'The input of the run could not be prepared. Read the message, mend it, submit again.',
-  start_refused: 'The back end refused to start the run. The message is its own; mend the request or the configuration.',
-  start_lost: 'No run was found after the start was sent. Baton tries again; if it happens often, look at the back end.',
+  start_refused:
+    'The back end refused to start the run. The message is its own; mend the request or the configuration.',
+  start_lost:
+    'No run was found after the start was sent. Baton tries again; if it happens often, look at the back end.',
   never_started: 'The container never ran. The message is the reason the back end gave (image, network, secret).',
   compute_gone: 'The run vanished without a sign. Baton tries again from saved work.',
   spot_interrupted: 'Spot capacity was taken back. Baton tries again from saved work.',
   host_lost: 'The host under the run went away. Baton tries again from saved work.',
   stopped_outside: 'Somebody other than Baton stopped the run. Baton tries again from saved work.',
-  killed: 'The run was killed by a signal that Baton did not send (often memory). Look at the log; give it more memory.',
+  killed:
+    'The run was killed by a signal that Baton did not send (often memory). Look at the log; give it more memory.',
   unreachable: 'The runner could not reach Baton to report. Baton tries again.',
-  unknown_stop: 'The back end gave a stop code that this version does not know. Baton tries again; please report the code.',
+  unknown_stop:
+    'The back end gave a stop code that this version does not know. Baton tries again; please report the code.',
   exited_before_claim: 'The runner exited before it had claimed the task. Look at the log of the run.',
   exited_without_report: 'The runner exited as if all were well, but no report was stored. Look at the log of the run.',
   runner_failed: 'The runner failed without a report. Look at the log of the run.',

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { storedFact } from './task.ts';
 import { instant } from './json.ts';
+import { storedFact } from './task.ts';
 
 /** Most holders of one key: keeps the item below DynamoDB's 400 KB and the check for stale leases affordable. */
 export const SLOT_HOLDERS_MAX = 500;

@@ -117,6 +117,8 @@ const base = {
   deadlineAt: instant,
   /** Where the request's prompt is kept. */
   promptRef: z.string(),
+  /** Where the inputs of its runs are kept, one per attempt: all are deleted when the task settles. */
+  inputs: z.array(z.string()).optional(),
   savedWork: savedWork.optional(),
   /** Who is to look at this task, and when at the latest. */
   due: z.partialRecord(duePurpose, instant),

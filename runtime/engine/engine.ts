@@ -15,6 +15,8 @@ import type { Scheduler } from './scheduler.ts';
 
 /** Tasks read at once when the world opens. */
 const RECOVERY_PAGE = 1000;
+/** Wait before a wake-up is published again that the store refused, in milliseconds. */
+const RING_RETRY_MS = 1000;
 
 export interface EngineOptions {
   readonly store: RecordStore;
@@ -49,7 +51,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { store, scheduler, secret, settings } = options;
   const clock = { now: () => new Date(scheduler.nowMs()).toISOString() };
   const journal = engineJournal(store, clock.now);
-  const alarms = alarmClock(scheduler, (taskId, at) => void bus.publish([wakeUp(taskId, at)]).catch(() => alarms.arm(taskId, at)));
+  const alarms = alarmClock(scheduler, ring);
   const runs = runsOver({ store, clock, secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
   const slots = slotsOver({ store, tasks, clock, limitOf: options.limitOf });
@@ -72,6 +74,13 @@ export function createEngine(options: EngineOptions): Engine {
   });
 
   return { bus, ports, alarms, journal, store, recover, stop };
+
+  /** A wake-up that the store cannot take is tried again; a store that stays broken ends the world, and the next start sets the clock. */
+  function ring(taskId: string, at: string): void {
+    bus.publish([wakeUp(taskId, at)]).catch(() => {
+      scheduler.at(scheduler.nowMs() + RING_RETRY_MS, () => ring(taskId, at));
+    });
+  }
 
   async function recover(): Promise<number> {
     let open = 0;
@@ -121,7 +130,14 @@ function wakeUp(taskId: string, at: string): BatonEvent {
     region: 'local',
     resources: [],
     detail: {
-      metadata: { id, taskId, correlationId: taskId, causationId: id, occurredAt: at, schemaVersion: alarmRang.version },
+      metadata: {
+        id,
+        taskId,
+        correlationId: taskId,
+        causationId: id,
+        occurredAt: at,
+        schemaVersion: alarmRang.version,
+      },
       data: { taskId, at },
     },
   };

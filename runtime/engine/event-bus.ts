@@ -88,10 +88,14 @@ export function eventBus(options: EventBusOptions): EventBus {
       if (found.length === 0) continue;
       const key = EVENT + scheduler.nowMs().toString(36).padStart(9, '0') + (order++).toString(36).padStart(7, '0');
       const copies = options.copies?.(event) ?? 1;
-      const row: Row = { event, pending: Object.fromEntries(found.map(({ reaction }) => [reaction.rule.name, copies])) };
+      const row: Row = {
+        event,
+        pending: Object.fromEntries(found.map(({ reaction }) => [reaction.rule.name, copies])),
+      };
       rows.set(key, row);
       puts.push(store.put(key, row, 'absent'));
-      for (const target of found) for (let copy = 0; copy < copies; copy++) enqueue(() => deliver(key, event, target, 1));
+      for (const target of found)
+        for (let copy = 0; copy < copies; copy++) enqueue(() => deliver(key, event, target, 1));
     }
     await Promise.all(puts);
   }
@@ -172,7 +176,14 @@ export function eventBus(options: EventBusOptions): EventBus {
     }
   }
 
-  async function failed(key: string, event: Envelope, target: Target, tries: number, copies: number, error: unknown): Promise<void> {
+  async function failed(
+    key: string,
+    event: Envelope,
+    target: Target,
+    tries: number,
+    copies: number,
+    error: unknown,
+  ): Promise<void> {
     const { rule } = target.reaction;
     if (retryOf(error) !== 'never' && tries < rule.attempts) {
       const waitMs = RETRY_FIRST_MS * 4 ** (tries - 1);
@@ -232,10 +243,13 @@ function parsed(event: Envelope, on: readonly AnyEventDefinition[]): Envelope {
   const definition = on.find((one) => one.type === event['detail-type'] && one.source === event.source);
   if (!definition || 'lenient' in definition) return event;
   const detail = event.detail as { data?: unknown } | undefined;
-  const result = 'native' in definition ? definition.schema.safeParse(detail) : definition.schema.safeParse(detail?.data);
+  const result =
+    'native' in definition ? definition.schema.safeParse(detail) : definition.schema.safeParse(detail?.data);
   if (!result.success) {
     const said = result.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ');
     throw new BatonError('malformed_event', `${event['detail-type']} ${event.id} from ${event.source}: ${said}`);
   }
-  return 'native' in definition ? { ...event, detail: result.data } : { ...event, detail: { ...detail, data: result.data } };
+  return 'native' in definition
+    ? { ...event, detail: result.data }
+    : { ...event, detail: { ...detail, data: result.data } };
 }

@@ -68,7 +68,9 @@ export function openLibsqlFile(file: string): LibsqlFile {
             : bySomeone.all(by, flag, before.at, before.key, limit);
         const rows = open === undefined ? [...scan(1), ...scan(0)] : scan(Number(open));
         const found = rows.map(toRecord);
-        return found.sort((a, b) => compareNewestFirst({ at: a.at, key: a.record.key }, { at: b.at, key: b.record.key })).slice(0, limit);
+        return found
+          .sort((a, b) => compareNewestFirst({ at: a.at, key: a.record.key }, { at: b.at, key: b.record.key }))
+          .slice(0, limit);
       }),
     close: () => {
       db.close();
@@ -77,9 +79,16 @@ export function openLibsqlFile(file: string): LibsqlFile {
 }
 
 /** The StoreError for what SQLite reported about `file`. */
-export function storeErrorFrom(file: string, doing: string, code: string, message: string, cause?: unknown): StoreError {
+export function storeErrorFrom(
+  file: string,
+  doing: string,
+  code: string,
+  message: string,
+  cause?: unknown,
+): StoreError {
   const told = `${doing} ${file}: ${message} (${code})`;
-  if (/FULL|max_page_count/.test(code) || /disk is full/.test(message)) return new StoreError('store_full', told, { cause });
+  if (/FULL|max_page_count/.test(code) || /disk is full/.test(message))
+    return new StoreError('store_full', told, { cause });
   if (/CORRUPT|NOTADB/.test(code) || /malformed|not a database/.test(message)) {
     return new StoreError('store_corrupt', told, { cause });
   }
@@ -136,7 +145,8 @@ function assertOurs(db: Database.Database, file: string): void {
 
 function assertSound(db: Database.Database, file: string): void {
   const verdict = readCell(db, 'PRAGMA quick_check(1)');
-  if (verdict !== 'ok') throw new StoreError('store_corrupt', `The record store ${file} is damaged: ${String(verdict)}`);
+  if (verdict !== 'ok')
+    throw new StoreError('store_corrupt', `The record store ${file} is damaged: ${String(verdict)}`);
 }
 
 function pragma(db: Database.Database, name: string): unknown {

@@ -332,7 +332,7 @@ class LibsqlStore implements RecordStore {
   }
 
   #assertOpen(): void {
-    if (this.#closing) throw new StoreError('store_closed', `The record store ${this.#file} is closed`);
+    if (this.#closing !== undefined) throw new StoreError('store_closed', `The record store ${this.#file} is closed`);
   }
 
   #assertWritable(): void {

@@ -39,6 +39,8 @@ function serve(port: NonNullable<typeof parentPort>, options: WriterOptions): vo
 
   port.on('message', (request: WriterRequest) => {
     if (request === 'close') {
+      // Closing alone does not: the whole store in one file, which can be copied.
+      if (!failed) db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       db.close();
       port.close();
       return;

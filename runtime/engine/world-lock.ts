@@ -24,7 +24,9 @@ export function acquireWorldLock(dataDir: string): WorldLock {
     db?.close();
     const { code, message } = described(error);
     const told = storeErrorFrom(file, 'Cannot lock', code, message, error);
-    throw told.code === 'store_locked' ? new StoreError('store_locked', `${dataDir} is in use by ${holder(dataDir)}`, { cause: error }) : told;
+    throw told.code === 'store_locked'
+      ? new StoreError('store_locked', `${dataDir} is in use by ${holder(dataDir)}`, { cause: error })
+      : told;
   }
   const held = db;
   return {

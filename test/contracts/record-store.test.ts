@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { RecordStore } from '../../runtime/ports.ts';
-import { type StoreUnderTest, recordStoreContract } from './record-store.ts';
+import { recordStoreContract, type StoreUnderTest } from './record-store.ts';
 import { bundleStore } from './record-store-bundle.ts';
 
 const bundle = bundleStore();
@@ -66,7 +66,10 @@ const step: fc.Arbitrary<{ says: string; run: Step | 'reopen' }> = fc.oneof(
       run: async (store: RecordStore) => store.put(k, structuredClone(value), when, listed),
     })),
   },
-  { weight: 3, arbitrary: key.map((k) => ({ says: `delete ${k}`, run: async (store: RecordStore) => store.delete(k) })) },
+  {
+    weight: 3,
+    arbitrary: key.map((k) => ({ says: `delete ${k}`, run: async (store: RecordStore) => store.delete(k) })),
+  },
   { weight: 3, arbitrary: key.map((k) => ({ says: `get ${k}`, run: async (store: RecordStore) => store.get(k) })) },
   {
     weight: 3,
@@ -78,9 +81,10 @@ const step: fc.Arbitrary<{ says: string; run: Step | 'reopen' }> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc
-      .record({ by, open: fc.boolean(), before: at, limit }, { requiredKeys: ['limit'] })
-      .map((query) => ({ says: `query ${JSON.stringify(query)}`, run: async (store: RecordStore) => store.query(query) })),
+    arbitrary: fc.record({ by, open: fc.boolean(), before: at, limit }, { requiredKeys: ['limit'] }).map((query) => ({
+      says: `query ${JSON.stringify(query)}`,
+      run: async (store: RecordStore) => store.query(query),
+    })),
   },
   { weight: 2, arbitrary: fc.constant({ says: 'durable', run: async (store: RecordStore) => store.durable() }) },
   {
