@@ -18,7 +18,19 @@ const ROOMS = {
   events: { may: ['^schemas/', ZOD] },
   lifecycle: { may: ['^events/', '^schemas/', ZOD] },
   rules: { may: ['^events/', '^schemas/'] },
-  runtime: { may: ['^rules/', '^events/', '^lifecycle/', '^schemas/', '^handlers/', PACKAGES, NODE] },
+  // The embedded ECS and the supervisor keep the same files and tell processes apart in the same way.
+  runtime: {
+    may: [
+      '^rules/',
+      '^events/',
+      '^lifecycle/',
+      '^schemas/',
+      '^handlers/',
+      '^agent/supervisor-(files|processes)\\.ts$',
+      PACKAGES,
+      NODE,
+    ],
+  },
   agent: { may: ['^schemas/', '^events/', ZOD, NODE] },
   infra: { may: ['^rules/', '^schemas/', PACKAGES, NODE] },
   cli: { may: ['^console/', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
