@@ -21,7 +21,5 @@ export const RUNNER_EXIT = {
   stopped: 143,
 } as const;
 
-export type RunnerExit = keyof typeof RUNNER_EXIT;
-
 /** What `/bin/sh` answers for a command that does not exist (POSIX, 2.8.2). */
 export const COMMAND_NOT_FOUND = 127;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
-import { BRANCH, bundleRunner, isAlive, openScene, RUN_TOKEN, type Scene, TASK_ID, until } from './scene.ts';
+import { BRANCH, bundleRunner, git, isAlive, openScene, RUN_TOKEN, type Scene, TASK_ID, until } from './scene.ts';
 
 let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
@@ -172,10 +172,14 @@ describe('an agent that fails', () => {
     expect(scene.report().reason?.message).toContain('SIGSEGV');
   });
 
-  it('fails the push, not the machine above it, when it removes its own .git', async () => {
-    await withScene({ agentCommand: 'rm -rf .git' });
+  it('fails the push and never touches a repository above, when it removes its own .git', async () => {
+    await withScene({ agentCommand: 'rm -rf .git; git add -A; echo x > x' });
+    git(scene.folder, 'init', '--quiet');
+    git(scene.folder, 'commit', '--quiet', '--allow-empty', '--message', 'above');
     expect(await scene.run()).toMatchObject({ code: RUNNER_EXIT.repositoryFailed });
     expect(scene.report().reason?.code).toBe('push_failed');
+    expect(git(scene.folder, 'log', '--all', '--format=%s')).toBe('above\n');
+    expect(git(scene.folder, 'ls-files')).toBe('');
   });
 });
 
