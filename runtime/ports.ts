@@ -155,13 +155,21 @@ export type PutResult =
 /** The one store port: compare-and-set on whole records. Everything above it is written once for all worlds. */
 export interface RecordStore {
   get(key: string): Promise<StoredRecord | undefined>;
-  /** `expected`: 'absent' creates only, a revision replaces exactly that one, 'any' replaces whatever is there. The first revision is 1. */
+  /**
+   * `expected`: 'absent' creates only, a revision replaces exactly that one, 'any' replaces whatever is there. The first revision is 1.
+   * The index is replaced with the record: a put without one takes the record out of every listing.
+   */
   put(key: string, value: unknown, expected: number | 'absent' | 'any', index?: RecordIndex): Promise<PutResult>;
   delete(key: string): Promise<void>;
   /** Records whose key starts with `prefix`, by key, after `after` (exclusive). */
   list(prefix: string, options: { after?: string; limit: number }): Promise<StoredRecord[]>;
-  /** Indexed records, newest `at` first, before `before` (exclusive). */
-  query(options: { by?: string; open?: boolean; before?: string; limit: number }): Promise<StoredRecord[]>;
+  /** Indexed records, newest `at` first and highest key first, beginning behind the place `before` of an earlier answer. */
+  query(options: {
+    by?: string;
+    open?: boolean;
+    before?: { at: string; key: string };
+    limit: number;
+  }): Promise<StoredRecord[]>;
   /** Resolves when everything written before is on disk. Outside effects wait for it; steps inside need not. */
   durable(): Promise<void>;
   close(): Promise<void>;

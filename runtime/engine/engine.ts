@@ -1,7 +1,6 @@
 import { alarmRang } from '../../events/alarm-rang.ts';
 import { earliestDue } from '../../lifecycle/evolve.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
-import type { Task } from '../../schemas/task.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
@@ -11,10 +10,9 @@ import { alarmId, tasksOver } from '../tasks.ts';
 import { type AlarmClock, alarmClock } from './alarm-clock.ts';
 import { type DeadLetter, type EventBus, eventBus } from './event-bus.ts';
 import { type EngineJournal, engineJournal } from './journal.ts';
+import { openTasks } from './open-tasks.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** Tasks read at once when the world opens. */
-const RECOVERY_PAGE = 1000;
 /** Wait before a wake-up is published again that the store refused, in milliseconds. */
 const RING_RETRY_MS = 1000;
 
@@ -84,18 +82,10 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function recover(): Promise<number> {
     let open = 0;
-    let before: string | undefined;
-    for (;;) {
-      const page = await store.query({ open: true, limit: RECOVERY_PAGE, ...(before ? { before } : {}) });
-      for (const { value } of page) {
-        const task = value as Task;
-        const at = task.armedAt ?? earliestDue(task);
-        if (at) await alarms.arm(task.taskId, at);
-      }
-      open += page.length;
-      const oldest = (page.at(-1)?.value as Task | undefined)?.submittedAt;
-      if (page.length < RECOVERY_PAGE || oldest === undefined || oldest === before) break;
-      before = oldest;
+    for await (const task of openTasks(store)) {
+      const at = task.armedAt ?? earliestDue(task);
+      if (at) await alarms.arm(task.taskId, at);
+      open += 1;
     }
     await bus.recover();
     return open;

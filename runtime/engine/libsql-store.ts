@@ -147,10 +147,10 @@ class LibsqlStore implements RecordStore {
 
   async query(options: QueryOptions): Promise<StoredRecord[]> {
     this.#assertOpen();
-    const { limit, before = LAST } = options;
-    const changed = this.#changed(({ index }) => answers(index, options));
+    const { limit, before = { at: LAST, key: LAST } } = options;
+    const changed = this.#changed(({ record: { key }, index }) => answers(key, index, options));
     const stored = this.#unchanged(limit, (last) =>
-      this.#disk.newest(options, { at: last?.at ?? before, key: last?.record.key ?? '' }, limit),
+      this.#disk.newest(options, last ? { at: last.at, key: last.record.key } : before, limit),
     );
     const places = [
       ...changed.map(({ record, index }) => ({ record, key: record.key, at: index?.at ?? '' })),

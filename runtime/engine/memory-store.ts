@@ -80,7 +80,7 @@ function openMemoryStore(options: MemoryStoreOptions, records: Map<string, Index
       assertOpen();
       const found: { at: string; key: string }[] = [];
       for (const [key, { index }] of records) {
-        if (index && answers(index, query)) found.push({ at: index.at, key });
+        if (index && answers(key, index, query)) found.push({ at: index.at, key });
       }
       return take(
         found.sort(compareNewestFirst).map((one) => one.key),

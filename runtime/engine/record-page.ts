@@ -7,7 +7,7 @@ export interface IndexedRecord {
 }
 
 export type Expected = number | 'absent' | 'any';
-export type QueryOptions = { by?: string; open?: boolean; before?: string; limit: number };
+export type QueryOptions = { by?: string; open?: boolean; before?: { at: string; key: string }; limit: number };
 
 /** The compare-and-set rule of every store: the revision to write, or the conflict to answer. */
 export function judgePut(current: StoredRecord | undefined, expected: Expected): PutResult {
@@ -29,12 +29,12 @@ export function compareKeys(a: string, b: string): number {
 }
 
 /** Whether a record answers a query, before order and limit. */
-export function answers(index: RecordIndex | undefined, options: QueryOptions): boolean {
+export function answers(key: string, index: RecordIndex | undefined, options: QueryOptions): boolean {
   return (
     index !== undefined &&
     (options.by === undefined || index.by === options.by) &&
     (options.open === undefined || index.open === options.open) &&
-    (options.before === undefined || compareKeys(index.at, options.before) < 0)
+    (options.before === undefined || compareNewestFirst(options.before, { at: index.at, key }) < 0)
   );
 }
 

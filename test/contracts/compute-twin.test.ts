@@ -19,7 +19,7 @@ computeBackendContract('twin of the handler tests', async () => {
       },
     },
     aRun: (behaviour) => {
-      const taskId = aTaskId(`run${++serial}`);
+      const taskId = aTaskId(`n${++serial}`);
       const clientToken = `${taskId}-1`;
       if (behaviour !== 'goes on') exits.set(clientToken, behaviour.exitCode);
       const startedBy = startedByOf('test', taskId, 1);

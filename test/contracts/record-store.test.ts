@@ -81,10 +81,12 @@ const step: fc.Arbitrary<{ says: string; run: Step | 'reopen' }> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ by, open: fc.boolean(), before: at, limit }, { requiredKeys: ['limit'] }).map((query) => ({
-      says: `query ${JSON.stringify(query)}`,
-      run: async (store: RecordStore) => store.query(query),
-    })),
+    arbitrary: fc
+      .record({ by, open: fc.boolean(), before: fc.record({ at, key }), limit }, { requiredKeys: ['limit'] })
+      .map((query) => ({
+        says: `query ${JSON.stringify(query)}`,
+        run: async (store: RecordStore) => store.query(query),
+      })),
   },
   { weight: 2, arbitrary: fc.constant({ says: 'durable', run: async (store: RecordStore) => store.durable() }) },
   {

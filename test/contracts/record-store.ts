@@ -175,10 +175,23 @@ export function recordStoreContract(name: string, open: () => Promise<StoreUnder
         expect(await store.query({ by: 'nobody', limit: 10 })).toEqual([]);
       });
 
-      it('are queried onwards from a time, which itself is left out', async () => {
-        const before = indexAt(9).at;
+      it('are queried onwards from a place, which itself is left out', async () => {
+        const before = { at: indexAt(9).at, key: 'TASK#09' };
         expect(keysOf(await store.query({ before, limit: 2 }))).toEqual(['TASK#08', 'TASK#07']);
         expect(keysOf(await store.query({ by: 'bob', before, limit: 2 }))).toEqual(['TASK#07', 'TASK#03']);
+      });
+
+      it('are all met by paging, also when many are of the same moment', async () => {
+        const at = indexAt(3).at;
+        for (let n = 0; n < 7; n++) await store.put(`TASK#same${n}`, { n }, 'absent', { by: 'mia', at, open: true });
+        const met: string[] = [];
+        for (let page = 0; page < 5; page++) {
+          const last = met.at(-1);
+          met.push(
+            ...keysOf(await store.query({ by: 'mia', limit: 2, ...(last ? { before: { at, key: last } } : {}) })),
+          );
+        }
+        expect(met).toEqual([6, 5, 4, 3, 2, 1, 0].map((n) => `TASK#same${n}`));
       });
     });
 
