@@ -1,14 +1,17 @@
 import { fileURLToPath } from 'node:url';
+import { buildIfStale } from '../../scripts/build.mjs';
 
 /** Prefixes of variables that change what git, the AWS SDK or Baton do: a test sets what it needs itself. */
 const FOREIGN = /^(GIT_|BATON_|AWS_)/;
 
 /** Runs once before the workers start, so that every test and every process started by a test sees the same neutral machine. */
-export default function neutralMachine() {
+export default async function neutralMachine() {
   for (const name of Object.keys(process.env)) {
     if (FOREIGN.test(name)) delete process.env[name];
   }
   process.env.GIT_CONFIG_GLOBAL = fileURLToPath(new URL('./gitconfig', import.meta.url));
   process.env.GIT_CONFIG_NOSYSTEM = '1';
   process.env.GIT_TERMINAL_PROMPT = '0';
+  // Tests start the bundles that a user would start: never older ones.
+  await buildIfStale();
 }
