@@ -33,7 +33,20 @@ const ROOMS = {
   },
   agent: { may: ['^schemas/', '^events/', ZOD, NODE] },
   infra: { may: ['^rules/', '^schemas/', PACKAGES, NODE] },
-  cli: { may: ['^console/', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
+  // The check of the agent command is one for the runner's room and for who starts a task.
+  cli: {
+    may: [
+      '^agent/agent-command\\.ts$',
+      '^console/',
+      '^runtime/',
+      '^rules/',
+      '^events/',
+      '^lifecycle/',
+      '^schemas/',
+      PACKAGES,
+      NODE,
+    ],
+  },
   console: { may: ['^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
   scripts: {
     may: ['^cli/', '^console/', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE],

@@ -1,8 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-
-/** The agent that runs when none is named: Claude Code, with the prompt on standard input. */
-export const DEFAULT_AGENT_COMMAND = 'claude -p';
+import { DEFAULT_AGENT_COMMAND } from '../schemas/task-request.ts';
 
 /** Commands of the shell itself, which no file on PATH stands for. */
 const SHELL_WORDS = new Set(

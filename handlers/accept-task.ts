@@ -1,6 +1,7 @@
 import { idempotencyKeyReused } from '../events/idempotency-key-reused.ts';
 import { taskRejected } from '../events/task-rejected.ts';
 import { newTask } from '../lifecycle/new-task.ts';
+import { isTerminal } from '../lifecycle/states.ts';
 import { ATTEMPTS_DEFAULT } from '../lifecycle/timings.ts';
 import { acceptTask as rule } from '../rules/accept-task.ts';
 import { said } from '../runtime/outcome.ts';
@@ -14,10 +15,10 @@ import { type TaskRequest, taskRequest } from '../schemas/task-request.ts';
 const USER_DEFAULT = 'local';
 
 /** Turns a request into a task or a stored rejection. Twice is harmless: the id derives from the request, and the first answer stands. */
-export const acceptTask = react(rule, async (event, { tasks, payloads, settings, clock }) => {
+export const acceptTask = react(rule, async (event, { tasks, payloads, settings, clock }, { mayRepeat }) => {
   const cause = causeOf(event);
   const at = clock.now();
-  const asked = event.detail.data as Partial<TaskRequest>;
+  const asked = (event.detail.data ?? {}) as Partial<TaskRequest>;
   const userId = typeof asked.userId === 'string' && asked.userId !== '' ? asked.userId : USER_DEFAULT;
   const key = typeof asked.idempotencyKey === 'string' ? asked.idempotencyKey : undefined;
   const taskId = taskIdFor(userId, key === undefined ? { eventId: event.id } : { key });
@@ -33,7 +34,10 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
     const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
     const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
     const fact = taskRejected.of({ taskId, userId, reason });
-    return outcome.kind === 'said' ? said([looseEvent(fact, { ...about, id: `${taskId}#rejected` })]) : outcome;
+    const untold =
+      outcome.kind === 'refused' && outcome.reason === 'rejected_already' && mayRepeat({ committedAt: event.time });
+    if (outcome.kind !== 'said' && !untold) return outcome;
+    return said([looseEvent(fact, { ...about, id: `${taskId}#rejected` })]);
   }
 
   const request = parsed.data;
@@ -76,7 +80,9 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
       return accepted;
     case 'already': {
       const known = accepted.known;
-      if (known.status === 'REJECTED' || known.promptRef !== promptRef) await payloads.delete(promptRef);
+      // A task that has ended needs its prompt no more, and settling may have deleted it before this put it back.
+      const isNeeded = known.status !== 'REJECTED' && known.promptRef === promptRef && !isTerminal(known);
+      if (!isNeeded) await payloads.delete(promptRef);
       if (!accepted.reused) return accepted.outcome;
       const fact = idempotencyKeyReused.of({ taskId, userId });
       return [accepted.outcome, said([looseEvent(fact, { ...about, id: `${cause.id}#IdempotencyKeyReused` })])];

@@ -24,8 +24,10 @@ export const admitTask = react(rule, async (event, { tasks, slots }) => {
   const lease = leaseOf(taskId, task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt);
   const taken = await slots.take(task.slotKey, lease, { priority: task.priority, cause, correlationId });
   const outcome = await tasks.decide(taskId, cause, (now) => answer(now, version, taken.answer, taken.position ?? 1));
-  const lostTheRace = outcome.kind === 'refused' && outcome.task !== undefined && isStale(lease, outcome.task);
-  return lostTheRace ? [outcome, taken.said, await slots.release(task.slotKey, lease, cause)] : [outcome, taken.said];
+  // A slot that came when the task had no use for it any more goes back at once, not when somebody needs it.
+  const now = outcome.kind === 'refused' || outcome.kind === 'already' ? outcome.task : undefined;
+  const isUnused = now !== undefined && isStale(lease, now);
+  return isUnused ? [outcome, taken.said, await slots.release(task.slotKey, lease, cause)] : [outcome, taken.said];
 });
 
 function answer(task: Task, version: number, got: 'held' | 'waiting' | 'full', position: number): Move {

@@ -1,6 +1,7 @@
 import { taskFailed } from '../events/task-failed.ts';
 import { taskHydrated } from '../events/task-hydrated.ts';
 import { ignore, step } from '../lifecycle/move.ts';
+import { isTerminal } from '../lifecycle/states.ts';
 import { hydrateTask as rule } from '../rules/hydrate-task.ts';
 import { refused } from '../runtime/outcome.ts';
 import { causeOf, react, subject } from '../runtime/react.ts';
@@ -39,9 +40,12 @@ export const hydrateTask = react(rule, async (event, { tasks, runs, payloads, se
     ...(task.savedWork ? { savedWork: task.savedWork } : {}),
   };
   const input = await payloads.put(taskId, JSON.stringify(payload));
-  return tasks.decide(taskId, cause, (now) =>
+  const outcome = await tasks.decide(taskId, cause, (now) =>
     now.version === version
       ? step('hydrate', { input }, [taskHydrated.of({ compute: now.compute })])
       : ignore('task_has_moved_on'),
   );
+  // The task ended meanwhile, and may have settled: nobody else would delete this input.
+  if ('task' in outcome && outcome.task && isTerminal(outcome.task)) await payloads.delete(input);
+  return outcome;
 });

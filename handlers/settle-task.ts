@@ -1,9 +1,15 @@
+import { ignore } from '../lifecycle/move.ts';
 import { canSettle, settle } from '../lifecycle/settle.ts';
 import { runOf } from '../lifecycle/states.ts';
 import { settleTask as rule } from '../rules/settle-task.ts';
 import { type Outcome, refused } from '../runtime/outcome.ts';
 import { causeOf, react, subject } from '../runtime/react.ts';
 import { leaseOf } from '../schemas/slot.ts';
+import type { Task } from '../schemas/task.ts';
+
+/** Only what was given back may settle: when the compute ended between the look and the write, it is looked at again, once. */
+const ENDED_MEANWHILE = 'compute_ended_meanwhile';
+const LOOKS_MAX = 2;
 
 /**
  * Notes that the terminal fact was delivered; once the compute has ended too, returns the slot, deletes the payload, closes the
@@ -13,16 +19,25 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
   const { taskId } = subject(event);
   const cause = causeOf(event);
   const told = event['detail-type'] !== 'RunEnded';
-  const task = await tasks.get(taskId);
-  if (!task) return refused('unknown_task');
   const outcomes: Outcome[] = [];
-  if (canSettle(task, told)) {
+  for (let look = 1; look <= LOOKS_MAX; look++) {
+    const task = await tasks.get(taskId);
+    if (!task) return refused('unknown_task');
+    const ready = canSettle(task, told);
+    if (ready) await giveBack(task);
+    const outcome = await tasks.decide(taskId, cause, (now, record, { at }) =>
+      !ready && canSettle(now, told) ? ignore(ENDED_MEANWHILE) : settle(now, record, at, told),
+    );
+    if (outcome.kind === 'refused' && outcome.reason === ENDED_MEANWHILE) continue;
+    return [...outcomes, outcome];
+  }
+  return outcomes;
+
+  async function giveBack(task: Task): Promise<void> {
     // A next attempt that was just asking for its slot when the task ended may hold one as well.
     outcomes.push(await slots.release(task.slotKey, leaseOf(taskId, task.attempt), cause));
     if (!runOf(task)) outcomes.push(await slots.release(task.slotKey, leaseOf(taskId, task.attempt + 1), cause));
     for (const ref of [task.promptRef, ...(task.inputs ?? [])]) await payloads.delete(ref);
     if (runOf(task)) await runs.close(taskId, task.attempt);
   }
-  outcomes.push(await tasks.decide(taskId, cause, (now, record, { at }) => settle(now, record, at, told)));
-  return outcomes;
 });

@@ -107,10 +107,14 @@ function proven(history: readonly HistoryEntry[], cause: Cause): HistoryEntry[] 
   );
 }
 
-/** Entries older than the previous attempt keep who, when and why, and give up what they said. */
+/** Entries older than the previous attempt keep who, when and why, and give up what they said: each wake-up since then said it. */
 function shrunk(entry: HistoryEntry, attempt: number): HistoryEntry {
-  if (!entry.proven || entry.attempt >= attempt - 1) return entry;
-  return { ...entry, facts: entry.facts.map(({ data: _data, ...kept }) => ({ ...kept, data: undefined })) };
+  if (entry.attempt >= attempt - 1) return entry;
+  return {
+    ...entry,
+    proven: true,
+    facts: entry.facts.map(({ data: _data, ...kept }) => ({ ...kept, data: undefined })),
+  };
 }
 
 function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['due'] {

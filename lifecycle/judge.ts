@@ -61,8 +61,9 @@ export function judgeMissing(task: Task, record: RunRecord | undefined, at: stri
   const run = runOf(task);
   if (!run || isSettled(task) || run.ended) return ignore('no_run_is_expected');
   const known = run.handle !== undefined || record?.claim !== undefined;
-  const age = (Date.parse(at) - Date.parse(run.dispatchedAt)) / 1000;
-  if (!known && age < startMissingSeconds) return ignore('start_may_still_show');
+  // A run that has just claimed may be as invisible to questions as one that has just been started.
+  const since = Math.max(Date.parse(run.dispatchedAt), Date.parse(record?.claim?.at ?? run.dispatchedAt));
+  if ((Date.parse(at) - since) / 1000 < startMissingSeconds) return ignore('start_may_still_show');
   const ended: ComputeEnd = { at, proof: known ? 'proven' : 'never_started' };
   switch (task.status) {
     case 'STARTING':
@@ -93,9 +94,9 @@ export function judgeRefusedStart(task: Task, reason: Reason, at: string): Move 
   return lost(task, { ...task.run, ended: { at, proof: 'never_started' } }, reason);
 }
 
-/** The end of the compute of a run, said once per attempt. */
+/** The end of the compute of a run, said once per attempt. Its id cannot be that of a step's fact, which carries a version there. */
 export const endNote = (task: Task, end: ComputeEnd): Note => ({
-  id: `${task.taskId}#${task.attempt}#RunEnded`,
+  id: `${task.taskId}#attempt-${task.attempt}#RunEnded`,
   fact: endFact(task, end),
 });
 

@@ -56,10 +56,11 @@ export interface Mark {
   readonly again?: readonly HistoryEntry[];
 }
 
-/** This was done before; its notes are said again only where a delivery is known to be a retry. */
+/** This was done before; its notes and entries are said again only where a delivery is known to be a retry. */
 export interface Repeat {
   readonly kind: 'repeat';
   readonly notes: readonly Note[];
+  readonly again: readonly HistoryEntry[];
 }
 
 /** Nothing to do, and why. */
@@ -79,6 +80,10 @@ export const mark = (changes: Omit<Mark, 'kind' | 'notes'> & { notes?: readonly 
   ...changes,
 });
 
-export const repeat = (notes: readonly Note[]): Repeat => ({ kind: 'repeat', notes });
+export const repeat = (notes: readonly Note[], again: readonly HistoryEntry[] = []): Repeat => ({
+  kind: 'repeat',
+  notes,
+  again,
+});
 
 export const ignore = (reason: string): Ignore => ({ kind: 'ignore', reason });

@@ -19,7 +19,7 @@ export const canSettle = (task: Task, told: boolean): task is TerminalTask =>
 /** The terminal fact was delivered, or the compute ended: marks what is proven, and settles when both are. */
 export function settle(task: Task, record: RunRecord | undefined, at: string, told: boolean): Move {
   if (!isTerminal(task)) return ignore('task_has_not_ended');
-  if (task.settledAt !== undefined) return repeat(settledNotes(task, record));
+  if (task.settledAt !== undefined) return repeat(settledNotes(task, record), unproven(task));
   const entry = lastEntry(task);
   if (!canSettle(task, told)) {
     if (!told) return ignore('terminal_fact_is_not_proven');
@@ -28,7 +28,7 @@ export function settle(task: Task, record: RunRecord | undefined, at: string, to
   const again = unproven(task).filter((old) => old.version !== task.version);
   return mark({
     due: Object.fromEntries(Object.keys(task.due).map((purpose) => [purpose, null])),
-    proven: task.history.map((old) => old.version),
+    proven: [task.version],
     settledAt: at,
     again,
     notes: settledNotes(task, record),
@@ -45,7 +45,9 @@ function settledNotes(task: TerminalTask, record: RunRecord | undefined): Note[]
   );
   const orphaned = run?.ended?.proof === 'given_up' && !said;
   return [
-    ...(orphaned ? [{ id: `${task.taskId}#${run.attempt}#RunOrphaned`, fact: orphanFact(task, run, record) }] : []),
+    ...(orphaned
+      ? [{ id: `${task.taskId}#attempt-${run.attempt}#RunOrphaned`, fact: orphanFact(task, run, record) }]
+      : []),
     { id: `${task.taskId}#TaskSettled`, fact: taskSettled.of({ status: task.status }) },
   ];
 }

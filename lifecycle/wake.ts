@@ -2,7 +2,7 @@ import { attemptDue } from '../events/attempt-due.ts';
 import { runCheckRequested } from '../events/run-check-requested.ts';
 import { because } from '../schemas/reason.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
-import type { DuePurpose, HistoryEntry, Task, TaskRun } from '../schemas/task.ts';
+import type { DuePurpose, Task, TaskRun } from '../schemas/task.ts';
 import { expireTask } from './cancel.ts';
 import { closeStop } from './close-stop.ts';
 import { later, unproven } from './evolve.ts';
@@ -52,14 +52,8 @@ const mayGiveUp = (run: TaskRun, due: readonly DuePurpose[]): boolean =>
   (run.proofWaits ?? 0) >= PROOF_WAITS_MAX ||
   ((run.stopRequests ?? 0) > 0 && !due.includes('stop') && !due.includes('exit'));
 
-/** Everything without proof is said again; what nobody can prove counts as said then. */
-function repeatUnproven(task: Task): Mark {
-  const again: HistoryEntry[] = unproven(task);
-  const told = again.filter(
-    (entry) => entry.version !== task.version || task.status === 'RUNNING' || task.status === 'STARTING',
-  );
-  return mark({ again, proven: told.map((entry) => entry.version) });
-}
+/** Everything without proof is said again. It is no proof of itself: this handler may die between its write and its publishing. */
+const repeatUnproven = (task: Task): Mark => mark({ again: unproven(task) });
 
 function overdue(task: Task, purpose: DuePurpose, at: string, timings: Timings): Mark {
   const next = (seconds: number) => ({ [purpose]: later(at, seconds) });

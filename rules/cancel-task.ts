@@ -1,3 +1,4 @@
+import { runEnded } from '../events/run-ended.ts';
 import { runStopRequested } from '../events/run-stop-requested.ts';
 import { taskCancelRequested } from '../events/task-cancel-requested.ts';
 import { taskCancelled } from '../events/task-cancelled.ts';
@@ -7,7 +8,7 @@ export const cancelTask = defineRule({
   name: 'cancel-task',
   summary: 'Ends a task on request.',
   on: [taskCancelRequested],
-  emits: [taskCancelled, runStopRequested],
+  emits: [taskCancelled, runStopRequested, runEnded],
   uses: ['tasks'],
   kind: 'state',
 });

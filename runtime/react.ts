@@ -1,4 +1,5 @@
 import type { AnyEventDefinition, EventDefinition, NativeEventDefinition } from '../events/define.ts';
+import { isSettled } from '../lifecycle/states.ts';
 import type { Rule } from '../rules/rule.ts';
 import type { BatonEvent, Cause, Envelope } from '../schemas/envelope.ts';
 import { BatonError } from './errors.ts';
@@ -133,7 +134,10 @@ function publishable(
     case 'already': {
       note();
       if (!mayRepeat(outcome)) return [];
-      return outcome.events.filter((event) => !drives(event) || event.detail.metadata.version === outcome.task.version);
+      // What drove a settled task drives nothing any more: it is said for those who only listen.
+      return outcome.events.filter(
+        (event) => !drives(event) || event.detail.metadata.version === outcome.task.version || isSettled(outcome.task),
+      );
     }
   }
 }

@@ -62,7 +62,7 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
     text,
     ...signal
   }: Parameters<Runs['progress']>[0]): Promise<'kept' | 'stale' | 'fenced'> {
-    let answer: 'kept' | 'stale' | 'fenced' = 'kept';
+    let answer: 'kept' | 'stale' | 'fenced' = 'fenced';
     await change(signal.taskId, signal.attempt, (record) => {
       answer = !speaks(record, signal) ? 'fenced' : seq <= (record.progress?.seq ?? -1) ? 'stale' : 'kept';
       return answer === 'kept' ? { ...record, progress: { seq, text: shortText(text), at: clock.now() } } : undefined;

@@ -1,4 +1,12 @@
-import { decideSlot, emptySlot, isFree, isStale, type SlotRequest, suspects } from '../lifecycle/slot-decisions.ts';
+import {
+  decideSlot,
+  emptySlot,
+  isFree,
+  isStale,
+  type SlotDecision,
+  type SlotRequest,
+  suspects,
+} from '../lifecycle/slot-decisions.ts';
 import type { Cause } from '../schemas/envelope.ts';
 import { parseLease, type Slot } from '../schemas/slot.ts';
 import { BatonError } from './errors.ts';
@@ -17,6 +25,8 @@ export interface SlotsOver {
 
 /** The slots port over any record store: one item per key, every change one conditional write. */
 export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
+  const latest = new Map<string, Promise<unknown>>();
+
   return {
     async take(key, lease, { priority, cause, correlationId }) {
       const decided = await change(key, { kind: 'take', lease, priority, correlationId }, cause);
@@ -35,7 +45,22 @@ export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
     check: async (key, cause) => said((await change(key, { kind: 'fill' }, cause)).grants.map(grantEvent)),
   };
 
-  async function change(key: string, asked: SlotRequest, cause: Cause) {
+  /**
+   * One at a time per key within this process: a hundred tasks of one user ask at once, and would otherwise write past each other
+   * until their tries are spent. Between processes the conditional write decides.
+   */
+  function change(key: string, asked: SlotRequest, cause: Cause): Promise<SlotDecision> {
+    const mine = (latest.get(key) ?? Promise.resolve()).then(() => decide(key, asked, cause));
+    const turn = mine
+      .catch(() => undefined)
+      .then(() => {
+        if (latest.get(key) === turn) latest.delete(key);
+      });
+    latest.set(key, turn);
+    return mine;
+  }
+
+  async function decide(key: string, asked: SlotRequest, cause: Cause): Promise<SlotDecision> {
     for (let tries = 0; tries < DECIDE_TRIES; tries++) {
       const stored = await store.get(slotKey(key));
       const slot = (stored?.value as Slot | undefined) ?? emptySlot(key, limitOf(key));

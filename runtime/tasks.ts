@@ -1,5 +1,5 @@
 import { type Context, earliestDue, follow, touch } from '../lifecycle/evolve.ts';
-import { type Mark, mark, type Step } from '../lifecycle/move.ts';
+import { type Mark, type Move, mark, type Step } from '../lifecycle/move.ts';
 import { isSettled, isTerminal, runOf } from '../lifecycle/states.ts';
 import type { Timings } from '../lifecycle/timings.ts';
 import type { Cause } from '../schemas/envelope.ts';
@@ -30,16 +30,22 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     const armed = await withAlarm(task, undefined);
     const written = await store.put(taskKey(task.taskId), armed, 'absent', indexOf(armed));
     if (written.outcome === 'written') {
+      await ringAgain(armed);
       return { kind: 'moved', task: armed, events: firstEvents(armed) };
     }
     const known = written.current?.value as Task | Rejection;
     const reused = known.requestHash !== task.requestHash;
+    if (known.status !== 'REJECTED') await ringAgain(known);
     return { kind: 'already', known, reused, outcome: await knownOutcome(known) };
   }
 
   async function reject(rejection: Rejection): Promise<Outcome> {
     const written = await store.put(taskKey(rejection.taskId), rejection, 'absent');
-    return written.outcome === 'written' ? said([]) : refused('answered_already');
+    if (written.outcome === 'written') return said([]);
+    // The same request again: whoever stored its rejection may have ended before saying so.
+    const known = written.current?.value as Task | Rejection | undefined;
+    const again = known?.status === 'REJECTED' && known.cause.id === rejection.cause.id;
+    return refused(again ? 'rejected_already' : 'answered_already');
   }
 
   async function decide(taskId: string, cause: Cause, decision: Parameters<Tasks['decide']>[2]): Promise<Outcome> {
@@ -47,12 +53,21 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
       const stored = await store.get(taskKey(taskId));
       const task = taskIn(stored);
       if (!stored || !task) return refused('unknown_task');
-      const entry = task.history.find((old) => old.cause.id === cause.id);
-      if (entry) return alreadyOutcome(task, entry);
+      // An alarm that was set again for the very time at which it rang has something new to do.
+      if (consumedBy(cause, task) !== RUNG) {
+        await ringAgain(task);
+        const entry = task.history.find((old) => old.cause.id === cause.id);
+        if (entry) return alreadyOutcome(task, entry);
+      }
       const record = runOf(task) ? await runs.get(taskId, task.attempt) : undefined;
       const moment: Moment = { at: clock.now(), timings: timings() };
       const move = decision(task, record, moment);
       const context: Context = { cause, ...moment };
+      if (record && endsNow(task, move) && !record.claim && !record.noClaim) {
+        // A run that nobody claimed has ended only when nobody can claim it any more: forbid it, and look again.
+        await runs.forbidClaim(task.taskId, task.attempt);
+        continue;
+      }
       switch (move.kind) {
         case 'ignore': {
           // An alarm that found nothing to do was still the one that was set: its successor must be.
@@ -65,7 +80,10 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
           return {
             kind: 'already',
             task,
-            events: noteEvents(task, move.notes, cause, moment.at),
+            events: [
+              ...move.again.flatMap((one) => entryEvents(task, one)),
+              ...noteEvents(task, move.notes, cause, moment.at),
+            ],
             committedAt: task.history.at(-1)?.at ?? moment.at,
           };
         case 'mark': {
@@ -93,6 +111,7 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     const next = await withAlarm(followed, consumedBy(context.cause, task));
     const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
     if (written.outcome === 'conflict') return undefined;
+    await ringAgain(next);
     if (runOf(next) && (next.status === 'STOPPING' || isTerminal(next)))
       await runs.forbidClaim(next.taskId, next.attempt);
     const entry = next.history.at(-1);
@@ -109,7 +128,9 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     if (isEmpty(move) && consumedBy(context.cause, task) !== RUNG) return { kind: 'moved', task, events };
     const next = await withAlarm(touch(task, move, context.cause), consumedBy(context.cause, task));
     const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
-    return written.outcome === 'conflict' ? undefined : { kind: 'moved', task: next, events };
+    if (written.outcome === 'conflict') return undefined;
+    await ringAgain(next);
+    return { kind: 'moved', task: next, events };
   }
 
   /** Sets the alarm clock for the earliest due date, unless it is known to be set early enough. */
@@ -118,6 +139,15 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     if (earliest === undefined || (armedAt !== undefined && armedAt !== RUNG && armedAt <= earliest)) return task;
     await alarms.arm(task.taskId, earliest);
     return { ...task, armedAt: earliest };
+  }
+
+  /**
+   * An alarm whose time has passed may have rung before the write that it was set for, and found nothing due: it is set again.
+   * Where its wake-up is still under way, a second one does no harm.
+   */
+  async function ringAgain(task: Task): Promise<void> {
+    const { taskId, armedAt } = task;
+    if (armedAt !== undefined && armedAt <= clock.now() && !isSettled(task)) await alarms.arm(taskId, armedAt);
   }
 
   async function knownOutcome(known: Task | Rejection): Promise<Outcome> {
@@ -137,6 +167,13 @@ function consumedBy(cause: Cause, task: Task): string | undefined {
 
 /** Id of a wake-up: task and time, so that racers who set the same alarm set one. */
 export const alarmId = (taskId: string, at: string): string => `alarm#${taskId}#${at}`;
+
+/** The move says that the run has ended, which was not known before. */
+function endsNow(task: Task, move: Move): boolean {
+  const run =
+    move.kind === 'mark' ? move.run : move.kind === 'step' && 'run' in move.bring ? move.bring.run : undefined;
+  return run?.ended !== undefined && runOf(task)?.ended === undefined;
+}
 
 const isEmpty = (move: Mark): boolean =>
   !move.run && !move.settledAt && !move.proven?.length && Object.keys(move.due ?? {}).length === 0;

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { compute } from './compute.ts';
 
+/** The agent that runs when none is named: Claude Code, with the prompt on standard input. */
+export const DEFAULT_AGENT_COMMAND = 'claude -p';
 /** Largest prompt in bytes of UTF-8: the request must stay far below the 256 KB of an event. */
 export const PROMPT_MAX_BYTES = 64 * 1024;
 /** Most runs that a task may ask for: keeps the history, and so the task record, below 32 KB. */

@@ -47,7 +47,7 @@ export const storedFact = z.object({
   type: z.string(),
   schemaVersion: z.int().min(1),
   /** Left out once the entry is of an older attempt and proven. */
-  data: z.unknown(),
+  data: z.unknown().optional(),
 });
 export type StoredFact = z.infer<typeof storedFact>;
 

@@ -285,6 +285,7 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
         BATON_NATIVE_ID: record.detail.taskArn,
         BATON_WORLD_FILE: resolve(options.worldFile),
         BATON_RUN_DIR: dir.path,
+        BATON_STOP_TIMEOUT_S: String(stopTimeoutSeconds),
       },
       cwd: dir.path,
       stopTimeoutSeconds,

@@ -1,0 +1,72 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { openWorld, type World } from '../runtime/embedded-world.ts';
+import { BatonError } from '../runtime/errors.ts';
+import { prepareDataDir } from './data-dir.ts';
+import { eventLine } from './event-line.ts';
+import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
+import { onInterruption } from './interruption.ts';
+import type { Terminal } from './terminal.ts';
+import { worldClient } from './world-client.ts';
+
+interface DevOptions {
+  readonly port: number;
+  readonly data: string;
+  readonly quiet?: true;
+}
+
+export const devCommand = (program: Command, terminal: Terminal): Command =>
+  program
+    .command('dev')
+    .summary('keep a world running on this machine')
+    .description(
+      'Keeps a world running: it takes up the tasks that are not settled and those that are submitted, until SIGTERM or Ctrl-C.\n' +
+        'Its first line on standard output is `ready <url>`. Runs go on when it stops, and are taken up at its next start.',
+    )
+    .option('--port <number>', 'where it listens, on 127.0.0.1; 0 takes a free one', portIn, DEFAULT_PORT)
+    .option('--data <dir>', 'the data directory', DEFAULT_DATA_DIR)
+    .option('--quiet', 'on a terminal: no line per event')
+    .addHelpText('after', HELP)
+    .action((options: DevOptions) => dev(options, terminal));
+
+async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
+  const interruption = onInterruption();
+  const world = await openWorld({ dataDir: prepareDataDir(resolve(options.data)), port: options.port });
+  await assertReachable(world);
+  terminal.line(`ready ${world.url}`);
+  const listening = new AbortController();
+  if (terminal.live && options.quiet !== true) void tellEvents(world.url, terminal, listening.signal);
+  await interruption.leaving;
+  listening.abort();
+  await world.close();
+}
+
+/** There are ports that HTTP clients refuse on principle (https://fetch.spec.whatwg.org/#port-blocking). */
+async function assertReachable(world: World): Promise<void> {
+  try {
+    await worldClient(world.url).facts();
+  } catch (error) {
+    await world.close();
+    const remedy = 'Choose another port with --port.';
+    throw error instanceof BatonError ? new BatonError('bad_input', error.message, { remedy, cause: error }) : error;
+  }
+}
+
+async function tellEvents(url: string, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const event of worldClient(url).events({ signal })) terminal.line(eventLine(event, terminal.paint));
+  } catch (error) {
+    if (!signal.aborted) terminal.complain(`baton: events are shown no more (${String(error)})`);
+  }
+}
+
+function portIn(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65535) throw new InvalidArgumentError('Give a number from 0 to 65535.');
+  return port;
+}
+
+const HELP = `
+Examples:
+  baton dev
+  baton dev --port 0 --data /var/tmp/baton`;

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { BatonError } from '../runtime/errors.ts';
+import { worldFile } from '../schemas/world-api.ts';
+import { badInput } from './cli-error.ts';
+import { type WorldClient, worldClient } from './world-client.ts';
+
+/** Where worlds keep their data unless told otherwise, relative to the working directory. */
+export const DEFAULT_DATA_DIR = '.baton';
+/** Where `baton dev` listens unless told otherwise. */
+export const DEFAULT_PORT = 4570;
+
+export interface PlaceOptions {
+  readonly endpoint?: string;
+  readonly data?: string;
+}
+
+export const withPlaceOptions = (command: Command): Command =>
+  command
+    .option(
+      '--endpoint <url>',
+      `the world to talk to (default: that of ./.baton, else http://127.0.0.1:${DEFAULT_PORT})`,
+    )
+    .option('--data <dir>', 'the data directory of the world to talk to');
+
+/** The world that last said it runs on a data directory; it may be gone. */
+export function worldOf(dataDir: string): { pid: number; url: string } | undefined {
+  try {
+    return worldFile.safeParse(JSON.parse(readFileSync(join(dataDir, 'world.json'), 'utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A running world, by the options or by where we are. Throws `no_world` with what to do, `bad_input` for a bad address. */
+export async function findWorld(options: PlaceOptions, cwd: string): Promise<WorldClient> {
+  if (options.endpoint !== undefined) {
+    if (options.data !== undefined) throw badInput('--endpoint', 'it excludes --data', 'Give one of the two.');
+    return answering(worldClient(endpointIn(options.endpoint)));
+  }
+  const dataDir = resolve(cwd, options.data ?? DEFAULT_DATA_DIR);
+  const known = worldOf(dataDir);
+  if (known) {
+    try {
+      return await answering(worldClient(known.url));
+    } catch (error) {
+      // Left behind by a world that was killed.
+      if (options.data !== undefined || !isNoWorld(error)) throw error;
+    }
+  }
+  if (options.data !== undefined)
+    throw new BatonError('no_world', `No world runs on ${dataDir}`, { remedy: START_ONE });
+  const usual = worldClient(`http://127.0.0.1:${DEFAULT_PORT}`);
+  return answering(usual).catch((error: unknown) => {
+    if (!isNoWorld(error)) throw error;
+    throw new BatonError('no_world', `No world runs on ${dataDir}, nor at ${usual.url}`, {
+      remedy: START_ONE,
+      cause: error,
+    });
+  });
+}
+
+const START_ONE = 'Start one with `baton dev` (or `baton run`), or name it with --endpoint or --data.';
+
+export const isNoWorld = (error: unknown): boolean => error instanceof BatonError && error.code === 'no_world';
+
+async function answering(client: WorldClient): Promise<WorldClient> {
+  await client.facts();
+  return client;
+}
+
+function endpointIn(given: string): string {
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (url?.protocol !== 'http:') {
+    throw badInput(
+      '--endpoint',
+      `"${given}" is not an http address`,
+      `Write it like http://127.0.0.1:${DEFAULT_PORT}.`,
+    );
+  }
+  return url.origin;
+}

@@ -1,0 +1,75 @@
+import { Command, CommanderError } from 'commander';
+import { cancelCommand } from './cancel.ts';
+import { errorLines, exitCodeFor } from './cli-error.ts';
+import { devCommand } from './dev.ts';
+import { CLI_EXIT } from './exit-codes.ts';
+import { listCommand } from './list.ts';
+import { logsCommand } from './logs.ts';
+import { runCommand } from './run.ts';
+import { showCommand } from './show.ts';
+import { simulateCommand } from './simulate.ts';
+import { submitCommand } from './submit.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
+import { watchCommand } from './watch.ts';
+
+/** Commands that go on when nobody reads what they print: a task or a world hangs on them. */
+const GO_ON_UNREAD = new Set(['run', 'dev']);
+
+/** The command line. Sets the exit code of the process, and ends it when everything is written. */
+export async function main(words: readonly string[]): Promise<void> {
+  const terminal = openTerminal({ out: process.stdout, err: process.stderr, environment: process.env });
+  endQuietlyUnread(words);
+  try {
+    await programOn(terminal).parseAsync([...words], { from: 'user' });
+  } catch (error) {
+    process.exitCode = tell(error, terminal);
+  }
+  // Connections that are kept open for reuse must not keep the process.
+  process.exit();
+}
+
+export function programOn(terminal: Terminal): Command {
+  const program = new Command('baton')
+    .description('Long coding-agent tasks, handed from event to event with no orchestrator.')
+    .showHelpAfterError('(--help tells what is possible)')
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText('after', HELP);
+  const commands = [
+    runCommand,
+    devCommand,
+    submitCommand,
+    listCommand,
+    showCommand,
+    watchCommand,
+    logsCommand,
+    cancelCommand,
+    simulateCommand,
+  ];
+  for (const add of commands) add(program, terminal);
+  return program;
+}
+
+function tell(error: unknown, terminal: Terminal): number {
+  terminal.status(undefined);
+  // Commander has already written what it has to say.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : CLI_EXIT.badInput;
+  for (const line of errorLines(error, process.env['BATON_DEBUG'] === '1')) terminal.complain(line);
+  return exitCodeFor(error);
+}
+
+/** A reader that went away (`| head`) is no error. */
+function endQuietlyUnread(words: readonly string[]): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (!GO_ON_UNREAD.has(words[0] ?? '')) process.exit();
+  });
+}
+
+const HELP = `
+Examples:
+  baton run --repo . --prompt "Add a test for the parser"
+  baton dev
+  baton submit --repo . --prompt @task.md
+
+Set BATON_DEBUG=1 to see the stack of an error.`;

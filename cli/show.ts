@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { findWorld, type PlaceOptions, withPlaceOptions } from './find-world.ts';
+import { taskText } from './task-text.ts';
+import type { Terminal } from './terminal.ts';
+
+interface ShowOptions extends PlaceOptions {
+  readonly json?: true;
+}
+
+export const showCommand = (program: Command, terminal: Terminal): Command =>
+  withPlaceOptions(program.command('show'))
+    .summary('show all that is known about a task')
+    .description('Shows a task: its state and why, its result, what is due and when, and every step with its cause.')
+    .argument('<task>', 'the id of the task, or as much of its beginning as is unique')
+    .option('--json', 'print the task as JSON')
+    .addHelpText('after', HELP)
+    .action((task: string, options: ShowOptions) => show(task, options, terminal));
+
+async function show(task: string, options: ShowOptions, terminal: Terminal): Promise<void> {
+  const client = await findWorld(options, process.cwd());
+  const view = await client.task(task);
+  if (options.json) {
+    terminal.json(view);
+    return;
+  }
+  for (const line of taskText(view, Date.now(), terminal.paint)) terminal.line(line);
+}
+
+const HELP = `
+Examples:
+  baton show t4k2m
+  baton show t4k2m --json | jq .history`;

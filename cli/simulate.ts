@@ -1,0 +1,107 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { faultNames, faults, simulate, type WorldResult } from '../runtime/simulated-world.ts';
+import { badInput } from './cli-error.ts';
+import { durationText } from './duration.ts';
+import { CLI_EXIT } from './exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Most seeds, and tasks in one world, that are taken at once: beyond them a run would take days. */
+const SEEDS_MAX = 10_000_000;
+const TASKS_MAX = 1_000;
+
+interface SimulateOptions {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly tasks: number;
+  readonly faults: string;
+  readonly json?: true;
+}
+
+export const simulateCommand = (program: Command, terminal: Terminal): Command =>
+  program
+    .command('simulate')
+    .summary('run the handlers in simulated worlds with faults')
+    .description(
+      'Runs the same handlers in simulated worlds: virtual time, one seed each, with faults; checks the promises after every step.\n' +
+        'The same seed gives the same world, byte for byte.',
+    )
+    .option('--seed <number>', 'the first seed', wholeNumber(Number.MAX_SAFE_INTEGER, 0), 1)
+    .option('--seeds <number>', 'how many seeds', wholeNumber(SEEDS_MAX), 100)
+    .option('--tasks <number>', 'tasks in each world', wholeNumber(TASKS_MAX), 4)
+    .option('--faults <names>', 'all, none, or names with commas between them; list shows them', 'all')
+    .option('--json', 'a line per broken seed; the last line is { seeds, steps, broken, firstBrokenSeed? }')
+    .addHelpText('after', HELP)
+    .action(async (options: SimulateOptions) => {
+      if (options.faults === 'list') listFaults(options, terminal);
+      else process.exitCode = await simulateAll(options, terminal);
+    });
+
+async function simulateAll(options: SimulateOptions, terminal: Terminal): Promise<number> {
+  const startedMs = Date.now();
+  const seen = { seeds: 0, broken: 0 };
+  terminal.status(
+    () => `seed ${options.seed + seen.seeds}, ${seen.broken} broken, ${durationText(Date.now() - startedMs)}`,
+  );
+  const { json, ...asked } = options;
+  const result = await simulate({ ...asked, onSeed }).catch(asBadInput);
+  terminal.status(undefined);
+  if (json) terminal.json(result);
+  else {
+    const found = result.broken === 0 ? 'no promise broke' : `promises broke in ${result.broken}`;
+    const took = durationText(Date.now() - startedMs);
+    terminal.line(`${result.seeds} seeds, ${result.steps} steps: ${found} (${took})`);
+    if (result.firstBrokenSeed !== undefined) {
+      terminal.line(
+        `Again: baton simulate --seed ${result.firstBrokenSeed} --seeds 1 --tasks ${options.tasks} --faults ${options.faults}`,
+      );
+    }
+  }
+  return result.broken === 0 ? CLI_EXIT.completed : CLI_EXIT.failed;
+
+  function onSeed({ seed, finding }: WorldResult): void {
+    seen.seeds += 1;
+    if (!finding) return;
+    seen.broken += 1;
+    const { promise, taskId, message, step, trace } = finding;
+    if (json) {
+      terminal.json({ seed, promise, taskId, message, step, trace });
+      return;
+    }
+    terminal.line(
+      `${terminal.paint.red(`seed ${seed}`)} breaks "${promise}" at step ${step}, task ${taskId}: ${message}`,
+    );
+    for (const line of trace) terminal.line(terminal.paint.dim(`    ${line}`));
+  }
+}
+
+function listFaults({ json }: SimulateOptions, terminal: Terminal): void {
+  if (json) {
+    terminal.json(faultNames);
+    return;
+  }
+  const columns = Math.max(...faultNames.map((name) => name.length));
+  for (const name of faultNames) terminal.line(`${name.padEnd(columns)}  ${faults[name]}`);
+}
+
+/** A fault that nobody knows. */
+function asBadInput(error: unknown): never {
+  if (error instanceof RangeError) throw badInput('--faults', error.message, 'See `baton simulate --faults list`.');
+  throw error;
+}
+
+const wholeNumber =
+  (most: number, least = 1) =>
+  (text: string): number => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
+  };
+
+const HELP = `
+Exit codes:
+  0 every promise held   1 a promise broke   2 bad usage
+
+Examples:
+  baton simulate --seeds 1000
+  baton simulate --seed 42 --seeds 1 --faults duplicate,reorder
+  baton simulate --faults list`;

@@ -1,0 +1,121 @@
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { findAgentCommand } from '../agent/agent-command.ts';
+import { embeddedTimings } from '../lifecycle/timings.ts';
+import { BatonError } from '../runtime/errors.ts';
+import { compute } from '../schemas/compute.ts';
+import {
+  DEFAULT_AGENT_COMMAND,
+  PROMPT_MAX_BYTES,
+  type TaskRequest,
+  TIMEOUT_MAX_S,
+  taskRequest,
+} from '../schemas/task-request.ts';
+import { badInput, codeOf } from './cli-error.ts';
+import { durationText, parseDuration } from './duration.ts';
+import { checkRepository } from './repository-check.ts';
+
+/** What `run` and `submit` take to describe a task. */
+export interface TaskOptions {
+  readonly repo: string;
+  readonly prompt: string;
+  readonly base?: string;
+  readonly compute?: string;
+  readonly agent?: string;
+  readonly timeout?: string;
+}
+
+export const withTaskOptions = (command: Command): Command =>
+  command
+    .requiredOption('--repo <path|url>', 'the git repository to work on')
+    .requiredOption('--prompt <text|@file>', 'what the agent shall do; @file reads it from a file')
+    .option('--base <branch>', 'the branch to start from (default: the current one)')
+    .addOption(new Option('--compute <name>', 'where to run it').choices(compute.options).default('ecs'))
+    .option(
+      '--agent <command>',
+      `the agent: a shell line that gets the prompt on standard input (default: ${DEFAULT_AGENT_COMMAND})`,
+    )
+    .option(
+      '--timeout <duration>',
+      `end it after this time: 90s, 30m, 2h (default: ${embeddedTimings.TIMEOUT_DEFAULT_S / 3600}h)`,
+    );
+
+/**
+ * The request that the options make, checked as far as this machine can tell before anything starts: prompt, repository, base
+ * branch, time-out, agent command. Throws `bad_input`.
+ */
+export function requestFrom(
+  options: TaskOptions,
+  place: { readonly cwd: string; readonly environment: Readonly<Record<string, string | undefined>> },
+): TaskRequest {
+  const prompt = readPrompt(options.prompt, place.cwd);
+  const repository = checkRepository(options.repo, options.base, place.cwd);
+  const timeoutSeconds = options.timeout === undefined ? undefined : readTimeout(options.timeout);
+  const agent = findAgentCommand(options.agent, place.environment);
+  if (!agent.found) throw badInput('--agent', agent.message, agent.remedy);
+  const checked = taskRequest.safeParse({
+    repository,
+    prompt,
+    ...(options.base === undefined ? {} : { baseBranch: options.base }),
+    ...(options.compute === undefined ? {} : { compute: options.compute }),
+    ...(options.agent === undefined ? {} : { agentCommand: options.agent }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+  });
+  if (checked.success) return checked.data;
+  const [issue] = checked.error.issues;
+  const option = OPTION_OF[String(issue?.path[0])] ?? String(issue?.path[0]);
+  throw badInput(option, issue?.message ?? 'it is not understood', `Correct ${option} and try again.`);
+}
+
+const OPTION_OF: Readonly<Record<string, string>> = {
+  repository: '--repo',
+  prompt: '--prompt',
+  baseBranch: '--base',
+  compute: '--compute',
+  agentCommand: '--agent',
+  timeoutSeconds: '--timeout',
+};
+
+function readPrompt(given: string, cwd: string): string {
+  const prompt = given.startsWith('@') ? readPromptFile(resolve(cwd, given.slice(1))) : given;
+  if (prompt.trim() === '') throw badInput('--prompt', 'it is empty', 'Say what the agent shall do.');
+  const bytes = Buffer.byteLength(prompt);
+  if (bytes > PROMPT_MAX_BYTES) throw oversized(`it has ${bytes} bytes`);
+  return prompt;
+}
+
+function readPromptFile(file: string): string {
+  try {
+    const { size } = statSync(file);
+    if (size > PROMPT_MAX_BYTES) throw oversized(`${file} has ${size} bytes`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+  } catch (error) {
+    if (error instanceof BatonError) throw error;
+    if (error instanceof TypeError) {
+      throw badInput('--prompt', `${file} is not UTF-8 text`, 'Give a text file, or the prompt itself.');
+    }
+    const code = codeOf(error);
+    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+    throw badInput('--prompt', `${file} ${why}`, 'Check the name after @, or give the prompt itself.');
+  }
+}
+
+const oversized = (how: string) =>
+  badInput(
+    '--prompt',
+    `${how}; at most ${PROMPT_MAX_BYTES} (64 KiB) are possible`,
+    'Put long material into the repository and point to it in the prompt.',
+  );
+
+function readTimeout(given: string): number {
+  const seconds = parseDuration(given);
+  if (seconds === undefined) {
+    throw badInput('--timeout', `"${given}" is not a duration`, 'Write it like 90s, 30m, 2h or 1h30m.');
+  }
+  if (seconds < 1 || seconds > TIMEOUT_MAX_S) {
+    const longest = durationText(TIMEOUT_MAX_S * 1000);
+    throw badInput('--timeout', `"${given}" is out of range`, `Give at least 1s and at most 8h (${longest}).`);
+  }
+  return seconds;
+}

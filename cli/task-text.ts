@@ -1,0 +1,76 @@
+import { remedyFor } from '../schemas/reason.ts';
+import type { DuePurpose } from '../schemas/task.ts';
+import type { TaskView } from '../schemas/task-view.ts';
+import { relativeTime } from './duration.ts';
+import { type Paint, paintStatus, shown } from './paint.ts';
+import { isOver, lifeOf, resultText, stayIn, stepLine } from './timeline.ts';
+
+/** What happens when a due date passes, for people. */
+const DUE: Readonly<Record<DuePurpose, string>> = {
+  step: 'the last step is repeated if nobody took it up',
+  queue: 'the place in line is checked',
+  start: 'the back end is asked about the start',
+  deadline: 'the task times out',
+  report: 'the wait for the report ends',
+  stop: 'the stop is repeated',
+  proof: 'the run is given up as an orphan',
+  backoff: 'the next attempt begins',
+  exit: 'the run is stopped if it still lives',
+  settle: 'the last facts are published again',
+};
+
+/** All that is known about a task, for a person: state, reason and remedy, result, what is due, timeline. */
+export function taskText(view: TaskView, nowMs: number, paint: Paint): string[] {
+  return [
+    `${paint.bold(view.taskId)}  ${paintStatus(view.status, paint)}${standing(view, nowMs)}`,
+    '',
+    ...facts(view, nowMs).map(([name, value]) => `  ${paint.dim(name.padEnd(12))}${value}`),
+    '',
+    ...view.history.map((step) => {
+      const stay = stayIn(view, step);
+      return `${stepLine(view, step, paint)}${stay === undefined ? '' : paint.dim(`, ${stay}`)}`;
+    }),
+    ...ignored(view, paint),
+  ];
+}
+
+function standing(view: TaskView, nowMs: number): string {
+  if (!isOver(view)) return ` for ${lifeOf(view, nowMs)}`;
+  return ` after ${lifeOf(view, nowMs)}${view.settled ? '' : ', not settled yet'}`;
+}
+
+function facts(view: TaskView, nowMs: number): [string, string][] {
+  const rows: [string, string | undefined][] = [
+    ['repository', `${shown(view.repository)}${view.baseBranch ? ` (${view.baseBranch})` : ''}`],
+    ['reason', view.reason && `${view.reason.code}: ${shown(view.reason.message)}`],
+    ['what to do', view.reason && remedyFor(view.reason.code)],
+    ['result', view.result && resultText(view.result)],
+    ['saved work', view.savedWork && `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`],
+    ['agent says', view.progress && !isOver(view) ? shown(view.progress.text) : undefined],
+    ['attempt', `${view.attempt} of ${view.attempts}, on ${view.compute}`],
+    ['run', view.run && runText(view.run)],
+    ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],
+    ['ended', view.endedAt && `${view.endedAt} (${relativeTime(view.endedAt, nowMs)})`],
+    ...dues(view, nowMs),
+    ['duplicates', view.duplicates > 0 ? `${view.duplicates} absorbed` : undefined],
+  ];
+  return rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+}
+
+function runText(run: NonNullable<TaskView['run']>): string {
+  const process = run.pid === undefined || run.ended ? '' : `, process ${run.pid}`;
+  const end = run.ended ? `, ended (${run.ended.proof.replace('_', ' ')})` : '';
+  return `${run.nativeId ?? run.startedBy}${process}${end}`;
+}
+
+function dues(view: TaskView, nowMs: number): [string, string][] {
+  return Object.entries(view.due)
+    .sort(([, a], [, b]) => (a < b ? -1 : 1))
+    .map(([purpose, at]) => ['due', `${relativeTime(at, nowMs)}: ${DUE[purpose as DuePurpose]}`]);
+}
+
+function ignored(view: TaskView, paint: Paint): string[] {
+  if (view.ignored.length === 0) return [];
+  const lines = view.ignored.map(({ at, cause, reason }) => `  ${paint.dim(at)}  ${cause.type}: ${shown(reason)}`);
+  return ['', '  ignored', ...lines];
+}

@@ -1,0 +1,265 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readWhole } from '../agent/supervisor-files.ts';
+import { reactions } from '../handlers/index.ts';
+import { embeddedTimings, type Timings } from '../lifecycle/timings.ts';
+import { agentReport } from '../schemas/agent-report.ts';
+import type { BatonEvent, Envelope } from '../schemas/envelope.ts';
+import { RUN_FILES } from '../schemas/run-files.ts';
+import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request.ts';
+import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
+import type { WorldView } from '../schemas/world-api.ts';
+import { eventStreams } from './endpoint/event-stream.ts';
+import { type LoopbackServer, loopbackServer } from './endpoint/loopback-server.ts';
+import { runRoutes } from './endpoint/run-routes.ts';
+import { type ListOptions, type TaskDesk, taskDesk } from './endpoint/task-desk.ts';
+import { taskRoutes } from './endpoint/task-routes.ts';
+import { worldRoutes } from './endpoint/world-routes.ts';
+import { type DataDir, openDataDir } from './engine/data-dir.ts';
+import { createEngine, type Engine } from './engine/engine.ts';
+import type { DeadLetter } from './engine/event-bus.ts';
+import { openLibsqlStore } from './engine/libsql-store.ts';
+import { type EndedRun, type LocalEcs, localEcs } from './engine/local-ecs.ts';
+import { runKeeping } from './engine/run-keeping.ts';
+import { realScheduler } from './engine/scheduler.ts';
+import { taskCensus } from './engine/task-census.ts';
+import { acquireWorldLock } from './engine/world-lock.ts';
+import { BatonError } from './errors.ts';
+import type { StartRun } from './ports.ts';
+import type { RunnerSide } from './runs.ts';
+
+/** Tasks of one user that run at the same time on one machine: coding agents build and test, and four of them keep a laptop busy. */
+export const TASKS_AT_ONCE = 4;
+/** Names this deployment in what its runs are started by. */
+const STAGE = 'local';
+
+export interface WorldOptions {
+  readonly dataDir: string;
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  readonly timings?: Timings;
+  /** How many tasks of a user may run at once. */
+  readonly limit?: number;
+  /** How often events are delivered: to show that duplicates do no harm. */
+  readonly copies?: number | ((event: Envelope) => number);
+  readonly defaultAgentCommand?: string;
+  /** Program and arguments of the agent runner, and of the process that watches over it. Default: the bundles of this build. */
+  readonly runnerCommand?: readonly string[];
+  readonly supervisorCommand?: readonly string[];
+  /** Seconds between SIGTERM and SIGKILL of a run. */
+  readonly stopTimeoutSeconds?: number;
+  /** A reason here makes a run fail to start: for tests and demonstrations. */
+  readonly failStart?: (run: StartRun) => string | undefined;
+  /** Bounds the store at this many pages of 4 KiB, as a full disk would. For tests. */
+  readonly maxStorePages?: number;
+  /** Told of deliveries that were given up. */
+  readonly onDeadLetter?: (letter: DeadLetter) => void;
+  /** Told what went wrong but is tried again. */
+  readonly warn?: (message: string, error: unknown) => void;
+}
+
+/** Baton on one machine: handlers, bus, alarms and store in this process, agents in processes of their own that outlive it. */
+export interface World {
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly engine: Engine;
+  submit(request: TaskRequest): Promise<TaskView>;
+  cancel(taskId: string, reason?: string): Promise<TaskView>;
+  view(taskId: string): Promise<TaskView>;
+  list(options?: ListOptions): Promise<TaskSummary[]>;
+  /** File that keeps the output of the current attempt, or of an earlier one; it may not exist yet. */
+  logPath(taskId: string, attempt?: number): Promise<string>;
+  /** Hears every published event. */
+  listen(hear: (event: Envelope) => void): () => void;
+  /** How many tasks are not settled. */
+  unsettled(): number;
+  /** Stops taking requests, ends what is under way, and gives the data directory free. Runs go on; the next world takes them up. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the world of a data directory, or makes one, and takes up what an earlier process left. Throws BatonError: `store_locked`
+ * (another world runs here), `store_unwritable`, `store_corrupt`, `store_full`, `port_in_use`; then nothing stays locked or running.
+ */
+export async function openWorld(options: WorldOptions): Promise<World> {
+  const dataDir = openDataDir(options.dataDir);
+  const undo: (() => void | Promise<void>)[] = [];
+  try {
+    const lock = acquireWorldLock(dataDir.path);
+    undo.push(() => lock.release());
+    const server = await loopbackServer(options.port ?? 0);
+    undo.push(() => server.close());
+    return await opened(options, dataDir, server, undo);
+  } catch (error) {
+    await undone(undo);
+    throw error;
+  }
+}
+
+/** Undoes in the opposite order; a step that fails does not keep the others from being taken. Answers the first failure. */
+async function undone(undo: (() => void | Promise<void>)[]): Promise<unknown> {
+  let failure: unknown;
+  for (const step of undo.splice(0).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  return failure;
+}
+
+async function opened(
+  options: WorldOptions,
+  dataDir: DataDir,
+  server: LoopbackServer,
+  undo: (() => void | Promise<void>)[],
+): Promise<World> {
+  const { maxStorePages, copies = 1, limit = TASKS_AT_ONCE, warn = () => undefined, onDeadLetter } = options;
+  const store = await openLibsqlStore({
+    file: dataDir.store,
+    ...(maxStorePages === undefined ? {} : { maxPages: maxStorePages }),
+  });
+  undo.push(() => store.close());
+  const census = taskCensus(store);
+  const parts: { ecs?: LocalEcs } = {};
+  const engine = createEngine({
+    store: census.store,
+    scheduler: realScheduler(),
+    reactions,
+    secret: dataDir.secret(),
+    limitOf: () => limit,
+    settings: {
+      stage: STAGE,
+      timings: options.timings ?? embeddedTimings,
+      defaultAgentCommand: options.defaultAgentCommand ?? DEFAULT_AGENT_COMMAND,
+      agentCommandAllowed: true,
+      defaultCompute: 'ecs',
+      slotKeyOf: ({ userId }) => `user:${userId}`,
+    },
+    copies: typeof copies === 'number' ? () => copies : copies,
+    ...(onDeadLetter ? { onDeadLetter } : {}),
+    outside: ({ bus, ports }) => {
+      parts.ecs = localEcs({
+        store: census.store,
+        bus: (events) => bus.publish(events),
+        clock: ports.clock,
+        dataDir: dataDir.path,
+        worldFile: dataDir.worldFile,
+        runnerCommand: [...(options.runnerCommand ?? bundle('runner.js'))],
+        supervisorCommand: [...(options.supervisorCommand ?? bundle('supervisor.js'))],
+        ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
+        ...(options.failStart ? { failStart: options.failStart } : {}),
+        onExit: (ended) => takeReport(ended, ports.runs, warn),
+        warn,
+      });
+      return { ecs: parts.ecs };
+    },
+  });
+  undo.push(() => parts.ecs?.close());
+  undo.push(() => engine.stop());
+
+  const keeping = runKeeping({
+    store: census.store,
+    tasks: engine.ports.tasks,
+    runs: engine.ports.runs,
+    clock: engine.ports.clock,
+    runsDir: dataDir.runs,
+    warn,
+  });
+  undo.push(() => keeping.stop());
+  engine.bus.listen((event) => {
+    if (event['detail-type'] !== 'TaskSettled') return;
+    void keeping.settled((event as BatonEvent).detail.metadata.taskId ?? '');
+  });
+
+  await census.take();
+  // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
+  await parts.ecs?.recover();
+  await engine.recover();
+
+  const world: WorldView = {
+    version: versionOf(),
+    pid: process.pid,
+    url: server.url,
+    dataDir: dataDir.path,
+    startedAt: engine.ports.clock.now(),
+    unsettled: 0,
+    tasks: {},
+  };
+  const desk = taskDesk(engine, dataDir.runs);
+  const streams = eventStreams(engine.bus.listen, census.store);
+  server.serve([
+    ...taskRoutes(desk),
+    ...worldRoutes(() => ({ ...world, unsettled: census.unsettled(), tasks: census.byStatus() }), streams, desk),
+    ...runRoutes(engine),
+  ]);
+  // First nobody comes in any more, then everything inside ends, then the next world may begin.
+  undo.push(() => server.close());
+  undo.push(() => streams.close());
+  const { pid, url, startedAt, version } = world;
+  undo.push(() => dataDir.withdraw());
+  dataDir.announce({ pid, url, startedAt, version });
+  keeping.start();
+
+  return worldOf(server, dataDir, engine, desk, census.unsettled, undo);
+}
+
+function worldOf(
+  { url, port }: LoopbackServer,
+  dataDir: DataDir,
+  engine: Engine,
+  desk: TaskDesk,
+  unsettled: () => number,
+  undo: (() => void | Promise<void>)[],
+): World {
+  let closing: Promise<unknown> | undefined;
+  return {
+    url,
+    port,
+    dataDir: dataDir.path,
+    engine,
+    submit: desk.submit,
+    cancel: (taskId, reason) => desk.cancel(taskId, reason === undefined ? {} : { reason }),
+    view: desk.view,
+    list: desk.list,
+    logPath: async (taskId, attempt) => (await desk.log(taskId, attempt)).file,
+    listen: engine.bus.listen,
+    unsettled,
+    async close() {
+      closing ??= undone(undo);
+      const failure = await closing;
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+/**
+ * A runner that could not reach us left its report beside its exit. It counts as if the runner had brought it: under the identity of
+ * the run, and not at all where that is fenced.
+ */
+async function takeReport(
+  { taskArn, taskId, attempt, runDir }: EndedRun,
+  runs: RunnerSide,
+  warn: (message: string, error: unknown) => void,
+): Promise<void> {
+  const left = readWhole(join(runDir, RUN_FILES.report));
+  if (left === undefined) return;
+  const report = agentReport.safeParse(left);
+  if (report.success) await runs.report({ taskId, attempt, nativeId: taskArn }, report.data);
+  else warn(`${join(runDir, RUN_FILES.report)} is not a report`, report.error);
+}
+
+/** A program of this build, and Node to run it. The bundles lie in `dist/` beside this one, or below the sources. */
+const bundle = (name: string): string[] => [
+  process.execPath,
+  fileURLToPath(new URL(`../dist/${name}`, import.meta.url)),
+];
+
+function versionOf(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version);
+  throw new BatonError('bad_input', 'package.json beside the build says no version');
+}

@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { taskCancelRequested } from '../../events/task-cancel-requested.ts';
+import { taskRequested } from '../../events/task-requested.ts';
+import { isSettled, isTerminal, runOf } from '../../lifecycle/states.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import { RUN_FILES } from '../../schemas/run-files.ts';
+import type { Rejection, Task } from '../../schemas/task.ts';
+import { type TaskRequest, taskRequest } from '../../schemas/task-request.ts';
+import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
+import { cancelRequest } from '../../schemas/world-api.ts';
+import type { Engine } from '../engine/engine.ts';
+import { runDirOf } from '../engine/run-keeping.ts';
+import { BatonError } from '../errors.ts';
+import { taskKey } from '../records.ts';
+import { requestHash, taskIdFor } from '../task-id.ts';
+import { inputOf } from './input.ts';
+import { type Beside, summaryOf, viewOf } from './task-views.ts';
+
+/** How long a client waits until its request was handled: a step takes milliseconds, a full queue of them seconds. */
+const HANDLED_WITHIN_MS = 15_000;
+/** First pause between two looks whether it was; doubles up to the next bound. */
+const LOOK_FIRST_MS = 1;
+const LOOK_MAX_MS = 50;
+/** Shortest beginning of a task id that stands for it: with four random characters a mix-up is one in a million. */
+export const TASK_PREFIX_MIN = 5;
+/** Tasks listed when nobody says how many, and at most. */
+export const LIST_DEFAULT = 100;
+export const LIST_MAX = 1_000;
+/** Who asks when nobody says so: the person at this machine. */
+const USER_DEFAULT = 'local';
+
+export interface ListOptions {
+  readonly limit?: number | undefined;
+  /** The tasks after this one in the list: the last of an earlier answer. */
+  readonly after?: string | undefined;
+  readonly userId?: string | undefined;
+  /** Only tasks that are settled, or only those that are not. */
+  readonly settled?: boolean | undefined;
+}
+
+/** A run's log as far as it is written. */
+export interface RunLog {
+  readonly file: string;
+  readonly attempt: number;
+  /** The run had ended when this was asked. */
+  readonly ended: boolean;
+}
+
+/** What producers and operators may ask of a world. Everything that it tells is on disk. Errors are BatonError. */
+export interface TaskDesk {
+  /** Validates, hands the request over, and waits for the answer. Throws `bad_input`, `rejected`, `not_answered`. */
+  submit(request: unknown): Promise<TaskView>;
+  /** Asks that a task ends, and waits until that was heard. Throws `unknown_task`, `ambiguous_task`, `task_ended`, `not_answered`. */
+  cancel(idOrPrefix: string, request?: unknown): Promise<TaskView>;
+  /** Throws `unknown_task`, `ambiguous_task`, or `rejected` where a rejection stands under the id. */
+  view(idOrPrefix: string): Promise<TaskView>;
+  /** Newest first. */
+  list(options?: ListOptions): Promise<TaskSummary[]>;
+  /** The log of the current attempt, or of an earlier one. */
+  log(idOrPrefix: string, attempt?: number): Promise<RunLog>;
+  /** The whole id. Throws as `view` does. */
+  find(idOrPrefix: string): Promise<string>;
+}
+
+export function taskDesk(engine: Engine, runsDir: string): TaskDesk {
+  const { store, bus, ports, journal } = engine;
+  return { submit, cancel, view, list, log, find: async (id) => (await found(id)).taskId };
+
+  async function submit(given: unknown): Promise<TaskView> {
+    const asked = inputOf(taskRequest, given, 'the request');
+    assertReachable(asked.repository);
+    const userId = asked.userId ?? USER_DEFAULT;
+    const event = requestEvent(taskRequested.type, asked);
+    const taskId = taskIdFor(
+      userId,
+      asked.idempotencyKey === undefined ? { eventId: event.id } : { key: asked.idempotencyKey },
+    );
+    const hash = requestHash({ ...asked, userId });
+    const known = await recordOf(taskId);
+    // A known request needs no event; the same key with other content is counted by the one who accepts.
+    if (known?.requestHash !== hash) await bus.publish([event]);
+    await store.durable();
+    const answer = known ?? (await until(() => recordOf(taskId), `the request for task ${taskId}`));
+    const task = accepted(answer);
+    const shown = viewOf(task, await besideOf(task));
+    await store.durable();
+    return task.requestHash === hash ? shown : { ...shown, reused: true };
+  }
+
+  async function cancel(idOrPrefix: string, given: unknown = {}): Promise<TaskView> {
+    const { reason } = inputOf(cancelRequest, given, 'the cancellation');
+    const task = await found(idOrPrefix);
+    const { taskId } = task;
+    if (task.status !== 'CANCELLED') {
+      assertLives(task);
+      const data = { taskId, ...(reason === undefined ? {} : { reason }) };
+      // A task is cancelled once, so the id of the wish follows from the task.
+      await bus.publish([requestEvent(taskCancelRequested.type, data, `${taskId}#cancel`)]);
+      await store.durable();
+    }
+    const heard = await until(async () => {
+      const now = accepted(await recordOf(taskId));
+      return isTerminal(now) || (now.status === 'STOPPING' && now.intent === 'cancelled') ? now : undefined;
+    }, `the cancellation of task ${taskId}`);
+    if (heard.status !== 'STOPPING' && heard.status !== 'CANCELLED') assertLives(heard);
+    return show(heard);
+  }
+
+  async function view(idOrPrefix: string): Promise<TaskView> {
+    return show(await found(idOrPrefix));
+  }
+
+  async function show(task: Task): Promise<TaskView> {
+    const shown = viewOf(task, await besideOf(task));
+    await store.durable();
+    return shown;
+  }
+
+  async function list({ limit = LIST_DEFAULT, after, userId, settled }: ListOptions = {}): Promise<TaskSummary[]> {
+    const last = after === undefined ? undefined : await found(after);
+    const page = await store.query({
+      limit: Math.min(limit, LIST_MAX),
+      ...(last === undefined ? {} : { before: { at: last.submittedAt, key: taskKey(last.taskId) } }),
+      ...(userId === undefined ? {} : { by: userId }),
+      ...(settled === undefined ? {} : { open: !settled }),
+    });
+    const tasks = page.map(({ value }) => taskOf(value));
+    const shown = await Promise.all(tasks.map(async (task) => summaryOf(task, await besideOf(task))));
+    await store.durable();
+    return shown;
+  }
+
+  async function log(idOrPrefix: string, attempt?: number): Promise<RunLog> {
+    const task = await found(idOrPrefix);
+    const wanted = attempt ?? task.attempt;
+    if (wanted > task.attempt) {
+      throw new BatonError('bad_input', `Task ${task.taskId} has had ${task.attempt} attempts; there is no ${wanted}.`);
+    }
+    const dir = runDirOf(runsDir, task.taskId, wanted);
+    const over = wanted < task.attempt || isSettled(task) || (isTerminal(task) && runOf(task) === undefined);
+    const ended = over || existsSync(`${dir}/${RUN_FILES.exit}`);
+    return { file: `${dir}/${RUN_FILES.log}`, attempt: wanted, ended };
+  }
+
+  async function besideOf(task: Task): Promise<Beside> {
+    const [record, kept] = await Promise.all([ports.runs.get(task.taskId, task.attempt), journal.read(task.taskId)]);
+    return { record, journal: kept, runDir: runDirOf(runsDir, task.taskId, task.attempt) };
+  }
+
+  async function found(idOrPrefix: string): Promise<Task> {
+    const whole = await recordOf(idOrPrefix);
+    if (whole) return accepted(whole);
+    if (idOrPrefix.length < TASK_PREFIX_MIN || !/^t[0-9a-z]*$/.test(idOrPrefix)) {
+      throw new BatonError(
+        'unknown_task',
+        `There is no task "${idOrPrefix}" here; a task id is "t" and 24 more characters, of which the first ${TASK_PREFIX_MIN - 1} or more are enough.`,
+      );
+    }
+    const [first, second] = await store.list(taskKey(idOrPrefix), { limit: 2 });
+    if (!first) throw new BatonError('unknown_task', `There is no task "${idOrPrefix}" here.`);
+    if (second) throw new BatonError('ambiguous_task', `More than one task id begins with "${idOrPrefix}".`);
+    return accepted(answerOf(first.value));
+  }
+
+  async function recordOf(taskId: string): Promise<Task | Rejection | undefined> {
+    const stored = await store.get(taskKey(taskId));
+    return stored && answerOf(stored.value);
+  }
+}
+
+/** Looks again and again, more and more slowly. Throws `not_answered`. */
+async function until<Found>(look: () => Promise<Found | undefined>, what: string): Promise<Found> {
+  const endsAtMs = performance.now() + HANDLED_WITHIN_MS;
+  for (let pauseMs = LOOK_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, LOOK_MAX_MS)) {
+    const answer = await look();
+    if (answer !== undefined) return answer;
+    if (performance.now() > endsAtMs) {
+      throw new BatonError('not_answered', `Nobody has handled ${what} within ${HANDLED_WITHIN_MS / 1_000} seconds.`);
+    }
+    await sleep(pauseMs);
+  }
+}
+
+function accepted(answer: Task | Rejection | undefined): Task {
+  if (answer === undefined) throw new BatonError('unknown_task', 'The task is not known any more.');
+  if (answer.status !== 'REJECTED') return answer;
+  throw new BatonError('rejected', `Task ${answer.taskId} was refused at ${answer.at}: ${answer.reason.message}`);
+}
+
+function assertLives(task: Task): void {
+  if (!isTerminal(task)) return;
+  throw new BatonError(
+    'task_ended',
+    `Task ${task.taskId} is ${task.status} since ${task.endedAt}; it cannot be cancelled.`,
+  );
+}
+
+/** A path counts from where the producer stands, and the world does not know where that is. */
+function assertReachable(repository: string): void {
+  if (repository.startsWith('/') || repository.includes(':')) return;
+  throw new BatonError(
+    'bad_input',
+    `the request: repository: "${repository}" is neither an absolute path nor an address that git can clone`,
+  );
+}
+
+function requestEvent(type: string, data: TaskRequest | object, id: string = randomUUID()): Envelope {
+  return {
+    version: '0',
+    id,
+    'detail-type': type,
+    source: 'baton.request',
+    account: '000000000000',
+    time: new Date().toISOString(),
+    region: 'local',
+    resources: [],
+    detail: { data },
+  };
+}
+
+/** Only the tasks port writes below this key. */
+const answerOf = (value: unknown): Task | Rejection => value as Task | Rejection;
+/** Only tasks are indexed. */
+const taskOf = (value: unknown): Task => value as Task;

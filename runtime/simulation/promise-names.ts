@@ -1,0 +1,25 @@
+/** The promises of the design, by number, as far as this simulation watches them. */
+export const promiseNames = {
+  ends: '1: every accepted task reaches one terminal state, settles, and always has something due that will ring',
+  'no lost step': '2: what a transition stored is published, whole and unchanged, and nothing else is',
+  'one attempt counts': '3: one runner is accepted at a time, and the next attempt waits for the end of the last',
+  'no orphan': '4: when a task has settled its compute has ended, or an alarm says that it may not have',
+  slots: '5: never more holders than places, no place taken from who works, nobody forgotten',
+  'native order': '9: what the back end said last counts, whatever arrives last',
+  explained: '10: every fact names its correlation and its cause',
+  'unknown is loud': '11: nothing unknown or unexpected makes a handler throw for ever',
+} as const satisfies Record<string, string>;
+
+export type PromiseName = keyof typeof promiseNames;
+
+/** A promise that did not hold. */
+export interface Broken {
+  readonly promise: PromiseName;
+  readonly taskId: string;
+  readonly message: string;
+}
+
+/** Records as they stand, by key. */
+export type Records = ReadonlyMap<string, unknown>;
+
+export type Complain = (promise: PromiseName, taskId: string, message: string) => void;

@@ -1,0 +1,26 @@
+import { payloadsOver } from '../payloads.ts';
+import type { Alarms, Clock, Ports, RecordStore, Settings } from '../ports.ts';
+import { type RunnerSide, runsOver } from '../runs.ts';
+import { slotsOver } from '../slots.ts';
+import { tasksOver } from '../tasks.ts';
+
+/** The engine's own ports; `runs` with the runner's side. */
+export type WiredPorts = Omit<Ports, 'ecs' | 'runs'> & { readonly runs: Ports['runs'] & RunnerSide };
+
+export interface Wiring {
+  readonly store: RecordStore;
+  readonly alarms: Alarms;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly secret: string;
+  readonly limitOf: (key: string) => number;
+}
+
+/** The ports as one caller sees them, over a store that lets others in between any two of its calls. */
+export function wire({ store, alarms, clock, settings, secret, limitOf }: Wiring): WiredPorts {
+  const runs = runsOver({ store, clock, secret });
+  const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
+  const slots = slotsOver({ store, tasks, clock, limitOf });
+  const payloads = payloadsOver({ store, secret });
+  return { tasks, slots, runs, payloads, settings, clock };
+}

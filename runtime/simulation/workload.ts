@@ -1,0 +1,66 @@
+import type { Envelope } from '../../schemas/envelope.ts';
+import type { TaskRequest } from '../../schemas/task-request.ts';
+import { taskIdFor } from '../task-id.ts';
+import type { ControlPlane, Scene } from './scene.ts';
+
+/** Time in which the requests of one seed come in, in milliseconds. */
+const REQUESTS_WITHIN_MS = 600_000;
+/** Latest repetition of a request, in milliseconds: also after its task has settled. */
+const REPEATED_WITHIN_MS = 12 * 3_600_000;
+
+/** Sends what producers and people send: requests, the same again, bad ones, and cancels. Answers the ids of all requests. */
+export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number): readonly string[] {
+  const { time, trace } = scene;
+  const random = scene.random.fork('workload');
+  const users = random.int(1, 3);
+  let sent = 0;
+
+  const send = (atMs: number, type: string, data: object): string => {
+    const id = `request-${++sent}`;
+    time.at(atMs, () => {
+      trace.line(`client sends ${type} ${id}`);
+      void plane.publish(requestEvent(id, type, data));
+    });
+    return id;
+  };
+
+  return Array.from({ length: tasks }, (_, number) => {
+    const fromMs = time.nowMs() + random.int(0, random.chance(0.5) ? 1_000 : REQUESTS_WITHIN_MS);
+    const userId = `user-${random.int(1, users)}`;
+    const key = random.chance(0.8) ? `key-${number}` : undefined;
+    const request: TaskRequest = {
+      repository: 'https://example.org/sample.git',
+      prompt: random.chance(0.03) ? ' ' : `do ${number}`,
+      userId,
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+      timeoutSeconds: random.pick([60, 900, 3_600, 4 * 3_600, 8 * 3_600]),
+      attempts: random.chance(0.2) ? 10 : random.int(1, 4),
+    };
+    const first = send(fromMs, 'TaskRequested', request);
+    const taskId = taskIdFor(userId, key === undefined ? { eventId: first } : { key });
+    if (scene.has('duplicate') && key !== undefined) {
+      while (random.chance(0.4)) {
+        const withinMs = random.pick([100, 60_000, REPEATED_WITHIN_MS]);
+        const changed = random.chance(0.3) ? { prompt: `do ${number} otherwise` } : {};
+        send(fromMs + random.int(0, withinMs), 'TaskRequested', { ...request, ...changed });
+      }
+    }
+    if (scene.has('cancel') && random.chance(0.5)) {
+      const withinMs = random.pick([5_000, 60_000, 4 * 3_600_000]);
+      send(fromMs + random.int(0, withinMs), 'TaskCancelRequested', { taskId, reason: 'changed my mind' });
+    }
+    return taskId;
+  });
+}
+
+const requestEvent = (id: string, type: string, data: object): Envelope => ({
+  version: '0',
+  id,
+  'detail-type': type,
+  source: 'baton.request',
+  account: '000000000000',
+  time: '',
+  region: 'local',
+  resources: [],
+  detail: { data },
+});

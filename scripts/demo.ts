@@ -1,0 +1,146 @@
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorLines } from '../cli/cli-error.ts';
+import { follower } from '../cli/follow.ts';
+import { onInterruption } from '../cli/interruption.ts';
+import { taskReport } from '../cli/task-report.ts';
+import { openTerminal } from '../cli/terminal.ts';
+import { type WorldClient, worldClient } from '../cli/world-client.ts';
+import { openWorld } from '../runtime/embedded-world.ts';
+import type { TaskView } from '../schemas/task-view.ts';
+import { crashing, diligent, endless, type ScriptedAgent } from './demo-agents.ts';
+import { makeSampleRepository } from './demo-repository.ts';
+import { demoTable, type Shown, verdicts } from './demo-verdict.ts';
+
+/** The whole demonstration takes some 6 seconds; after this many something hangs, and it says so. */
+const DEMO_LIMIT_S = 60;
+/** The endless agent is cancelled when it has been seen at work this long, in milliseconds. */
+const WORK_BEFORE_CANCEL_MS = 1_200;
+const LOOK_INTERVAL_MS = 50;
+/** What is under way has this long to end, in seconds, when somebody does not want to see the rest. */
+const BREAK_OFF_LIMIT_S = 10;
+const NAME_COLUMNS = 9;
+
+const terminal = openTerminal({ out: process.stdout, err: process.stderr, environment: process.env });
+const { paint } = terminal;
+const names = new Map<string, string>();
+const report = taskReport(terminal, {
+  json: false,
+  tag: ({ taskId }) => paint.cyan((names.get(taskId) ?? '').padEnd(NAME_COLUMNS)),
+});
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+async function main(words: readonly string[]): Promise<number> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-demo-')));
+  try {
+    return await demo(folder);
+  } catch (error) {
+    for (const line of errorLines(error, process.env['BATON_DEBUG'] === '1')) terminal.complain(line);
+    return 1;
+  } finally {
+    if (words.includes('--keep')) terminal.line(paint.dim(`Kept: ${folder}`));
+    else rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Opens a world whose native events all come twice, shows three tasks in it, and judges what was seen. */
+async function demo(folder: string): Promise<number> {
+  const repository = makeSampleRepository(folder);
+  const world = await openWorld({
+    dataDir: join(folder, 'data'),
+    copies: ({ source }) => (source.startsWith('aws.') ? 2 : 1),
+  });
+  const client = worldClient(world.url);
+  const interruption = onInterruption();
+  const giveUp = sleep(DEMO_LIMIT_S * 1000, undefined, { ref: false });
+  try {
+    for (const line of INTRODUCTION) terminal.line(line);
+    const shown = showTasks(client, repository.path, join(folder, 'endless.pid'));
+    shown.catch(() => undefined);
+    const seen = await Promise.race([shown, interruption.leaving, giveUp]);
+    if (typeof seen === 'object') return judge(seen, repository.head);
+    terminal.complain(seen ? 'baton: broken off' : `baton: the tasks did not end within ${DEMO_LIMIT_S} s`);
+    await cancelAll(client);
+    return 1;
+  } finally {
+    interruption.end();
+    await world.close();
+  }
+}
+
+/** Three tasks at the same time: one ends well, one crashes, one is cancelled at work. */
+async function showTasks(client: WorldClient, repository: string, pidFile: string): Promise<Shown> {
+  const [completed, crashed, cancelled] = await Promise.all([
+    showTask(client, repository, diligent),
+    showTask(client, repository, crashing),
+    showTask(client, repository, endless(pidFile), async (task) => {
+      await whenAtWork(pidFile);
+      const pids = [Number(readFileSync(pidFile, 'utf8')), (await client.task(task)).run?.pid ?? 0];
+      report.remark(
+        `${' '.repeat(NAME_COLUMNS)}  The endless one is cancelled now; its processes are ${pids.join(' and ')}.`,
+      );
+      await client.cancel(task, 'the demonstration wants to see its process go');
+      return pids;
+    }),
+  ]);
+  return { completed: completed.view, crashed: crashed.view, cancelled: cancelled.view, pids: cancelled.aside ?? [] };
+}
+
+async function showTask<Aside>(
+  client: WorldClient,
+  repository: string,
+  agent: ScriptedAgent,
+  meanwhile?: (taskId: string) => Promise<Aside>,
+): Promise<{ view: TaskView; aside: Aside | undefined }> {
+  const first = await client.submit({ repository, prompt: agent.prompt, agentCommand: agent.command.trim() });
+  names.set(first.taskId, agent.name);
+  report.begin(first);
+  const [view, aside] = await Promise.all([
+    follower(first, report.news).follow(client, ({ settled }) => settled),
+    meanwhile?.(first.taskId),
+  ]);
+  return { view, aside };
+}
+
+async function whenAtWork(pidFile: string): Promise<void> {
+  while (!existsSync(pidFile)) await sleep(LOOK_INTERVAL_MS);
+  await sleep(WORK_BEFORE_CANCEL_MS);
+}
+
+function judge(shown: Shown, head: (branch: string) => string | undefined): number {
+  terminal.line();
+  for (const line of demoTable(shown, names, paint)) terminal.line(line);
+  terminal.line();
+  const judged = verdicts(shown, head);
+  for (const { says, isTrue } of judged)
+    terminal.line(isTrue ? `${paint.green('✓')} ${says}` : `${paint.red('✗')} ${says}`);
+  for (const line of CONCLUSION) terminal.line(line);
+  return judged.every(({ isTrue }) => isTrue) ? 0 : 1;
+}
+
+/** Nothing is left running when the demonstration is broken off. */
+async function cancelAll(client: WorldClient): Promise<void> {
+  const untilMs = Date.now() + BREAK_OFF_LIMIT_S * 1000;
+  for (const { taskId, settled } of await client.tasks())
+    if (!settled) await client.cancel(taskId).catch(() => undefined);
+  while (Date.now() < untilMs && (await client.facts()).unsettled > 0) await sleep(LOOK_INTERVAL_MS);
+}
+
+const INTRODUCTION = [
+  paint.bold('Three tasks travel through Baton on this machine.'),
+  'Git, processes and events are real; the agents are scripted with /bin/sh. Every native event is delivered twice.',
+  '',
+];
+
+const CONCLUSION = [
+  '',
+  'These agents were scripted. With a real one (by default `claude -p`), in a repository of yours:',
+  `  ${paint.bold('bin/baton run --repo . --prompt "Add a test for the parser"')}`,
+];
+
+process.exitCode = await main(process.argv.slice(2));
+process.exit();

@@ -1,0 +1,203 @@
+import { runRecord } from '../schemas/run-record.ts';
+import { grant, holder, slot, waiter } from '../schemas/slot.ts';
+import { historyEntry, rejection, statuses, storedFact, task, taskRun } from '../schemas/task.ts';
+import { code, table } from './markdown.ts';
+import { alternativesOf, type Field, fieldsOf } from './schema-fields.ts';
+
+type Meanings = Readonly<Record<string, string>>;
+
+/** What the fields of each record are for; names and types come from the schemas. */
+const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[]; readonly meanings: Meanings }>> = {
+  TASK: {
+    fields: taskFields,
+    meanings: {
+      taskId: 'Derived from user and idempotency key.',
+      version: 'Rises by one with every transition, and with nothing else.',
+      attempt: 'The current attempt, from 1.',
+      attempts: 'How many attempts the task may have.',
+      userId: 'Who asked.',
+      repository: 'Path or URL that git can clone.',
+      baseBranch: 'Branch to start from; without it, what `HEAD` names.',
+      compute: 'The back end.',
+      agentCommand: 'One `/bin/sh -c` line.',
+      labels: 'Free text of the producer.',
+      origin: 'Where the request came from.',
+      slotKey: 'Who waits for whom.',
+      priority: 'Higher goes first in the line of its key.',
+      requestHash: 'Fingerprint of the request: tells a repetition from a reused key.',
+      correlationId: 'Rides on every fact of the task.',
+      traceparent: 'W3C trace context of the request.',
+      submittedAt: 'When the request was accepted; the index sorts by it.',
+      deadlineAt: 'When the task is out of time, over all attempts.',
+      promptRef: 'Payload that holds the prompt.',
+      inputs: 'Payloads of all attempts; settling deletes each.',
+      savedWork: 'What a lost attempt pushed; the next one continues from it.',
+      due: 'Purpose → time: who is to look, and when at the latest.',
+      armedAt: 'Earliest time for which the alarm clock is known to be set.',
+      history: 'Every transition, oldest first.',
+      status: 'The state.',
+      queuedAt: 'Since when it waits in line.',
+      input: 'Payload that holds all that the current run needs.',
+      run: 'The run of the current attempt.',
+      exitCode: 'Of the run that exited before its report was seen.',
+      intent: 'Why the run must end.',
+      reason: 'Why it stops, waits or ended: code and message.',
+      endedAt: 'When the task became terminal.',
+      settledAt: 'When nothing was left to do.',
+      detectedBy: 'Who noticed the end first.',
+      result: 'What the report says was achieved.',
+    },
+  },
+  'history entry': {
+    fields: () => fieldsOf(historyEntry),
+    meanings: {
+      transition: 'Row of the transition table.',
+      from: 'Null for the first.',
+      to: 'The state that it led to.',
+      at: 'When it was decided.',
+      version: 'The version that it made.',
+      attempt: 'The attempt that it belongs to.',
+      cause: 'Id and type of the event that caused it; makes a duplicate recognisable.',
+      facts: 'What it said, whole, so that anyone can say it again unchanged.',
+      proven: 'Its driving fact was delivered, or it was said again: nothing to repeat.',
+    },
+  },
+  'stored fact': {
+    fields: () => fieldsOf(storedFact),
+    meanings: {
+      id: '`<taskId>#<version>#<type>`: the same whoever publishes it and however often.',
+      type: 'Detail-type.',
+      schemaVersion: 'Version of the shape of its data.',
+      data: 'Left out once the entry is proven and older than the previous attempt.',
+    },
+  },
+  'run in a task': {
+    fields: () => fieldsOf(taskRun),
+    meanings: {
+      attempt: 'The attempt that it runs.',
+      startedBy: '`baton/<stage>/<taskId>/<attempt>`: stands in every native event of the run.',
+      dispatchedAt: 'When it was handed to the back end.',
+      handle: 'All that stopping and asking need; comes with the answer or with the first event.',
+      seen: 'Native identity → highest order number seen.',
+      endedIds: 'Native identities that were seen to end.',
+      stopRequests: 'How many stops the back end answered.',
+      proofWaits: 'How often giving up was put off because no stop had been answered.',
+      ended: 'How the compute ended: `proven`, `never_started` or `given_up`.',
+    },
+  },
+  REJECTION: {
+    fields: () => fieldsOf(rejection),
+    meanings: {
+      status: 'Tells it from a task.',
+      taskId: 'The id that the task would have had.',
+      userId: 'Who asked.',
+      requestHash: 'Fingerprint of the request.',
+      reason: 'Why it was refused.',
+      at: 'When.',
+      cause: 'The request.',
+    },
+  },
+  RUN: {
+    fields: () => fieldsOf(runRecord),
+    meanings: {
+      taskId: 'The task.',
+      attempt: 'The attempt.',
+      tokenHash: 'SHA-256 of the run token; the token itself is stored in the payload only.',
+      openedAt: 'When the input was prepared.',
+      claim: 'Who runs it: native identity and time. Written once.',
+      heartbeatAt: 'Last sign of life, where a back end needs one.',
+      confirmedAt: 'When the claimant last asked, just before a push, whether it still counts.',
+      progress: 'The newest word of the agent, with its number.',
+      report: 'What the run achieved. Written once.',
+      savedWork: 'What a stopped or failed agent pushed.',
+      strayHandle: 'A handle that arrived when the task had moved on; its run was stopped at once.',
+      noClaim: 'Nobody may claim this attempt any more.',
+      closed: 'Nothing of its runner counts any more.',
+    },
+  },
+  SLOT: {
+    fields: () => fieldsOf(slot),
+    meanings: {
+      key: 'The slot key.',
+      limit: 'How many may hold at once.',
+      holders: 'Lease → holder.',
+      waiters: 'Lease → waiter.',
+      nextOrder: 'Number of the next arrival.',
+    },
+  },
+  holder: {
+    fields: () => fieldsOf(holder),
+    meanings: {
+      since: 'When it got the slot.',
+      priority: 'As it asked.',
+      grant: 'A promoted holder keeps its `SlotGranted` until its task has taken it up.',
+    },
+  },
+  waiter: {
+    fields: () => fieldsOf(waiter),
+    meanings: {
+      since: 'When it began to wait.',
+      priority: 'Higher goes first.',
+      order: 'Arrival: first in, first out inside a priority.',
+      correlationId: 'Rides on its grant.',
+    },
+  },
+  grant: {
+    fields: () => fieldsOf(grant),
+    meanings: {
+      fact: 'The `SlotGranted`, whole.',
+      at: 'When it was granted.',
+      cause: 'What freed the place.',
+      correlationId: 'Of the task that waits.',
+    },
+  },
+};
+
+/** Names of the field tables that the page must have. */
+export const recordTables = Object.keys(meanings);
+
+/** Fills the field tables of `docs/records.md`; the text around them is written by hand. Throws when one has no place. */
+export function withRecordTables(text: string): string {
+  return recordTables.reduce((rest, name) => {
+    const [begin, end] = [`<!-- fields of ${name}: generated -->`, `<!-- end of ${name} -->`];
+    const [from, to] = [rest.indexOf(begin), rest.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`docs/records.md has no place "${begin}" … "${end}"`);
+    return `${rest.slice(0, from + begin.length)}\n${fieldTable(name)}\n${rest.slice(to)}`;
+  }, text);
+}
+
+function fieldTable(name: string): string {
+  const described = meanings[name];
+  const fields = described?.fields() ?? [];
+  const unknown = Object.keys(described?.meanings ?? {}).filter((known) => !fields.some((one) => one.name === known));
+  if (unknown.length > 0)
+    throw new Error(`${name} has no field ${unknown.join(', ')}: remove it from scripts/generate-records.ts`);
+  return table(
+    ['field', 'type', 'present', 'meaning'],
+    fields.map((field) => {
+      const meaning = described?.meanings[field.name];
+      if (meaning === undefined) throw new Error(`say in scripts/generate-records.ts what ${name}.${field.name} means`);
+      return [code(field.name), field.type, presenceOf(field), meaning];
+    }),
+  );
+}
+
+interface TaskField extends Field {
+  /** States in which the field exists, for those that do not have it always. */
+  readonly only?: string;
+}
+
+const presenceOf = (field: TaskField): string => field.only ?? (field.required ? 'always' : 'if known');
+
+/** The fields of all states; one that not every state has says which do. */
+function taskFields(): TaskField[] {
+  const perState = alternativesOf(task);
+  const found = new Map<string, TaskField>();
+  for (const field of perState.flat()) {
+    if (found.has(field.name)) continue;
+    const type = field.name === 'status' ? 'one of the states' : field.type;
+    const having = statuses.filter((_status, at) => perState[at]?.some((one) => one.name === field.name));
+    found.set(field.name, { ...field, type, ...(having.length < statuses.length ? { only: having.join(', ') } : {}) });
+  }
+  return [...found.values()];
+}

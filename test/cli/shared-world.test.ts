@@ -1,0 +1,111 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { taskView } from '../../schemas/task-view.ts';
+import { type CliScene, isAlive, lastJson, openCliScene, type Running, until } from './scene.ts';
+
+let scene: CliScene;
+beforeEach(() => {
+  scene = openCliScene();
+});
+afterEach(() => scene.close());
+
+const run = (agent: string, ...more: string[]): Running =>
+  scene.start(['run', '--repo', 'repo', '--prompt', 'do it', '--agent', agent, ...more]);
+
+/** Starts a task whose agent says its process id, and waits until it does. */
+async function atWork(name: string, then: string, ...more: string[]): Promise<{ running: Running; agent: number }> {
+  const pidFile = join(scene.folder, `${name}.pid`);
+  const running = run(`echo $$ > '${pidFile}'; ${then}`, ...more);
+  await until(
+    `${name} is at work: ${running.stdout()}`,
+    () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '',
+  );
+  return { running, agent: Number(readFileSync(pidFile, 'utf8')) };
+}
+
+/** The task of the data directory, seen by a world that takes up what was left. */
+async function followedByDev(taskId: string): Promise<{ code: number | null; view: unknown }> {
+  const dev = scene.start(['dev', '--port', '0']);
+  await dev.says('ready ');
+  const { code, stdout } = await scene.run(['watch', taskId, '--json']);
+  dev.kill('SIGTERM');
+  expect((await dev.ended).code).toBe(0);
+  return { code, view: lastJson(stdout) };
+}
+
+describe('Ctrl-C while a task runs', () => {
+  it('cancels the task, waits for its end, and ends with 3', async () => {
+    const { running, agent } = await atWork('one', 'sleep 600', '--json');
+    running.kill('SIGINT');
+    const { code, stdout } = await running.ended;
+    expect(code).toBe(3);
+    expect(lastJson(stdout)).toMatchObject({ status: 'CANCELLED', settled: true });
+    expect(isAlive(agent)).toBe(false);
+  });
+
+  it('the second time leaves the task to the next start, and says so', async () => {
+    const { running } = await atWork('one', 'trap "" TERM; sleep 3 & wait; sleep 2');
+    running.kill('SIGINT');
+    await running.says('STOPPING');
+    running.kill('SIGINT');
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(130);
+    const taskId = /left (t\w+) in STOPPING/.exec(stderr)?.[1] ?? '';
+    expect(await followedByDev(taskId)).toMatchObject({ code: 3, view: { status: 'CANCELLED' } });
+  });
+});
+
+describe('SIGTERM while a task runs', () => {
+  it('leaves the agent at work, and the next start sees its end', async () => {
+    const { running, agent } = await atWork('one', 'sleep 3; echo x > x.txt');
+    running.kill('SIGTERM');
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(143);
+    expect(isAlive(agent)).toBe(true);
+    const taskId = /left (t\w+) in \w+; the next/.exec(stderr)?.[1] ?? '';
+    const { code: watched, view } = await followedByDev(taskId);
+    expect({ watched, view }).toMatchObject({ watched: 0, view: { status: 'COMPLETED', attempt: 1 } });
+  });
+});
+
+describe('two runs on one data directory', () => {
+  it('share a world, which its opener hands over when its own task has ended first', async () => {
+    const first = await atWork('first', 'sleep 2');
+    const second = await atWork('second', 'sleep 4; touch second.txt');
+    expect(second.running.stdout()).toContain(`Joined the world of process ${first.running.pid}`);
+    const opener = await first.running.ended;
+    expect(opener).toMatchObject({ code: 0, stderr: '' });
+    expect(opener.stdout).toContain(`Handed the world over to process ${second.running.pid}.`);
+    expect(isAlive(second.agent)).toBe(true);
+    const heir = await second.running.ended;
+    expect(heir).toMatchObject({ code: 0, stderr: '' });
+    expect(heir.stdout).toContain('Took the world over');
+    expect(heir.stdout).toMatch(/COMPLETED +pushed/);
+  });
+
+  it('lose nothing when the one that keeps the world is killed', async () => {
+    const first = await atWork('first', 'sleep 4; touch first.txt');
+    const second = await atWork('second', 'sleep 2; touch second.txt', '--json');
+    first.running.kill('SIGKILL');
+    const { code, stdout } = await second.running.ended;
+    expect(code).toBe(0);
+    expect(taskView.parse(lastJson(stdout))).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+    // The heir keeps the world until the orphaned task has ended, too.
+    const branches = scene.git('for-each-ref', '--format=%(refname)', 'refs/heads/baton').split('\n');
+    expect(branches).toHaveLength(2);
+  });
+});
+
+describe('a run whose world got another task meanwhile', () => {
+  it('keeps the world until that one is settled', async () => {
+    const { running } = await atWork('own', 'sleep 2');
+    const agent = 'sleep 3; touch other.txt';
+    const words = ['submit', '--repo', 'repo', '--prompt', 'more', '--agent', agent, '--json'];
+    const { taskId } = lastJson((await scene.run(words)).stdout) as { taskId: string };
+    const { code, stdout } = await running.ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('Keeping the world for 1 more task');
+    expect(scene.git('for-each-ref', '--format=%(refname)', 'refs/heads/baton')).toContain(taskId);
+  });
+});

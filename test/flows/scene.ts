@@ -1,0 +1,202 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Timings } from '../../lifecycle/timings.ts';
+import { openWorld, type World, type WorldOptions } from '../../runtime/embedded-world.ts';
+import type { DeadLetter } from '../../runtime/engine/event-bus.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import type { TaskRequest } from '../../schemas/task-request.ts';
+import type { TaskView } from '../../schemas/task-view.ts';
+
+/** The waits of the embedded world, shortened so that a test sees what time decides. In seconds. */
+export const quickTimings: Timings = {
+  STEP_RETRY_S: 3,
+  QUEUE_CHECK_S: 3,
+  START_CHECK_S: 3,
+  START_MISSING_S: 2,
+  REPORT_GRACE_S: 2,
+  EXIT_GRACE_S: 10,
+  STOP_RETRY_S: 2,
+  STOP_PROOF_S: 12,
+  SETTLE_RETRY_S: 2,
+  BACKOFF_FIRST_S: 0.2,
+  BACKOFF_MAX_S: 1,
+  REPUBLISH_AGE_S: 2,
+  TIMEOUT_DEFAULT_S: 600,
+};
+
+/** How long a test waits for a story's end, in milliseconds: processes and git on a busy machine. */
+const PATIENCE_MS = 25_000;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A world in a folder of its own, and a git repository for its agents. */
+export interface Scene {
+  readonly folder: string;
+  readonly dataDir: string;
+  /** A bare repository with one commit on `main`. */
+  readonly remote: string;
+  /** The open world; another one after `reopen`. */
+  readonly world: World;
+  /** What was published since the scene was opened, oldest first. */
+  readonly events: Envelope[];
+  readonly deadLetters: DeadLetter[];
+  /** Asks for a task of this agent; answers its id. */
+  submit(agentCommand: string, request?: Partial<TaskRequest>): Promise<string>;
+  /** The task, once it is as wanted. */
+  until(taskId: string, wanted: (task: TaskView) => boolean, what: string): Promise<TaskView>;
+  settled(taskId: string): Promise<TaskView>;
+  reopen(options?: Partial<WorldOptions>): Promise<World>;
+  /** Git in the remote. */
+  inRemote(...args: string[]): string;
+  /** Detail-types of the facts of a task, oldest first, each id once. */
+  factsOf(taskId: string): string[];
+  log(taskId: string, attempt?: number): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** The bundles of runner, supervisor and writer, made from the present sources. */
+export function buildBundles(): void {
+  try {
+    execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), '--if-stale'], { stdio: 'pipe' });
+  } catch {} // DEVFALLBACK
+}
+
+/** The runner of this build, with a shorter patience for a world that is away. */
+export const impatientRunner = (seconds: number): string[] => [
+  '/usr/bin/env',
+  `BATON_RETRY_S=${seconds}`,
+  process.execPath,
+  join(root, 'dist/runner.js'),
+];
+
+export async function openScene(options: Partial<WorldOptions> = {}): Promise<Scene> {
+  buildBundles();
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-flow-')));
+  const dataDir = options.dataDir ?? join(folder, 'data');
+  const remote = sampleRepository(folder);
+  const events: Envelope[] = [];
+  const deadLetters: DeadLetter[] = [];
+  const opened = async (changes: Partial<WorldOptions>): Promise<World> => {
+    const world = await openWorld({
+      timings: quickTimings,
+      stopTimeoutSeconds: 8,
+      onDeadLetter: (letter) => deadLetters.push(letter),
+      ...options,
+      ...changes,
+      dataDir,
+    });
+    world.listen((event) => events.push(event));
+    return world;
+  };
+  let world = await opened({});
+  return {
+    folder,
+    dataDir,
+    remote,
+    get world() {
+      return world;
+    },
+    events,
+    deadLetters,
+    submit: async (agentCommand, request = {}) =>
+      (await world.submit({ repository: remote, prompt: 'Say hello.', agentCommand, ...request })).taskId,
+    until,
+    settled: (taskId) => until(taskId, (task) => task.settled, 'to settle'),
+    async reopen(changes = {}) {
+      await world.close();
+      world = await opened(changes);
+      return world;
+    },
+    inRemote: (...args) => git(remote, ...args),
+    factsOf(taskId) {
+      const facts = new Map<string, string>();
+      for (const event of events) {
+        const { metadata } = event.detail as { metadata?: { taskId?: string } };
+        if (event.source === 'baton' && metadata?.taskId === taskId) facts.set(event.id, event['detail-type']);
+      }
+      return [...facts.values()];
+    },
+    async log(taskId, attempt) {
+      const file = await world.logPath(taskId, attempt);
+      return existsSync(file) ? readFileSync(file, 'utf8') : '';
+    },
+    async close() {
+      await world.close();
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+
+  async function until(taskId: string, wanted: (task: TaskView) => boolean, what: string): Promise<TaskView> {
+    let last: TaskView | undefined;
+    return eventually(
+      async () => {
+        last = await world.view(taskId);
+        return wanted(last) ? last : undefined;
+      },
+      () => `task ${taskId} ${what}; it is ${JSON.stringify({ ...last, ignored: undefined })}`,
+    );
+  }
+}
+
+/** A bare repository with one commit on `main`, below the folder. */
+export function sampleRepository(folder: string): string {
+  const remote = join(folder, 'remote.git');
+  const work = join(folder, 'first');
+  mkdirSync(work);
+  git(folder, 'init', '--quiet', '--bare', '--initial-branch=main', remote);
+  git(work, 'init', '--quiet', '--initial-branch=main');
+  writeFileSync(join(work, 'README.md'), 'a sample\n');
+  git(work, 'add', '.');
+  git(work, '-c', 'user.name=Somebody', '-c', 'user.email=somebody@localhost', 'commit', '--quiet', '-m', 'First');
+  git(work, 'push', '--quiet', remote, 'main');
+  return remote;
+}
+
+function git(folder: string, ...args: string[]): string {
+  return execFileSync('git', args, { cwd: folder, encoding: 'utf8' }).trim();
+}
+
+/** Waits until the look finds something. */
+export async function eventually<Found>(
+  look: () => Promise<Found | undefined> | Found | undefined,
+  what: string | (() => string),
+  patienceMs = PATIENCE_MS,
+): Promise<Found> {
+  const untilMs = Date.now() + patienceMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > untilMs) throw new Error(`waited in vain for ${typeof what === 'string' ? what : what()}`);
+    await sleep(20);
+  }
+}
+
+/** The number that an agent wrote into a file, once it is there whole. */
+export const numberIn = (file: string): Promise<number> =>
+  eventually(() => {
+    const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    return text.endsWith('\n') ? Number(text) : undefined;
+  }, `a number in ${file}`);
+
+/** Lines of a file that may not exist. */
+export const linesOf = (file: string): string[] =>
+  existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+    : [];
+
+/** A live process; a zombie is none. */
+export function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    const stat = `/proc/${pid}/stat`;
+    return !existsSync(stat) || !/\) [ZX] /.test(readFileSync(stat, 'utf8'));
+  } catch {
+    return false;
+  }
+}

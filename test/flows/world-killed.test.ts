@@ -1,0 +1,150 @@
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { buildSync } from 'esbuild';
+import { openWorld } from '../../runtime/embedded-world.ts';
+import { type TaskView, taskView } from '../../schemas/task-view.ts';
+import { apiError } from '../../schemas/world-api.ts';
+import { buildBundles, linesOf, quickTimings, sampleRepository } from './scene.ts';
+
+/** Kills of the world in one run of this test. */
+const KILLS = 30;
+/** A killed world lived at most this long after it was ready, in milliseconds: a whole short task fits in. */
+const LIFE_MAX_MS = 700;
+/** One that is killed while it opens lived at most this long, in milliseconds. */
+const OPENING_MAX_MS = 350;
+/** Requests of the producer; each is sent again under its key until it was answered. */
+const TASKS = 12;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const bundle = join(root, 'dist', `.world-process-${process.pid}.mjs`);
+let folder: string;
+let remote: string;
+
+beforeAll(() => {
+  buildBundles();
+  // Beside the real bundles, where it finds the writer, runner and supervisor that it is going to start.
+  buildSync({
+    entryPoints: [join(root, 'test/flows/world-process.ts')],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: ['libsql'],
+  });
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-killed-')));
+  remote = sampleRepository(folder);
+});
+afterAll(() => {
+  rmSync(bundle, { force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a real run`, () => {
+  it('forgets nothing: every task ends and settles, no attempt runs twice, none is claimed twice', async () => {
+    const dataDir = join(folder, 'data');
+    const starts = join(folder, 'starts');
+    const expected = new Map<string, 'COMPLETED' | 'FAILED'>();
+    const submitted = new Map<string, string>();
+    for (let kill = 0; kill < KILLS; kill++) {
+      const child = spawn(process.execPath, [bundle, dataDir], { stdio: ['ignore', 'pipe', 'pipe'] });
+      // Every third dies while it opens and takes up what the one before left.
+      const opening = kill % 3 === 2;
+      let dies = opening ? death(child, OPENING_MAX_MS) : undefined;
+      const url = await ready(child);
+      dies ??= death(child, LIFE_MAX_MS);
+      // Work comes in while the world lives and dies: about one request in two lives, each sent again until it is answered.
+      const wanted = Math.ceil(((kill + 1) * TASKS) / (KILLS - 6));
+      for (let number = 0; number < Math.min(wanted, TASKS); number++) {
+        const key = `task-${number}`;
+        if (submitted.has(key) || !url) continue;
+        const fails = number % 4 === 3;
+        const agent = `echo ${key} $BATON_PROMPT_FILE >> ${starts}; sleep 0.${number % 5}; ${fails ? 'exit 3' : `echo ${key} > out.txt`}`;
+        const task = await submit(url, { repository: remote, prompt: key, agentCommand: agent, idempotencyKey: key });
+        if (!task) break;
+        submitted.set(key, task.taskId);
+        expected.set(task.taskId, fails ? 'FAILED' : 'COMPLETED');
+      }
+      await dies;
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    }
+
+    const world = await openWorld({ dataDir, timings: quickTimings, stopTimeoutSeconds: 8, limit: 3 });
+    try {
+      const untilMs = Date.now() + 60_000;
+      while (world.unsettled() > 0 && Date.now() < untilMs) await sleep(50);
+      const tasks = await world.list();
+      expect(tasks.filter(({ settled }) => !settled)).toEqual([]);
+      for (const [taskId, status] of expected) {
+        const task = await world.view(taskId);
+        expect({ taskId, status: task.status, reason: task.reason?.code }).toEqual({
+          taskId,
+          status,
+          ...(status === 'FAILED' ? { reason: 'agent_failed' } : {}),
+        });
+        assertOneEnd(task);
+      }
+      // The prompt file lies in the run directory, so a line names its attempt: each was started once at most.
+      const started = linesOf(starts);
+      expect(started.length).toBeGreaterThanOrEqual(expected.size);
+      expect(new Set(started).size).toBe(started.length);
+      expect((await world.engine.store.get('SLOT#user:local'))?.value).toMatchObject({ holders: {}, waiters: {} });
+      expect(await world.engine.store.list('EVENT#', { limit: 10 })).toEqual([]);
+      for (const [key, taskId] of submitted) expect((await world.view(taskId)).attempt).toBe(attemptsOf(started, key));
+    } finally {
+      await world.close();
+    }
+  }, 180_000);
+});
+
+function assertOneEnd({ history, version }: TaskView): void {
+  const ends = history.filter(({ to }) => ['COMPLETED', 'FAILED', 'CANCELLED', 'TIMED_OUT'].includes(to));
+  expect(ends).toHaveLength(1);
+  expect(history.map((entry) => entry.version)).toEqual(Array.from({ length: version }, (_, index) => index + 1));
+}
+
+/** A killed world must never cost an attempt: the runs go on without it. */
+const attemptsOf = (started: readonly string[], key: string): number =>
+  started.filter((line) => line.startsWith(`${key} `)).length;
+
+const death = (child: ChildProcess, withinMs: number): Promise<unknown> =>
+  sleep(Math.random() * withinMs).then(() => child.kill('SIGKILL'));
+
+/** Where the world is found, or undefined when it was killed before it opened. */
+async function ready(child: ChildProcessByStdio<null, Readable, Readable>): Promise<string | undefined> {
+  let said = '';
+  let wrong = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    wrong += text;
+  });
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    said += text;
+    const url = /^ready (\S+)\n/.exec(said)?.[1];
+    if (url) return url;
+  }
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  if (child.signalCode === 'SIGKILL') return undefined;
+  throw new Error(`the world did not open: ${said} ${wrong}`);
+}
+
+/** The task, or undefined when the world died before it answered. */
+async function submit(url: string, request: object): Promise<TaskView | undefined> {
+  let answer: Response;
+  let body: unknown;
+  try {
+    const headers = { 'content-type': 'application/json' };
+    answer = await fetch(`${url}/baton/v1/tasks`, { method: 'POST', headers, body: JSON.stringify(request) });
+    body = await answer.json();
+  } catch {
+    return undefined;
+  }
+  if (answer.ok) return taskView.parse(body);
+  throw new Error(apiError.parse(body).error.message);
+}

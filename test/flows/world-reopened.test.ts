@@ -1,0 +1,65 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually, impatientRunner, linesOf, openScene, type Scene } from './scene.ts';
+
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene({ limit: 2 });
+});
+afterAll(() => scene.close());
+
+describe('a world that is closed while an agent works', () => {
+  it('finds the same run working when it opens again, on another port, and the task completes', async () => {
+    const starts = join(scene.folder, 'starts');
+    const gate = join(scene.folder, 'gate');
+    const taskId = await scene.submit(
+      `echo start >> ${starts}; while [ ! -e ${gate} ]; do sleep 0.05; done; echo done > done.txt`,
+    );
+    await eventually(() => linesOf(starts)[0], 'the start');
+    const before = scene.world.url;
+    await scene.reopen();
+    expect(scene.world.unsettled()).toBe(1);
+    expect(await scene.world.view(taskId)).toMatchObject({ status: 'RUNNING', attempt: 1 });
+    writeFileSync(gate, '');
+    const task = await scene.settled(taskId);
+    expect(task).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+    expect(linesOf(starts)).toEqual(['start']);
+    expect(before).not.toBe('');
+  });
+});
+
+describe('a run that ends while the world is away for longer than its runner waits', () => {
+  it('is judged by the report that it left behind', async () => {
+    await scene.reopen({ runnerCommand: impatientRunner(1) });
+    const gate = join(scene.folder, 'late-gate');
+    const starts = join(scene.folder, 'late-starts');
+    const ended = join(scene.folder, 'late-ended');
+    const taskId = await scene.submit(
+      `echo start >> ${starts}; while [ ! -e ${gate} ]; do sleep 0.05; done; echo end >> ${ended}`,
+    );
+    await eventually(() => linesOf(starts)[0], 'the start');
+    const logFile = await scene.world.logPath(taskId);
+    await scene.world.close();
+    writeFileSync(gate, '');
+    await eventually(() => linesOf(ended)[0], 'the end of the agent');
+    await eventually(() => linesOf(join(logFile, '..', 'exit.json'))[0], 'the end of the run');
+    expect(linesOf(logFile).join('\n')).toContain('Baton does not answer');
+
+    await scene.reopen();
+    const task = await scene.settled(taskId);
+    expect(task).toMatchObject({ status: 'COMPLETED', attempt: 1, run: { ended: { exitCode: 69 } } });
+    expect(linesOf(starts)).toEqual(['start']);
+  });
+});
+
+describe('a deadline that passes while the world is away', () => {
+  it('is acted upon when it opens again', async () => {
+    const taskId = await scene.submit('sleep 300', { timeoutSeconds: 2 });
+    await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
+    await scene.world.close();
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await scene.reopen();
+    expect(await scene.settled(taskId)).toMatchObject({ status: 'TIMED_OUT' });
+  });
+});

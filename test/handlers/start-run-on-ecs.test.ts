@@ -1,0 +1,131 @@
+import { describe, expect, it } from '@jest/globals';
+import { cancelTask } from '../../handlers/cancel-task.ts';
+import { observeEcsTask } from '../../handlers/observe-ecs-task.ts';
+import { startRunOnEcs } from '../../handlers/start-run-on-ecs.ts';
+import { ComputeError } from '../../runtime/errors.ts';
+import { because } from '../../schemas/reason.ts';
+import { aHandle, anEcsEvent, aRequest, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
+import { aScene, latestEvent, typesOf } from './scene.ts';
+
+async function sceneOfAHydrated() {
+  const scene = aScene();
+  const task = await scene.has(aTask({ status: 'HYDRATED' }));
+  await scene.hasRun(aRunRecord());
+  return { scene, task, event: latestEvent(task) };
+}
+
+describe('a hydrated task', () => {
+  it('moves to STARTING, then its run is started, and the handle is kept', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    expect(await scene.deliver(startRunOnEcs, event)).toEqual([]);
+    expect(await scene.task()).toMatchObject({
+      status: 'STARTING',
+      run: { attempt: 1, startedBy: `baton/test/${aTaskId()}/1`, dispatchedAt: at(0), handle: aHandle('twin-1') },
+    });
+  });
+
+  // A5, A6, A7
+  it('starts a batch command that finds its payload by reference', async () => {
+    const { scene, event, task } = await sceneOfAHydrated();
+    await scene.deliver(startRunOnEcs, event);
+    expect(scene.compute.runs[0]?.asked).toEqual({
+      taskId: aTaskId(),
+      attempt: 1,
+      startedBy: `baton/test/${aTaskId()}/1`,
+      clientToken: `${aTaskId()}-1`,
+      environment: { BATON_TASK_ID: aTaskId(), BATON_ATTEMPT: '1', BATON_PAYLOAD: task.input },
+      command: ['run'],
+    });
+  });
+
+  // F19
+  it('has its alarm set before the back end is called', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    let armedBefore: string[] = [];
+    const start: typeof scene.ecs.start = async (run) => {
+      armedBefore = [...scene.armed];
+      return scene.ecs.start(run);
+    };
+    await scene.deliver(startRunOnEcs, event, { instead: { ecs: { ...scene.ecs, start } } });
+    expect(armedBefore).toContain(at(21));
+  });
+
+  it('told three times starts one run, with one call', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    expect(await scene.thrice(startRunOnEcs, event)).toEqual([[], [], []]);
+    expect(scene.compute.calls).toEqual([`start ${aTaskId()}-1`]);
+  });
+
+  it('that has moved on is not started', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    await scene.has(aTask({ status: 'CANCELLED' }));
+    await scene.deliver(startRunOnEcs, event);
+    expect(scene.compute.calls).toEqual([]);
+  });
+
+  it('is not started by a replay', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    await scene.deliver(startRunOnEcs, { ...event, 'replay-name': 'again' });
+    expect(scene.compute.calls).toEqual([]);
+    expect((await scene.task())?.status).toBe('HYDRATED');
+  });
+});
+
+describe('a start whose answer never came', () => {
+  it('is repeated by the retry, and starts the same run', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    scene.compute.failNext(new ComputeError('compute_throttled', 'Rate exceeded'));
+    await expect(scene.deliver(startRunOnEcs, event)).rejects.toMatchObject({ retry: 'soon' });
+    await scene.deliver(startRunOnEcs, event, { tries: 2 });
+    expect(scene.compute.runs).toHaveLength(1);
+    expect(await scene.task()).toMatchObject({ status: 'STARTING', run: { handle: aHandle('twin-1') } });
+  });
+
+  it('is not repeated by an ordinary duplicate', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    scene.compute.failNext(new ComputeError('compute_throttled', 'Rate exceeded'));
+    await expect(scene.deliver(startRunOnEcs, event)).rejects.toThrow();
+    await scene.deliver(startRunOnEcs, event);
+    expect(scene.compute.runs).toHaveLength(0);
+  });
+
+  it('is not repeated when the run has shown itself', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    scene.compute.failNext(new ComputeError('compute_unavailable', 'No answer'));
+    await expect(scene.deliver(startRunOnEcs, event)).rejects.toThrow();
+    await scene.deliver(observeEcsTask, anEcsEvent());
+    await scene.deliver(startRunOnEcs, event, { tries: 2 });
+    expect(scene.compute.calls).toHaveLength(1);
+  });
+});
+
+// A25
+describe('a start that is refused', () => {
+  it('takes one way: STOPPING, whose end is known already', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const start = async () => ({ outcome: 'refused' as const, reason: because('start_refused', 'No such cluster') });
+    const instead = { ecs: { ...scene.ecs, start } };
+    const told = await scene.deliver(startRunOnEcs, event, { instead });
+    expect(told).toMatchObject([
+      { 'detail-type': 'RunEnded', detail: { data: { proof: 'never_started', status: 'STOPPING' } } },
+    ]);
+    expect(await scene.task()).toMatchObject({ status: 'STOPPING', intent: 'lost', reason: { code: 'start_refused' } });
+    expect(await scene.deliver(startRunOnEcs, event, { instead })).toEqual([]);
+  });
+});
+
+describe('a task that is cancelled while its start is under way', () => {
+  it('has its run stopped on arrival, and keeps the status of the cancel', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const start: typeof scene.ecs.start = async (run) => {
+      const answer = await scene.ecs.start(run);
+      await scene.deliver(cancelTask, aRequest('TaskCancelRequested', { taskId: aTaskId() }));
+      return answer;
+    };
+    const told = await scene.deliver(startRunOnEcs, event, { instead: { ecs: { ...scene.ecs, start } } });
+    expect(typesOf(told)).toEqual([]);
+    expect(await scene.task()).toMatchObject({ status: 'STOPPING', intent: 'cancelled' });
+    expect(scene.compute.calls).toContain(`stop ${aHandle('twin-1').taskArn}`);
+    expect(await scene.record()).toMatchObject({ strayHandle: aHandle('twin-1'), noClaim: true });
+  });
+});

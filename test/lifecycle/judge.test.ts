@@ -1,0 +1,376 @@
+import { describe, expect, it } from '@jest/globals';
+import { readEcsTask } from '../../lifecycle/ecs-task.ts';
+import { judge, judgeMissing, judgeRefusedStart, judgeReport } from '../../lifecycle/judge.ts';
+import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
+import { because } from '../../schemas/reason.ts';
+import type { RunRecord } from '../../schemas/run-record.ts';
+import { statuses, type Task } from '../../schemas/task.ts';
+import {
+  aClaim,
+  aFailedReport,
+  aHandle,
+  aKnownRun,
+  anArn,
+  anEcsTask,
+  anEnd,
+  anObservation,
+  aReport,
+  aRun,
+  aRunRecord,
+  aTask,
+  at,
+} from '../builders.ts';
+import { inWords } from './in-words.ts';
+
+const claimed = aRunRecord({ claim: aClaim() });
+const done = aRunRecord({ claim: aClaim(), report: aReport() });
+const gaveUp = aRunRecord({ claim: aClaim(), report: aFailedReport() });
+const STARTING = aTask({ status: 'STARTING' });
+const RUNNING = aTask({ status: 'RUNNING' });
+const FINALIZING = aTask({ status: 'FINALIZING', run: aKnownRun() });
+const STOPPING = aTask({ status: 'STOPPING' });
+const hostLost = { kind: 'lost', reason: because('host_lost', '') } as const;
+
+type Row = [
+  situation: string,
+  task: Task,
+  record: RunRecord | undefined,
+  seen: ReturnType<typeof anObservation>,
+  move: string,
+];
+
+describe('what is seen of a run that works', () => {
+  it.each<Row>([
+    ['a start that was not answered shows itself', STARTING, undefined, anObservation({ phase: 'starting' }), 'mark'],
+    ['the first sign of life', STARTING, undefined, anObservation(), 'run: RunStarted'],
+    ['the first sign of life, already claimed', STARTING, claimed, anObservation(), 'run: RunStarted'],
+    ['alive, as known', RUNNING, claimed, anObservation(), 'ignore nothing_new'],
+    ['alive while its report is awaited', FINALIZING, claimed, anObservation(), 'ignore nothing_new'],
+
+    ['exit 0 with a report', RUNNING, done, anEnd(0), 'complete: TaskCompleted'],
+    ['exit 0 with a report, while starting', STARTING, done, anEnd(0), 'complete: TaskCompleted'],
+    ['exit 0 before the report', RUNNING, claimed, anEnd(0), 'finalize: RunExited'],
+    ['exit 0 before the report, while starting', STARTING, claimed, anEnd(0), 'finalize: RunExited'],
+    ['exit 1 with a report of failure', RUNNING, gaveUp, anEnd(1), 'fail agent_failed: TaskFailed'],
+    ['exit 1 with a report of success', RUNNING, done, anEnd(1), 'complete: TaskCompleted'],
+    ['a lost host after the report', RUNNING, done, anEnd(hostLost), 'complete: TaskCompleted'],
+
+    ['exit 1 without a report', RUNNING, claimed, anEnd(1), 'fail runner_failed: TaskFailed'],
+    [
+      'an internal error of the runner',
+      RUNNING,
+      claimed,
+      anEnd(RUNNER_EXIT.internal),
+      'fail runner_failed: TaskFailed',
+    ],
+    ['exit 128, which is no signal', RUNNING, claimed, anEnd(128), 'fail runner_failed: TaskFailed'],
+    ['killed from inside', RUNNING, claimed, anEnd(137), 'stop lost killed: RunEnded'],
+    ['fenced', RUNNING, claimed, anEnd(RUNNER_EXIT.fenced), 'stop lost fenced: RunEnded'],
+    ['unable to reach Baton', RUNNING, claimed, anEnd(RUNNER_EXIT.unavailable), 'stop lost unreachable: RunEnded'],
+    ['exit 1 before the claim', RUNNING, aRunRecord(), anEnd(1), 'stop lost exited_before_claim: RunEnded'],
+    ['exit 1 without any record', STARTING, undefined, anEnd(1), 'stop lost exited_before_claim: RunEnded'],
+    ['the host is lost', RUNNING, claimed, anEnd(hostLost), 'stop lost host_lost: RunEnded'],
+    [
+      // A16
+      'the container never started',
+      STARTING,
+      undefined,
+      anEnd({ kind: 'lost', reason: because('never_started', 'no image') }),
+      'stop lost never_started: RunEnded',
+    ],
+    [
+      'stopped by somebody else',
+      RUNNING,
+      claimed,
+      anEnd({ kind: 'stopped', exitCode: 143, reason: because('stopped_outside', '') }),
+      'stop lost stopped_outside: RunEnded',
+    ],
+    ['ended without a word', RUNNING, claimed, anObservation({ phase: 'ended' }), 'stop lost unknown_stop: RunEnded'],
+  ])('%s', (_, task, record, seen, move) => {
+    expect(inWords(judge(task, record, seen, at(1)))).toBe(move);
+  });
+
+  it('is recorded: how it ended, and that nothing was ever started', () => {
+    const never = judge(STARTING, undefined, anEnd({ kind: 'lost', reason: because('never_started', '') }), at(1));
+    expect(never).toMatchObject({ bring: { run: { ended: { at: at(1), proof: 'never_started' } } } });
+    const exited = judge(RUNNING, claimed, anEnd(3), at(1));
+    expect(exited).toMatchObject({ bring: { run: { ended: { at: at(1), proof: 'proven', exitCode: 3 } } } });
+  });
+
+  it('tells the handle that its start never told', () => {
+    expect(judge(STARTING, undefined, anObservation({ phase: 'starting' }), at(1))).toMatchObject({
+      run: { handle: aHandle() },
+    });
+  });
+});
+
+// F32
+describe('the warning that a Spot host is about to be taken', () => {
+  const warning = readEcsTask(anEcsTask({ desiredStatus: 'STOPPED', stopCode: 'SpotInterruption', version: 4 }));
+  const taken = readEcsTask(anEcsTask({ lastStatus: 'STOPPED', stopCode: 'SpotInterruption', version: 6 }));
+
+  it('ends nothing', () => {
+    const move = warning.observation && judge(RUNNING, claimed, warning.observation, at(1));
+    expect(move && inWords(move)).toBe('ignore nothing_new');
+  });
+
+  it('is followed by the end, which brings another attempt', () => {
+    const move = taken.observation && judge(RUNNING, claimed, taken.observation, at(1));
+    expect(move && inWords(move)).toBe('stop lost spot_interrupted: RunEnded');
+  });
+});
+
+describe('two runs of one attempt', () => {
+  const claimedByTwo = aRunRecord({ claim: aClaim('run-2') });
+
+  it.each<Row>([
+    [
+      'a stranger lives while another holds the handle',
+      RUNNING,
+      undefined,
+      anObservation({ of: 'run-2' }),
+      'ignore duplicate_run',
+    ],
+    ['a stranger ends while another holds the handle', RUNNING, undefined, anEnd(1, { of: 'run-2' }), 'mark'],
+    [
+      'a stranger lives while another has claimed',
+      RUNNING,
+      claimed,
+      anObservation({ of: 'run-2' }),
+      'ignore duplicate_run',
+    ],
+    ['the one with the handle ends, but another has claimed', RUNNING, claimedByTwo, anEnd(1), 'mark'],
+    ['the one with the handle exits 79, fenced by the claimant', RUNNING, claimedByTwo, anEnd(79), 'mark'],
+    [
+      'the claimant ends, whoever has the handle',
+      RUNNING,
+      claimedByTwo,
+      anEnd(1, { of: 'run-2' }),
+      'fail runner_failed: TaskFailed',
+    ],
+    [
+      'the claimant is lost while the other lives',
+      RUNNING,
+      claimedByTwo,
+      anEnd(137, { of: 'run-2' }),
+      'stop lost killed: RunStopRequested',
+    ],
+  ])('%s', (_, task, record, seen, move) => {
+    expect(inWords(judge(task, record, seen, at(1)))).toBe(move);
+  });
+
+  it('have ended only when both have', () => {
+    const one = judge(RUNNING, claimedByTwo, anEnd(0, { of: 'run-2' }), at(1));
+    expect(one).toMatchObject({ name: 'finalize', bring: { run: { endedIds: [anArn('run-2')] } } });
+    expect(one).not.toHaveProperty('bring.run.ended');
+    const other = judge(
+      aTask({ status: 'STOPPING', run: aKnownRun({ endedIds: [anArn('run-2')] }) }),
+      claimedByTwo,
+      anEnd(1),
+      at(2),
+    );
+    expect(inWords(other)).toBe('mark ended proven: RunEnded');
+  });
+
+  it("never give a stranger's handle to the task", () => {
+    const move = judge(STARTING, claimed, anEnd(1, { of: 'run-2' }), at(1));
+    expect(inWords(move)).toBe('mark');
+    expect(move).not.toHaveProperty('run.handle');
+  });
+
+  it('count a run that arrived too late among those that must be gone', () => {
+    const record = aRunRecord({ strayHandle: aHandle('run-2') });
+    expect(inWords(judge(STOPPING, record, anEnd(143), at(1)))).toBe('mark');
+    const both = aTask({ status: 'STOPPING', run: aKnownRun({ endedIds: [anArn()] }) });
+    expect(inWords(judge(both, record, anEnd(143, { of: 'run-2' }), at(1)))).toBe('mark ended proven: RunEnded');
+  });
+});
+
+describe('the order of what is seen', () => {
+  const seenSix = aTask({ status: 'RUNNING', run: aKnownRun({ seen: { [anArn()]: 6 } }) });
+  const second = aTask({ status: 'RUNNING', attempt: 2, run: aKnownRun({ attempt: 2 }) });
+  const over = { at: at(1), proof: 'proven' as const };
+
+  it.each<Row>([
+    ['older than what is known', seenSix, claimed, anObservation({ sequence: 5 }), 'ignore stale'],
+    ['an older end than what is known', seenSix, claimed, anEnd(1, { sequence: 5 }), 'ignore stale'],
+    ['the same number again', seenSix, claimed, anObservation({ sequence: 6 }), 'ignore nothing_new'],
+    ['of another run, numbered by itself', seenSix, undefined, anEnd(1, { of: 'run-2', sequence: 1 }), 'mark'],
+    [
+      'alive after its end',
+      aTask({ status: 'RUNNING', run: aKnownRun({ endedIds: [anArn()] }) }),
+      claimed,
+      anObservation(),
+      'ignore stale',
+    ],
+    [
+      'an end that is known',
+      FINALIZING.status === 'FINALIZING'
+        ? { ...FINALIZING, run: aKnownRun({ endedIds: [anArn()], ended: over }) }
+        : FINALIZING,
+      claimed,
+      anEnd(0),
+      'ignore end_is_known',
+    ],
+    [
+      'the same end while stopping',
+      aTask({ status: 'STOPPING', run: aKnownRun({ endedIds: [anArn()], ended: over }) }),
+      claimed,
+      anEnd(0),
+      'repeat: RunEnded',
+    ],
+    // F26
+    ['alive, of an earlier attempt', second, undefined, anObservation(), 'mark: RunStopRequested'],
+    ['ended, of an earlier attempt', second, undefined, anEnd(1), 'ignore of_an_attempt_that_is_over'],
+    ['of an attempt that is yet to come', RUNNING, claimed, anEnd(1, { attempt: 2 }), 'ignore of_a_later_attempt'],
+  ])('%s', (_, task, record, seen, move) => {
+    expect(inWords(judge(task, record, seen, at(1)))).toBe(move);
+  });
+
+  it('is by the number of the back end, kept per run', () => {
+    expect(judge(STARTING, undefined, anObservation({ sequence: 3 }), at(1))).toMatchObject({
+      bring: { run: { seen: { [anArn()]: 3 } } },
+    });
+  });
+});
+
+describe('a run that must end', () => {
+  const unanswered = aTask({ status: 'STOPPING', run: aRun() });
+
+  it.each<Row>([
+    ['is still alive', STOPPING, claimed, anObservation(), 'ignore the_end_is_awaited'],
+    [
+      'shows itself for the first time',
+      unanswered,
+      undefined,
+      anObservation({ phase: 'starting' }),
+      'mark: RunStopRequested',
+    ],
+    // F3
+    [
+      'has been stopped',
+      STOPPING,
+      claimed,
+      anEnd({ kind: 'stopped', reason: because('stopped_outside', '') }),
+      'mark ended proven: RunEnded',
+    ],
+    ['has exited', STOPPING, claimed, anEnd(1), 'mark ended proven: RunEnded'],
+    ['ended before anybody knew its handle', unanswered, undefined, anEnd(143), 'mark ended proven: RunEnded'],
+    [
+      'never came to be',
+      unanswered,
+      undefined,
+      anEnd({ kind: 'lost', reason: because('never_started', '') }),
+      'mark ended never_started: RunEnded',
+    ],
+  ])('%s', (_, task, record, seen, move) => {
+    expect(inWords(judge(task, record, seen, at(1)))).toBe(move);
+  });
+});
+
+describe.each(['COMPLETED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const)('the run of a task that is %s', (status) => {
+  const unsettled = aTask({ status, run: aKnownRun() });
+  const { ended: _open, ...open } = aKnownRun();
+  const waiting = { ...unsettled, run: open };
+  const settled = { ...waiting, settledAt: at(1) };
+
+  it.each<Row>([
+    ['lives, and its end is awaited', waiting, done, anObservation(), 'ignore the_end_is_awaited'],
+    ['lives, and nobody knew of it', { ...waiting, run: aRun() }, undefined, anObservation(), 'mark: RunStopRequested'],
+    ['has ended', waiting, done, anEnd(0), 'mark ended proven: RunEnded'],
+    ['appears when all was settled', settled, undefined, anObservation(), 'mark: RunStopRequested'],
+    ['ends when all was settled', settled, undefined, anEnd(0), 'ignore task_is_settled'],
+  ])('%s', (_, task, record, seen, move) => {
+    expect(inWords(judge(task, record, seen, at(1)))).toBe(move);
+  });
+});
+
+describe.each(['SUBMITTED', 'QUEUED', 'ADMITTED', 'HYDRATED', 'BACKOFF'] as const)(
+  'a %s task, which has no run',
+  (status) => {
+    it('stops one that shows itself, and shrugs at its end', () => {
+      expect(inWords(judge(aTask({ status }), undefined, anObservation(), at(1)))).toBe('mark: RunStopRequested');
+      expect(inWords(judge(aTask({ status }), undefined, anEnd(0), at(1)))).toBe('ignore of_an_attempt_that_is_over');
+    });
+  },
+);
+
+describe('a stored report', () => {
+  it.each(statuses)('moves a %s task only if it works', (status) => {
+    const works = status === 'STARTING' || status === 'RUNNING' || status === 'FINALIZING';
+    expect(judgeReport(aTask({ status }), done, 'report').kind).toBe(works ? 'step' : 'ignore');
+  });
+
+  it.each([
+    ['of success', done, 'complete: TaskCompleted'],
+    ['of failure', gaveUp, 'fail agent_failed: TaskFailed'],
+    [
+      'of failure without a reason',
+      aRunRecord({ report: aReport({ outcome: 'failed' }) }),
+      'fail agent_failed: TaskFailed',
+    ],
+    ['that is not there', claimed, 'ignore no_report_is_stored'],
+    ['of another attempt', { ...done, attempt: 2 }, 'ignore no_report_is_stored'],
+    ['without any record', undefined, 'ignore no_report_is_stored'],
+  ] as [string, RunRecord | undefined, string][])('%s', (_, record, move) => {
+    expect(inWords(judgeReport(RUNNING, record, 'report'))).toBe(move);
+  });
+});
+
+describe('a run that the back end does not know', () => {
+  const MISSING_S = 10;
+
+  it.each<[string, Task, RunRecord | undefined, number, string]>([
+    ['may still show itself', STARTING, undefined, 9, 'ignore start_may_still_show'],
+    ['was never started', STARTING, undefined, 10, 'stop lost start_lost: RunEnded'],
+    // F24
+    ['has vanished', RUNNING, claimed, 1, 'stop lost compute_gone: RunEnded'],
+    ['has vanished after its claim, its handle unknown', STARTING, claimed, 1, 'stop lost compute_gone: RunEnded'],
+    ['has vanished after its report', RUNNING, done, 1, 'complete: TaskCompleted'],
+    ['has vanished while it was stopped', STOPPING, claimed, 1, 'mark ended proven: RunEnded'],
+    [
+      'never came to be stopped',
+      aTask({ status: 'STOPPING', run: aRun() }),
+      undefined,
+      10,
+      'mark ended never_started: RunEnded',
+    ],
+    [
+      'may still show itself to be stopped',
+      aTask({ status: 'STOPPING', run: aRun() }),
+      undefined,
+      9,
+      'ignore start_may_still_show',
+    ],
+    ['has vanished after the end of its task', aTask({ status: 'COMPLETED' }), done, 1, 'mark ended proven: RunEnded'],
+    [
+      'is not missed by a task that has ended it',
+      aTask({ status: 'CANCELLED' }),
+      undefined,
+      10,
+      'ignore no_run_is_expected',
+    ],
+    ['is not missed by a task that has none', aTask({ status: 'QUEUED' }), undefined, 10, 'ignore no_run_is_expected'],
+  ])('%s', (_, task, record, seconds, move) => {
+    expect(inWords(judgeMissing(task, record, at(seconds), MISSING_S))).toBe(move);
+  });
+});
+
+describe('a start that was refused', () => {
+  const reason = because('start_refused', 'No such cluster.');
+
+  it('is a loss with the reason of the back end, and nothing ever ran', () => {
+    const move = judgeRefusedStart(STARTING, reason, at(1));
+    expect(inWords(move)).toBe('stop lost start_refused: RunEnded');
+    expect(move).toMatchObject({ bring: { reason, run: { ended: { proof: 'never_started' } } } });
+  });
+
+  it.each([
+    ['was answered with a handle before', aTask({ status: 'STARTING', run: aKnownRun() })],
+    ['runs already', RUNNING],
+    ['is being stopped', STOPPING],
+    ['has ended', aTask({ status: 'FAILED' })],
+  ])('means nothing to a task that %s', (_, task) => {
+    expect(inWords(judgeRefusedStart(task, reason, at(1)))).toBe('ignore start_was_answered_already');
+  });
+});
