@@ -190,7 +190,7 @@ function wayTo(status: Status, task: Task, run: TaskRun): Step[] {
   }
 }
 
-/** A task in a state, with the history that leads there; each entry's cause is `cause-<version>`. */
+/** A task in a state, with the history that leads there; each entry's cause is `made-<version>`. */
 export function aTask<S extends Status>(fields: { status: S } & Partial<TaskIn<S>>): TaskIn<S>;
 export function aTask(fields: { status: Status } & Partial<Record<string, unknown>>): Task {
   const overrides = fields as Partial<Task> & { run?: TaskRun };
@@ -215,11 +215,11 @@ export function aTask(fields: { status: Status } & Partial<Record<string, unknow
       deadlineAt: at(3600),
       promptRef: 'payload-of-the-prompt',
     },
-    aContext(),
+    aContext({ cause: aCause('made-1') }),
   );
   let task: Task = first;
   for (const one of wayTo(fields.status, first, run)) {
-    task = follow(task, one, aContext({ cause: aCause(`cause-${task.version + 1}`) }));
+    task = follow(task, one, aContext({ cause: aCause(`made-${task.version + 1}`) }));
   }
   return { ...task, ...overrides } as Task;
 }

@@ -20,10 +20,12 @@ export function computeTwin() {
   const runs: TwinRun[] = [];
   const calls: string[] = [];
   let failures: unknown[] = [];
+  let startFailure: unknown;
 
   const backend: ComputeBackend = {
     async start(asked) {
       record('start', asked.clientToken);
+      if (startFailure !== undefined) throw startFailure;
       if (JSON.stringify(asked.environment).length > OVERRIDES_MAX) {
         return { outcome: 'refused', reason: because('start_refused', 'The overrides are too large.') };
       }
@@ -58,6 +60,10 @@ export function computeTwin() {
     /** The next call throws this. */
     failNext(error: unknown) {
       failures.push(error);
+    },
+    /** Every start from now on throws this. */
+    failStarts(error: unknown) {
+      startFailure = error;
     },
     /** Stops are taken, but nothing ends. */
     ignoreStops() {

@@ -1,6 +1,8 @@
 import { alarmRang } from '../../events/alarm-rang.ts';
 import { earliestDue } from '../../lifecycle/evolve.ts';
+import type { Rule } from '../../rules/rule.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import { BatonError } from '../errors.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
@@ -67,6 +69,7 @@ export function createEngine(options: EngineOptions): Engine {
     ...(options.onDeadLetter ? { onDeadLetter: options.onDeadLetter } : {}),
   });
   all = { ...ports, ...options.outside({ bus, ports }) };
+  for (const { rule } of options.reactions) assertPorts(rule, all);
   bus.listen((event) => {
     if (event['detail-type'] === 'TaskSettled') alarms.forget((event as BatonEvent).detail.metadata.taskId ?? '');
   });
@@ -95,6 +98,16 @@ export function createEngine(options: EngineOptions): Engine {
     alarms.stop();
     await bus.stop();
   }
+}
+
+/** A rule that cannot work is refused when the world opens, not when its first event comes. */
+function assertPorts(rule: Rule, all: Readonly<Record<string, unknown>>): void {
+  const missing = rule.uses.filter((name) => all[name] === undefined);
+  if (missing.length === 0) return;
+  throw new BatonError(
+    'missing_port',
+    `rule "${rule.name}" uses ${missing.join(', ')}, which this world does not have`,
+  );
 }
 
 /** Only the ports that the rule names; looked up when used, because back ends are made after the bus that they publish to. */

@@ -32,6 +32,8 @@ export interface DiskRecord {
 /** The read side of the database file: committed records, straight from disk, synchronously. */
 export interface LibsqlFile {
   read(key: string): DiskRecord | undefined;
+  /** The highest committed key with this prefix; empty if there is none. */
+  highest(prefix: string): string;
   /** Committed records after `after`, ascending by key. */
   page(prefix: string, after: string, limit: number): DiskRecord[];
   /** Committed indexed records before the place (at, key), newest first. */
@@ -49,6 +51,7 @@ export function openLibsqlFile(file: string): LibsqlFile {
   const range = db
     .prepare('SELECT key, revision, value FROM records WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?')
     .raw();
+  const top = db.prepare('SELECT max(key) FROM records WHERE key >= ? AND key < ?').raw();
   const bySomeone = db.prepare(newestSql('by = ? AND open = ?')).raw();
   const byAnyone = db.prepare(newestSql('by IS NOT NULL AND open = ?')).raw();
 
@@ -57,6 +60,11 @@ export function openLibsqlFile(file: string): LibsqlFile {
       reading(file, () => {
         const row = one.get(key);
         return row === undefined ? undefined : toRecord(row);
+      }),
+    highest: (prefix) =>
+      reading(file, () => {
+        const row: unknown = top.get(prefix, prefix + LAST);
+        return Array.isArray(row) && typeof row[0] === 'string' ? row[0] : '';
       }),
     page: (prefix, after, limit) => reading(file, () => range.all(after, prefix, prefix + LAST, limit).map(toRecord)),
     newest: ({ by, open }, before, limit) =>

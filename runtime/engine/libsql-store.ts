@@ -80,6 +80,8 @@ class LibsqlStore implements RecordStore {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   readonly #cache = new RecordCache();
+  /** By kind of key: an upper bound of the keys that the file holds or will hold. */
+  readonly #highest = new Map<string, string>();
   /** Changes that no batch took yet, and those of the batch at the writer. Both hide what the file says. */
   #pending = new Map<string, Change>();
   #inFlight = new Map<string, Change>();
@@ -178,9 +180,21 @@ class LibsqlStore implements RecordStore {
     if (change) return change.entry?.record;
     const cached = this.#cache.get(key);
     if (cached) return cached;
+    if (compareKeys(key, this.#highestLike(key)) > 0) return undefined;
     const found = this.#disk.read(key);
     if (found) this.#cache.set(found.record, found.chars);
     return found?.record;
+  }
+
+  /** No key of this kind (`KIND#…`) in the file, or on its way there, is higher. Spares new events, numbered in order, a look at the disk. */
+  #highestLike(key: string): string {
+    const kind = kindOf(key);
+    let highest = this.#highest.get(kind);
+    if (highest === undefined) {
+      highest = this.#disk.highest(kind);
+      this.#highest.set(kind, highest);
+    }
+    return highest;
   }
 
   #change(key: string, entry: IndexedRecord | undefined, existed: boolean): void {
@@ -195,6 +209,7 @@ class LibsqlStore implements RecordStore {
     const onDisk = inFlight ? inFlight.entry !== undefined : existed;
     if (entry === undefined && !onDisk) return;
     this.#cache.delete(key);
+    if (compareKeys(key, this.#highestLike(key)) > 0) this.#highest.set(kindOf(key), key);
     this.#pending.set(key, { entry, onDisk, chars: 0 });
     if (this.#pending.size >= FLUSH_KEYS) this.#flushAfterThisTurn();
     else this.#timer ??= setTimeout(() => this.#flush(), FLUSH_INTERVAL_MS);
@@ -340,6 +355,8 @@ class LibsqlStore implements RecordStore {
     if (this.#failure) throw this.#failure;
   }
 }
+
+const kindOf = (key: string): string => key.slice(0, key.indexOf('#') + 1);
 
 function toJson({ key, value }: StoredRecord): string | StoreError {
   try {

@@ -30,6 +30,10 @@ function serve(port: NonNullable<typeof parentPort>, options: WriterOptions): vo
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const remove = db.prepare('DELETE FROM records WHERE key = ?');
+  // Most writes leave the listing alone: they need not touch its indexes.
+  const rewrite = db.prepare(
+    'UPDATE records SET revision = ?, value = ? WHERE key = ? AND by IS ? AND at IS ? AND open IS ?',
+  );
   const write = db.prepare(
     `INSERT INTO records (key, revision, value, by, at, open) VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, value = excluded.value,
@@ -54,8 +58,10 @@ function serve(port: NonNullable<typeof parentPort>, options: WriterOptions): vo
     try {
       begin.run();
       for (let i = 0; i < cells.length; i += CELLS) {
-        if (cells[i + 1] === 0) remove.run(cells[i]);
-        else write.run(cells[i], cells[i + 1], cells[i + 2], cells[i + 3], cells[i + 4], cells[i + 5]);
+        const [key, revision, value, by, at, open] = cells.slice(i, i + CELLS);
+        if (revision === 0) remove.run(key);
+        else if (revision === 1 || rewrite.run(revision, value, key, by, at, open).changes === 0)
+          write.run(key, revision, value, by, at, open);
       }
       commit.run();
       return undefined;

@@ -1,10 +1,10 @@
 import type { StoredRecord } from '../ports.ts';
 
 /**
- * JSON characters of committed records kept parsed, over both generations: about 2,000 tasks of 8 kB, some 30 MB of heap. More tasks
+ * JSON characters of committed records kept parsed, over both generations: about 1,000 tasks of 8 kB, some 15 MB of heap. More tasks
  * than that wait on disk alone, where each costs a read of a few microseconds when its event comes.
  */
-const CACHE_MAX_CHARS = 16_000_000;
+const CACHE_MAX_CHARS = 8_000_000;
 
 interface Kept {
   record: StoredRecord;

@@ -15,7 +15,7 @@ const KILLED = 137;
 /** How long ECS shows a stopped task: about an hour. */
 const STOPPED_KEPT_MS = 3_600_000;
 /** How long a new task may be invisible to questions: they are answered from a copy that lags. */
-const INVISIBLE_MAX_MS = 5_000;
+const INVISIBLE_MAX_MS = 8_000;
 
 /** One ECS task, with the process inside. */
 export interface EcsRun {

@@ -139,7 +139,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     }),
   );
 
-  void open(memoryStore(storeOptions()));
+  open(memoryStore(storeOptions())).catch(opensNot);
   const taskIds = startWorkload(scene, plane, options.tasks);
   if (has('changed-limit')) changeLimits();
   while (!finding && time.step()) {
@@ -174,6 +174,10 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     if (finding) return;
     trace.line(`BROKEN ${what.promise}: ${what.taskId} ${what.message}`);
     finding = { ...what, seed: options.seed, step: steps, trace: trace.last(LINES_OF_A_FINDING) };
+  }
+
+  function opensNot(error: unknown): void {
+    broken({ promise: 'unknown is loud', taskId: '', message: `the world does not open: ${stackOf(error)}` });
   }
 
   function storeOptions() {
@@ -229,7 +233,8 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
       settings,
       secret: 'simulated',
       limitOf,
-      outside: () => ({}),
+      // Handlers get theirs through the gate of each invocation; this one answers nobody.
+      outside: () => ({ ecs: ecs.seenBy({ point: async () => undefined, sleep, store }) }),
       copies: (event) => (isDoubled(event) ? 2 : 1),
       onDeadLetter: (letter) => {
         if (!isOver) deadLetter(letter);
@@ -305,11 +310,14 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     life = undefined;
     void dying.engine.stop();
     const restart = (): void => {
-      void survivor.list('', { limit: Number.MAX_SAFE_INTEGER }).then((records) => {
-        promises.died(records);
-        trace.line(`the world opens again with ${records.length} records`);
-        return open(survivor);
-      });
+      void survivor
+        .list('', { limit: Number.MAX_SAFE_INTEGER })
+        .then((records) => {
+          promises.died(records);
+          trace.line(`the world opens again with ${records.length} records`);
+          return open(survivor);
+        })
+        .catch(opensNot);
     };
     time.at(time.nowMs() + crashes.int(50, crashes.chance(0.8) ? 20_000 : 3_600_000), restart);
   }

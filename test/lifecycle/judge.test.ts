@@ -323,11 +323,12 @@ describe('a run that the back end does not know', () => {
   it.each<[string, Task, RunRecord | undefined, number, string]>([
     ['may still show itself', STARTING, undefined, 9, 'ignore start_may_still_show'],
     ['was never started', STARTING, undefined, 10, 'stop lost start_lost: RunEnded'],
+    ['has just claimed', RUNNING, aRunRecord({ claim: { ...aClaim(), at: at(5) } }), 14, 'ignore start_may_still_show'],
     // F24
-    ['has vanished', RUNNING, claimed, 1, 'stop lost compute_gone: RunEnded'],
-    ['has vanished after its claim, its handle unknown', STARTING, claimed, 1, 'stop lost compute_gone: RunEnded'],
-    ['has vanished after its report', RUNNING, done, 1, 'complete: TaskCompleted'],
-    ['has vanished while it was stopped', STOPPING, claimed, 1, 'mark ended proven: RunEnded'],
+    ['has vanished', RUNNING, claimed, 10, 'stop lost compute_gone: RunEnded'],
+    ['has vanished after its claim, its handle unknown', STARTING, claimed, 10, 'stop lost compute_gone: RunEnded'],
+    ['has vanished after its report', RUNNING, done, 10, 'complete: TaskCompleted'],
+    ['has vanished while it was stopped', STOPPING, claimed, 10, 'mark ended proven: RunEnded'],
     [
       'never came to be stopped',
       aTask({ status: 'STOPPING', run: aRun() }),
@@ -342,7 +343,7 @@ describe('a run that the back end does not know', () => {
       9,
       'ignore start_may_still_show',
     ],
-    ['has vanished after the end of its task', aTask({ status: 'COMPLETED' }), done, 1, 'mark ended proven: RunEnded'],
+    ['has vanished after the end of its task', aTask({ status: 'COMPLETED' }), done, 10, 'mark ended proven: RunEnded'],
     [
       'is not missed by a task that has ended it',
       aTask({ status: 'CANCELLED' }),

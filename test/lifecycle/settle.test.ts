@@ -35,12 +35,12 @@ describe('settling', () => {
     },
   );
 
-  it('leaves nothing due and nothing unproven', () => {
+  it('leaves nothing due, and its own end proven', () => {
     const move = settle(lives.run ? { ...lives, run: over } : lives, undefined, at(2), true);
     expect(move).toMatchObject({
       settledAt: at(2),
       due: { exit: null, proof: null, settle: null },
-      proven: lives.history.map(({ version }) => version),
+      proven: [lives.version],
     });
   });
 

@@ -18,7 +18,7 @@ const lease = (name: string) => leaseOf(aTaskId(name), 1);
 const [red, green, gray, amber] = [lease('red'), lease('green'), lease('gray'), lease('amber')];
 const take = (of: string, priority = 0): SlotRequest => ({ kind: 'take', lease: of, priority, correlationId: 'c' });
 const release = (of: string): SlotRequest => ({ kind: 'release', lease: of });
-const after = (slot: Slot, ...requests: SlotRequest[]): Slot =>
+const following = (slot: Slot, ...requests: SlotRequest[]): Slot =>
   requests.reduce((now, request) => decideSlot(now, request, context).slot, slot);
 
 describe('a key with a free place', () => {
@@ -29,38 +29,38 @@ describe('a key with a free place', () => {
   });
 
   it('gives it once, however often the same asks', () => {
-    const held = after(emptySlot('k', 2), take(red));
+    const held = following(emptySlot('k', 2), take(red));
     expect(decideSlot(held, take(red), context)).toMatchObject({ answer: 'held', changed: false });
   });
 });
 
 describe('a full key', () => {
-  const full = after(emptySlot('k', 1), take(red));
+  const full = following(emptySlot('k', 1), take(red));
 
   it('lets others wait, each knowing its place', () => {
     expect(decideSlot(full, take(green), context)).toMatchObject({ answer: 'waiting', position: 1 });
-    expect(decideSlot(after(full, take(green)), take(gray), context)).toMatchObject({ position: 2 });
+    expect(decideSlot(following(full, take(green)), take(gray), context)).toMatchObject({ position: 2 });
   });
 
   it('keeps one place in line for who asks again', () => {
-    const waiting = after(full, take(green));
+    const waiting = following(full, take(green));
     expect(decideSlot(waiting, take(green), context)).toMatchObject({ answer: 'waiting', position: 1, changed: false });
   });
 
   // F9
   it('serves the line in the order of arrival', () => {
-    const line = after(full, take(green), take(gray), take(amber), release(red));
+    const line = following(full, take(green), take(gray), take(amber), release(red));
     expect(Object.keys(line.holders)).toEqual([green]);
     expect(waitersInOrder(line)).toEqual([gray, amber]);
   });
 
   it('serves a higher priority first', () => {
-    const line = after(full, take(green), take(gray, 5), release(red));
+    const line = following(full, take(green), take(gray, 5), release(red));
     expect(Object.keys(line.holders)).toEqual([gray]);
   });
 
   it('does not let a newcomer pass the line', () => {
-    const line = after(full, take(green), release(red), take(gray));
+    const line = following(full, take(green), release(red), take(gray));
     expect(Object.keys(line.holders)).toEqual([green]);
     expect(waitersInOrder(line)).toEqual([gray]);
   });
@@ -77,7 +77,7 @@ describe('a full key', () => {
 });
 
 describe('a place that becomes free', () => {
-  const line = after(emptySlot('k', 1), take(red), take(green), take(gray));
+  const line = following(emptySlot('k', 1), take(red), take(green), take(gray));
 
   // F10
   it('wakes exactly one, whose grant is kept until confirmed', () => {
@@ -97,14 +97,14 @@ describe('a place that becomes free', () => {
   });
 
   it('is not there while a lowered limit is exceeded', () => {
-    const lowered = after(emptySlot('k', 3), take(red), take(green), take(gray), take(amber), {
+    const lowered = following(emptySlot('k', 3), take(red), take(green), take(gray), take(amber), {
       kind: 'fill',
       limit: 1,
     });
     expect(Object.keys(lowered.holders)).toHaveLength(3);
-    const one = after(lowered, release(red), release(green));
+    const one = following(lowered, release(red), release(green));
     expect(Object.keys(one.holders)).toEqual([gray]);
-    expect(Object.keys(after(one, release(gray)).holders)).toEqual([amber]);
+    expect(Object.keys(following(one, release(gray)).holders)).toEqual([amber]);
   });
 
   it('by eviction of a holder goes to the line, not to who evicts', () => {
@@ -164,8 +164,8 @@ const request: fc.Arbitrary<SlotRequest> = fc.oneof(
 );
 
 describe('any sequence of requests to a key', () => {
-  it('keeps every promise of the slots', () => {
-    fc.assert(
+  it('keeps every promise of the slots', async () => {
+    await fc.assert(
       fc.property(fc.array(fc.tuple(request, fc.subarray(names, { maxLength: 2 })), { maxLength: 80 }), (requests) => {
         let slot = emptySlot('k', 2);
         for (const [asked, stale] of requests) {
@@ -206,11 +206,11 @@ describe('any sequence of requests to a key', () => {
     );
   });
 
-  it('gives every place back in the end', () => {
-    fc.assert(
+  it('gives every place back in the end', async () => {
+    await fc.assert(
       fc.property(fc.array(request, { maxLength: 60 }), (requests) => {
-        let slot = after(emptySlot('k', 2), ...requests);
-        for (let round = 0; round < names.length; round++) slot = after(slot, ...names.map(release));
+        let slot = following(emptySlot('k', 2), ...requests);
+        for (let round = 0; round < names.length; round++) slot = following(slot, ...names.map(release));
         expect(slot.holders).toEqual({});
         expect(slot.waiters).toEqual({});
       }),

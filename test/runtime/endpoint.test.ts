@@ -18,7 +18,8 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  for (const { taskId, settled } of await scene.world.list()) if (!settled) await scene.world.cancel(taskId);
+  const tasks = await scene.world.list();
+  await Promise.allSettled(tasks.filter(({ endedAt }) => !endedAt).map(({ taskId }) => scene.world.cancel(taskId)));
   await scene.close();
 });
 
@@ -95,12 +96,12 @@ async function aRunningTask(): Promise<{
     const lines = linesOf(join(runDir, 'environment'));
     return lines.length > 5 ? lines : undefined;
   }, 'the runner');
-  const valueOf = (name: string) =>
+  const variable = (name: string) =>
     environment.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-  const reference = valueOf('BATON_PAYLOAD');
+  const reference = variable('BATON_PAYLOAD');
   const payload = runPayload.parse((await api(`/payloads/${reference}`)).json);
   const task = await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
-  return { task, payload, nativeId: valueOf('BATON_NATIVE_ID'), runDir, reference };
+  return { task, payload, nativeId: variable('BATON_NATIVE_ID'), runDir, reference };
 }
 
 describe('asking for a task', () => {
@@ -318,7 +319,8 @@ describe('a runner', () => {
   it('claims, confirms, beats, saves and reports with its token, and nobody else in its place', async () => {
     const { task, payload, nativeId } = await aRunningTask();
     const headers = { authorization: `Bearer ${payload.runToken}` };
-    const post = (verb: string, json: object) => api(`/runs/${task.taskId}/1/${verb}`, { headers, json });
+    const post = (verb: string, json: object): Promise<Told> =>
+      api(`/runs/${task.taskId}/1/${verb}`, { headers, json });
     const savedWork = { branch: payload.branch, commit: 'abc' };
 
     expect((await post('confirm', { nativeId })).status).toBe(409);
@@ -355,7 +357,7 @@ describe('a runner', () => {
 
   it('is refused with a wrong token, the token of another attempt, or none', async () => {
     const { task, payload, nativeId } = await aRunningTask();
-    const claim = (path: string, authorization: string) =>
+    const claim = (path: string, authorization: string): Promise<Told> =>
       api(path, { headers: { authorization }, json: { nativeId } });
     const path = `/runs/${task.taskId}/1/claim`;
     for (const told of [
@@ -380,7 +382,7 @@ describe('a runner', () => {
   it('cannot say what it is not asked for', async () => {
     const { task, payload, nativeId } = await aRunningTask();
     const headers = { authorization: `Bearer ${payload.runToken}` };
-    const say = (json: object) => api(`/runs/${task.taskId}/1/events`, { headers, json });
+    const say = (json: object): Promise<Told> => api(`/runs/${task.taskId}/1/events`, { headers, json });
     expect((await say({ nativeId, seq: 1, type: 'TaskCompleted', data: {} })).status).toBe(400);
     expect((await say({ nativeId, seq: 1, type: 'RunProgressed', data: { text: 'x'.repeat(501) } })).status).toBe(400);
     expect((await say({ nativeId, seq: 1, type: 'RunProgressed', data: { text: 'x', taskId: 'other' } })).status).toBe(

@@ -1,0 +1,87 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Finding, faultNames, simulate, type WorldResult } from '../../runtime/simulated-world.ts';
+
+/** Seeds of every run of the tests: enough that each planted bug is found several times over. */
+const SEEDS = 300;
+
+async function resultsOf(options: Parameters<typeof simulate>[0]): Promise<WorldResult[]> {
+  const results: WorldResult[] = [];
+  await simulate({ ...options, onSeed: (result) => results.push(result) });
+  return results;
+}
+
+const told = ({ seed, promise, taskId, message, trace }: Finding): string =>
+  [`seed ${seed}: ${promise}: ${taskId} ${message}`, ...trace.slice(-40)].join('\n');
+
+describe('a simulated world with every fault', () => {
+  it(`keeps every promise for ${SEEDS} seeds`, async () => {
+    const findings: string[] = [];
+    const summary = await simulate({
+      seed: 1,
+      seeds: SEEDS,
+      onSeed: ({ finding }) => {
+        if (finding) findings.push(told(finding));
+      },
+    });
+    expect(findings).toEqual([]);
+    expect(summary).toEqual({ seeds: SEEDS, steps: expect.any(Number), broken: 0 });
+  }, 120_000);
+
+  it('ends tasks in every way', async () => {
+    const results = await resultsOf({ seed: 1, seeds: 60 });
+    const ways = new Set(results.flatMap(({ ended }) => Object.keys(ended)));
+    expect([...ways].sort()).toEqual(['CANCELLED', 'COMPLETED', 'FAILED', 'REJECTED', 'TIMED_OUT']);
+  });
+});
+
+describe('one seed', () => {
+  it('gives the same trace twice, byte for byte', async () => {
+    const lines: string[][] = [[], []];
+    const [first] = await resultsOf({ seed: 7, seeds: 1, trace: (line) => lines[0]?.push(line) });
+    const [second] = await resultsOf({ seed: 7, seeds: 1, trace: (line) => lines[1]?.push(line) });
+    expect(lines[0]?.length).toBeGreaterThan(100);
+    expect(lines[0]).toEqual(lines[1]);
+    expect(first).toEqual(second);
+  });
+
+  it('does not depend on the seeds before it', async () => {
+    const [, , third] = await resultsOf({ seed: 20, seeds: 3 });
+    const [alone] = await resultsOf({ seed: 22, seeds: 1 });
+    expect(alone?.traceHash).toBe(third?.traceHash);
+  });
+
+  it('differs from the next', async () => {
+    const [one, other] = await resultsOf({ seed: 7, seeds: 2 });
+    expect(one?.traceHash).not.toBe(other?.traceHash);
+  });
+});
+
+describe('faults', () => {
+  it.each(faultNames)('%s alone breaks nothing', async (name) => {
+    const results = await resultsOf({ seed: 500, seeds: 4, faults: name });
+    expect(results.flatMap(({ finding }) => (finding ? [told(finding)] : []))).toEqual([]);
+  });
+
+  it('are none when none are asked for, and every task completes or ends as its agent said', async () => {
+    const results = await resultsOf({ seed: 1, seeds: 20, faults: 'none' });
+    expect(results.filter(({ finding }) => finding)).toEqual([]);
+    const dead = results.flatMap(({ ended }) => ended['CANCELLED'] ?? 0);
+    expect(dead.reduce((sum, count) => sum + count, 0)).toBe(0);
+  });
+
+  it('that nobody knows are refused with the names that exist', async () => {
+    await expect(simulate({ faults: 'duplicate,gremlins' })).rejects.toThrow(/"gremlins".*all, none, duplicate/);
+  });
+});
+
+describe('a task of eight hours', () => {
+  it('takes milliseconds', async () => {
+    await simulate({ seed: 3, seeds: 5, tasks: 1, faults: 'slow-agent' });
+    const began = performance.now();
+    const results = await resultsOf({ seed: 100, seeds: 20, tasks: 1, faults: 'slow-agent' });
+    const hours = results.map(({ simulatedMs }) => simulatedMs / 3_600_000);
+    const each = (performance.now() - began) / results.length;
+    process.stdout.write(`simulated up to ${Math.max(...hours).toFixed(1)} h; ${each.toFixed(1)} ms for each world\n`);
+    expect(Math.max(...hours)).toBeGreaterThan(7);
+  });
+});
