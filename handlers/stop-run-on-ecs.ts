@@ -26,8 +26,11 @@ export const stopRunOnEcs = react(rule, async (event, { tasks, runs, ecs }) => {
     return outcomes;
   }
   const record = await runs.get(taskId, attempt);
-  const known = handle ?? runOf(task)?.handle;
-  const strangers = record?.claim !== undefined && known !== undefined && record.claim.nativeId !== nativeIdOf(known);
+  // A request that comes late must not reach the run of the next attempt.
+  const run = runOf(task);
+  const known = handle ?? (run?.attempt === attempt ? run.handle : undefined);
+  const others = [record?.claim?.nativeId, record?.strayHandle && nativeIdOf(record.strayHandle)];
+  const strangers = known !== undefined && others.some((id) => id !== undefined && id !== nativeIdOf(known));
   const asks = !known || (await stopped(known)) !== 'stopping' || strangers;
   if (asks) await askAndJudge(known);
   outcomes.push(await tasks.decide(taskId, cause, (now) => answered(now, attempt)));
@@ -45,7 +48,7 @@ export const stopRunOnEcs = react(rule, async (event, { tasks, runs, ecs }) => {
     const missing = { id: `${cause.id}#missing`, type: 'RunAsked' };
     outcomes.push(
       await tasks.decide(taskId, missing, (now, kept, { at, timings }) =>
-        judgeMissing(now, kept, at, timings.START_MISSING_S),
+        now.attempt === attempt ? judgeMissing(now, kept, at, timings.START_MISSING_S) : ignore('of_another_attempt'),
       ),
     );
   }

@@ -2,8 +2,7 @@ import { reactions } from '../handlers/index.ts';
 import { faultsNamed } from './simulation/faults.ts';
 import { type Plant, runWorld, type WorldResult } from './simulation/world.ts';
 
-export { type FaultName, faultNames, faults } from './simulation/faults.ts';
-export type { Broken, PromiseName } from './simulation/promise-names.ts';
+export { faultNames, faults } from './simulation/faults.ts';
 export type { Finding, Plant, WorldResult } from './simulation/world.ts';
 
 export interface SimulateOptions {

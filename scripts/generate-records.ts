@@ -59,7 +59,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       attempt: 'The attempt that it belongs to.',
       cause: 'Id and type of the event that caused it; makes a duplicate recognisable.',
       facts: 'What it said, whole, so that anyone can say it again unchanged.',
-      proven: 'Its driving fact was delivered, or it was said again: nothing to repeat.',
+      proven: 'Its driving fact was delivered, or it is too old to matter: nothing to repeat.',
     },
   },
   'stored fact': {
@@ -68,7 +68,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       id: '`<taskId>#<version>#<type>`: the same whoever publishes it and however often.',
       type: 'Detail-type.',
       schemaVersion: 'Version of the shape of its data.',
-      data: 'Left out once the entry is proven and older than the previous attempt.',
+      data: 'Left out once the entry is older than the previous attempt.',
     },
   },
   'run in a task': {

@@ -32,6 +32,7 @@ export function eventStreams(
 
   return {
     open(response, taskId) {
+      if (response.destroyed) return;
       const client = { response, taskId };
       clients.add(client);
       unlisten ??= listen(hear);

@@ -1,4 +1,6 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isErrno } from '../../agent/supervisor-files.ts';
 import { API_PREFIX } from '../../schemas/world-api.ts';
 import { BatonError } from '../errors.ts';
 import { failureOf } from './api-failure.ts';
@@ -54,13 +56,7 @@ export async function loopbackServer(wantedPort: number): Promise<LoopbackServer
     void answer(request, response);
   });
   server.requestTimeout = REQUEST_TIMEOUT_MS;
-  const port = await new Promise<number>((resolve, reject) => {
-    server.once('error', (error) => reject(notBound(wantedPort, error)));
-    server.listen({ host: ADDRESS, port: wantedPort, exclusive: true }, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : wantedPort);
-    });
-  });
+  const port = await bound(server, wantedPort);
 
   return {
     port,
@@ -105,10 +101,20 @@ export async function loopbackServer(wantedPort: number): Promise<LoopbackServer
   }
 }
 
-function notBound(port: number, error: Error): BatonError {
-  const code = 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') return new BatonError('port_in_use', `Port ${port} of this machine is in use.`);
-  return new BatonError('bad_input', `Port ${port} cannot be used: ${error.message}`, { cause: error });
+/** The port that was bound. Throws `port_in_use` or `bad_input`. */
+async function bound(server: Server, wantedPort: number): Promise<number> {
+  try {
+    server.listen({ host: ADDRESS, port: wantedPort, exclusive: true });
+    await once(server, 'listening');
+  } catch (error) {
+    if (isErrno(error, 'EADDRINUSE')) {
+      throw new BatonError('port_in_use', `Port ${wantedPort} of this machine is in use.`, { cause: error });
+    }
+    const why = error instanceof Error ? error.message : String(error);
+    throw new BatonError('bad_input', `Port ${wantedPort} cannot be used: ${why}`, { cause: error });
+  }
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : wantedPort;
 }
 
 /** A page of the web that had its own name point to this machine (DNS rebinding) still says its own name here. */

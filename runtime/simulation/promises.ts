@@ -32,6 +32,8 @@ export interface Promises extends Witness {
   /** An event was put on the bus. */
   heard(event: Envelope): void;
   armed(taskId: string, at: string): void;
+  /** The back end was asked to stop this run. */
+  stopAsked(run: EcsRun): void;
   /** Somebody saw the dead letter of an alarm and will ring again. */
   redriveIsDue(taskId: string): void;
   redriven(taskId: string): void;
@@ -87,6 +89,14 @@ export function watchPromises(options: PromisesOptions): Promises {
     died,
     quiet,
     armed: (taskId, at) => void alarms.set(taskId, (alarms.get(taskId) ?? new Set()).add(at)),
+    stopAsked(run) {
+      const { taskId, attempt } = run.spec;
+      const task = taskOf(taskId);
+      const works = task?.status === 'STARTING' || task?.status === 'RUNNING';
+      if (works && task.attempt === attempt && claimants.get(runKey(taskId, attempt)) === run.arn) {
+        complain('one attempt counts', taskId, `${run.arn} was stopped while attempt ${attempt} is ${task.status}`);
+      }
+    },
     redriveIsDue: (taskId) => rings(taskId, 1),
     redriven: (taskId) => rings(taskId, -1),
     reopened() {
@@ -121,8 +131,8 @@ export function watchPromises(options: PromisesOptions): Promises {
   function wrote(key: string, before: unknown, after: unknown): void {
     if (after === undefined) records.delete(key);
     else records.set(key, after);
-    if (key.startsWith('EVENT#')) return eventRowWritten(before, after);
-    if (after === undefined) return;
+    if (key.startsWith('EVENT#')) eventRowWritten(before, after);
+    if (key.startsWith('EVENT#') || after === undefined) return;
     if (key.startsWith('TASK#')) {
       const task = after as Task | Rejection;
       taskWritten(before as Task | Rejection | undefined, task, { records, complain, pushes, runsOf: options.runsOf });
@@ -205,8 +215,8 @@ export function watchPromises(options: PromisesOptions): Promises {
   function mustBeStored(event: BatonEvent, taskId: string): void {
     const entry = taskOf(taskId)?.history.find(({ version }) => version === event.detail.metadata.version);
     const fact = entry?.facts.find(({ id }) => id === event.id);
-    if (!fact) return complain('no lost step', taskId, `${event.id} was published and is not stored`);
-    if (fact.data !== undefined && JSON.stringify(fact.data) !== JSON.stringify(event.detail.data)) {
+    if (!fact) complain('no lost step', taskId, `${event.id} was published and is not stored`);
+    else if (fact.data !== undefined && JSON.stringify(fact.data) !== JSON.stringify(event.detail.data)) {
       complain('no lost step', taskId, `${event.id} was published with other data than stored`);
     }
   }
@@ -237,12 +247,14 @@ export function watchPromises(options: PromisesOptions): Promises {
     // What was said about steps that nobody can know of any more was never said.
     const stored = new Set<string>();
     for (const task of tasks()) for (const { facts } of task.history) for (const { id } of facts) stored.add(id);
+    for (const key of records.keys()) if (key.startsWith('TASK#')) stored.add(`${key.slice('TASK#'.length)}#rejected`);
     for (const id of published.keys()) if (!stored.has(id)) published.delete(id);
     for (const ids of lastWords.values()) for (const id of ids) if (!stored.has(id)) ids.delete(id);
     opening = true;
   }
 
   function quiet(): void {
+    rejectionsAtTheEnd();
     for (const task of tasks()) taskAtTheEnd(task);
     for (const [key, value] of records) {
       if (key.startsWith('EVENT#')) complain('no lost step', '', `${key} was never acknowledged`);
@@ -253,10 +265,24 @@ export function watchPromises(options: PromisesOptions): Promises {
     }
   }
 
+  /** Who was rejected was told, or the request is a dead letter: a rejection has no due date that would say it again. */
+  function rejectionsAtTheEnd(): void {
+    const keys = [...records.keys()];
+    if (keys.some((key) => key.startsWith('DEAD#') && key.endsWith('#accept-task'))) return;
+    for (const key of keys.filter((one) => one.startsWith('TASK#'))) {
+      const { status, taskId } = records.get(key) as Task | Rejection;
+      if (status === 'REJECTED' && !published.has(`${taskId}#rejected`)) {
+        complain('no lost step', taskId, 'was rejected and nobody was told');
+      }
+    }
+  }
+
   function taskAtTheEnd(task: Task): void {
     const { taskId } = task;
-    if (!isTerminal(task) || !isSettled(task))
-      return complain('ends', taskId, `is ${task.status} and not settled at the end`);
+    if (!isTerminal(task) || !isSettled(task)) {
+      complain('ends', taskId, `is ${task.status} and not settled at the end`);
+      return;
+    }
     const lateS = (Date.parse(task.settledAt ?? '') - Date.parse(task.deadlineAt)) / 1000;
     if (lateS > options.settleWithinSeconds) complain('ends', taskId, `settled ${lateS} s after its deadline`);
     for (const { facts } of task.history) {

@@ -14,6 +14,8 @@ import type { RunnerProcess } from './simulated-runner.ts';
 const KILLED = 137;
 /** How long ECS shows a stopped task: about an hour. */
 const STOPPED_KEPT_MS = 3_600_000;
+/** Or shorter: nobody promises the hour. */
+const STOPPED_KEPT_LEAST_MS = 60_000;
 /** How long a new task may be invisible to questions: they are answered from a copy that lags. */
 const INVISIBLE_MAX_MS = 8_000;
 
@@ -60,6 +62,7 @@ export function simulatedEcs(
   scene: Scene,
   plane: ControlPlane,
   boot: (run: EcsRun, ended: (exitCode: number) => void) => RunnerProcess,
+  stopAsked: (run: EcsRun) => void,
 ): SimulatedEcs {
   const { time, trace } = scene;
   const random = scene.random.fork('ecs');
@@ -94,6 +97,7 @@ export function simulatedEcs(
         const run = runs.find(({ arn }) => arn === handle.taskArn);
         if (!run || !isShown(run)) return 'not_found';
         if (run.stopped) return 'already_ended';
+        stopAsked(run);
         requestStop(run);
         return 'stopping';
       },
@@ -143,7 +147,10 @@ export function simulatedEcs(
 
   function comeUp(run: EcsRun): void {
     if (run.stopped) return;
-    if (run.desiredStatus === 'STOPPED') return stop(run);
+    if (run.desiredStatus === 'STOPPED') {
+      stop(run);
+      return;
+    }
     if (scene.has('failing-start') && random.chance(0.15)) {
       run.containers = false;
       stop(run, 'TaskFailedToStart', 'CannotPullContainerError: pull image manifest has been retried 5 times');
@@ -201,7 +208,7 @@ export function simulatedEcs(
     run.stoppedReason ??= stoppedReason;
     if (scene.has('unknown-status') && random.chance(0.2)) run.stopCode = 'SolarFlare';
     change(run, 'STOPPED');
-    const keptMs = run.silent && random.chance(0.5) ? 0 : STOPPED_KEPT_MS;
+    const keptMs = run.silent && random.chance(0.5) ? 0 : random.pick([STOPPED_KEPT_LEAST_MS, STOPPED_KEPT_MS]);
     time.at(time.nowMs() + keptMs, () => {
       run.forgotten = true;
     });

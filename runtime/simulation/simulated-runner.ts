@@ -226,7 +226,9 @@ export function simulatedRunner(options: {
   /** A hint, never waited for: it may be lost. */
   function say(type: string, me: RunSignal, more: object = {}): void {
     const number = seq++;
-    if (scene.has('lose') && random.chance(0.3)) return trace.line(`${name} says ${type} (lost)`);
+    const isLost = scene.has('lose') && random.chance(0.3);
+    trace.line(`${name} says ${type}${isLost ? ' (lost)' : ''}`);
+    if (isLost) return;
     const id = `${me.taskId}#${me.attempt}#${nativeId.slice(-8)}#${number}`;
     const at = new Date(time.nowMs() + fate.skewMs).toISOString();
     const event: Envelope = {
@@ -251,7 +253,6 @@ export function simulatedRunner(options: {
         data: { ...me, seq: number, ...more },
       },
     };
-    trace.line(`${name} says ${type}`);
     const times = scene.has('duplicate') && random.chance(0.5) ? 2 : 1;
     for (let copy = 0; copy < times; copy++) {
       const onTheWayMs = scene.has('delay') && random.chance(0.05) ? random.int(1_000, 1_800_000) : random.int(1, 500);

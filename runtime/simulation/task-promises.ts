@@ -29,7 +29,10 @@ export function taskWritten(before: Task | Rejection | undefined, after: Task | 
     if (before) broken('ends', `a rejection was written over ${before.status}`);
     return;
   }
-  if (before?.status === 'REJECTED') return broken('ends', 'a task was written over its rejection');
+  if (before?.status === 'REJECTED') {
+    broken('ends', 'a task was written over its rejection');
+    return;
+  }
   const valid = taskSchema.safeParse(after);
   if (!valid.success) broken('no lost step', `the record of ${after.status} is not valid: ${valid.error.message}`);
   if (!before) {
@@ -56,7 +59,10 @@ function stepped(before: Task, after: Task, around: Surroundings): void {
   if (after.version !== before.version + 1) broken('ends', `went from version ${before.version} to ${after.version}`);
   const entry = after.history.at(-1);
   const row = transitions[entry?.transition as keyof typeof transitions];
-  if (!entry || !row || entry.version !== after.version) return broken('no lost step', `${after.status} has no entry`);
+  if (!entry || !row || entry.version !== after.version) {
+    broken('no lost step', `${after.status} has no entry`);
+    return;
+  }
   if (!(row.from as readonly string[]).includes(before.status) || row.to !== after.status) {
     broken('ends', `"${entry.transition}" led from ${before.status} to ${after.status}`);
   }
@@ -129,7 +135,7 @@ function leftTheLine(before: Task, after: Task, { records, complain }: Surroundi
 }
 
 function historyKept(before: Task, after: Task, broken: Say): void {
-  before.history.forEach((old, index) => {
+  for (const [index, old] of before.history.entries()) {
     const now = after.history[index];
     if (
       !now ||
@@ -138,17 +144,18 @@ function historyKept(before: Task, after: Task, broken: Say): void {
       now.cause.id !== old.cause.id ||
       now.at !== old.at
     ) {
-      return broken('no lost step', `entry ${old.version} of the history changed`);
+      broken('no lost step', `entry ${old.version} of the history changed`);
+      continue;
     }
-    old.facts.forEach((fact, place) => {
+    for (const [place, fact] of old.facts.entries()) {
       const kept = now.facts[place];
       const isShrunk = kept?.data === undefined && now.proven;
       if (kept?.id !== fact.id || (!isShrunk && JSON.stringify(kept.data) !== JSON.stringify(fact.data))) {
         broken('no lost step', `${fact.id} changed in the history`);
       }
-    });
+    }
     if (old.proven && !now.proven) broken('no lost step', `entry ${old.version} lost its proof`);
-  });
+  }
   if (after.history.length - before.history.length !== after.version - before.version) {
     broken('no lost step', 'versions and entries do not rise together');
   }

@@ -27,7 +27,9 @@ describe('the records page', () => {
     const written = new Set(
       Object.entries(sources)
         .filter(([path]) => !path.startsWith('runtime/simulation/'))
-        .flatMap(([, source]) => [...source.matchAll(/['`]([A-Z]{3,})#/g)].map((match) => match[1] ?? '')),
+        .flatMap(([, source]) =>
+          [...source.matchAll(/'([A-Z]{3,})#'|=> `([A-Z]{3,})#/g)].map((match) => match[1] ?? match[2] ?? ''),
+        ),
     );
     expect(written).toContain('TASK');
     expect([...written].filter((prefix) => !page.includes(`| \`${prefix}#`))).toEqual([]);

@@ -60,9 +60,7 @@ export interface Scene {
 
 /** The bundles of runner, supervisor and writer, made from the present sources. */
 export function buildBundles(): void {
-  try {
-    execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), '--if-stale'], { stdio: 'pipe' });
-  } catch {} // DEVFALLBACK
+  execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), '--if-stale'], { stdio: 'pipe' });
 }
 
 /** The runner of this build, with a shorter patience for a world that is away. */

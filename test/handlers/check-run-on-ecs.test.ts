@@ -71,6 +71,18 @@ describe('an overdue start', () => {
   });
 });
 
+// F26
+describe('a question about an attempt that is over', () => {
+  it('judges nothing of the next one', async () => {
+    const { scene } = await sceneOfAnOverdueStart();
+    scene.compute.forget();
+    const task = await scene.has(aTask({ status: 'STARTING', attempt: 2, run: aRun({ attempt: 2 }) }));
+    scene.pass(60);
+    expect(await scene.deliver(checkRunOnEcs, check())).toEqual([]);
+    expect(await scene.task()).toEqual(task);
+  });
+});
+
 describe('a task without a run', () => {
   it('has nobody asked', async () => {
     const scene = aScene();

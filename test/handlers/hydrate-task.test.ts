@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { cancelTask } from '../../handlers/cancel-task.ts';
 import { hydrateTask } from '../../handlers/hydrate-task.ts';
 import { runPayload } from '../../schemas/run-payload.ts';
 import { PROMPT_MAX_BYTES } from '../../schemas/task-request.ts';
-import { aTask, aTaskId, at } from '../builders.ts';
+import { aRequest, aTask, aTaskId, at } from '../builders.ts';
 import { aScene, latestEvent, typesOf } from './scene.ts';
 
 async function sceneOfAnAdmitted(
@@ -91,5 +92,17 @@ describe('an admitted task', () => {
     expect(await scene.deliver(hydrateTask, event)).toEqual([]);
     expect(scene.ignored).toEqual(['task_has_moved_on']);
     expect(await scene.record()).toBeUndefined();
+  });
+
+  it('that is cancelled while its input is stored leaves no input behind', async () => {
+    const { scene, task, event } = await sceneOfAnAdmitted();
+    const put: typeof scene.payloads.put = async (...asked) => {
+      const ref = await scene.payloads.put(...asked);
+      await scene.deliver(cancelTask, aRequest('TaskCancelRequested', { taskId: task.taskId }));
+      return ref;
+    };
+    await scene.deliver(hydrateTask, event, { instead: { payloads: { ...scene.payloads, put } } });
+    expect((await scene.task())?.status).toBe('CANCELLED');
+    expect(await scene.store.list('PAYLOAD#', { limit: 9 })).toHaveLength(1);
   });
 });

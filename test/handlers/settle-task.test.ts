@@ -79,6 +79,22 @@ describe('an ended task whose compute lives on', () => {
   });
 });
 
+describe('an ended task whose compute ends while it is looked at', () => {
+  it('is settled with everything given back', async () => {
+    const { scene, task } = await sceneOfACompleted(aKnownRun());
+    let looks = 0;
+    const get: typeof scene.tasks.get = async (taskId) => {
+      const seen = await scene.tasks.get(taskId);
+      if (++looks === 1) await scene.has({ ...task, run: aKnownRun({ ended }) });
+      return seen;
+    };
+    await scene.deliver(settleTask, latestEvent(task), { instead: { tasks: { ...scene.tasks, get } } });
+    expect(await scene.task()).toMatchObject({ settledAt: at(0) });
+    expect(leasesOf(await scene.slot()).holders).toEqual([green]);
+    expect(await scene.store.list('PAYLOAD#', { limit: 9 })).toEqual([]);
+  });
+});
+
 describe('an ended task whose end nobody was told', () => {
   it('is not settled by the end of its compute', async () => {
     const { scene, task } = await sceneOfACompleted();

@@ -108,6 +108,18 @@ describe('a run that must end', () => {
   });
 });
 
+// F26
+describe('a stop that comes late', () => {
+  it('does not reach the run of the next attempt', async () => {
+    const { scene, started } = await sceneOfAStop(aRun({ attempt: 2, handle: one }));
+    const task = await scene.has(aTask({ status: 'RUNNING', attempt: 2, run: aRun({ attempt: 2, handle: one }) }));
+    scene.pass(60);
+    await scene.deliver(stopRunOnEcs, ask(aRun()));
+    expect(started.phase).toBe('running');
+    expect(await scene.task()).toEqual(task);
+  });
+});
+
 describe('a stray run', () => {
   it('is stopped alone, and its task is not touched', async () => {
     const { scene } = await sceneOfAStop();

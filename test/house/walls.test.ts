@@ -39,7 +39,7 @@ const PLANTED: [wall: string, file: string, target: string][] = [
   ['schemas-wall', 'schemas/task.ts', 'commander'],
   ['events-wall', 'events/task-submitted.ts', 'lifecycle/states.ts'],
   ['events-wall', 'events/task-submitted.ts', 'node:crypto'],
-  ['lifecycle-wall', 'lifecycle/states.ts', 'events/task-submitted.ts'],
+  ['lifecycle-wall', 'lifecycle/states.ts', 'handlers/admit-task.ts'],
   ['lifecycle-wall', 'lifecycle/states.ts', 'runtime/clock.ts'],
   ['rules-wall', 'rules/accept-task.ts', 'handlers/admit-task.ts'],
   ['rules-wall', 'rules/accept-task.ts', '@aws-sdk/client-ecs'],

@@ -1,8 +1,9 @@
 import { appendFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { BODY_MAX_BYTES } from '../../runtime/endpoint/loopback-server.ts';
+import { BODY_MAX_BYTES, loopbackServer } from '../../runtime/endpoint/loopback-server.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 import { runPayload } from '../../schemas/run-payload.ts';
 import { type TaskView, taskSummary, taskView } from '../../schemas/task-view.ts';
@@ -282,6 +283,32 @@ describe('the events of a world', () => {
     one.leave();
     expect((await api('/events?task=t00000000')).status).toBe(404);
   });
+
+  it('are no longer sent to a client that does not read them', async () => {
+    const { engine } = scene.world;
+    const asked = request({ host: '127.0.0.1', port: scene.world.port, path: '/baton/v1/events' });
+    const response = await new Promise<IncomingMessage>((resolve) => asked.once('response', resolve).end());
+    const gone = new Promise((resolve) => asked.once('close', resolve));
+    response.on('error', () => undefined);
+    // Nobody reacts to it, everybody who listens is told.
+    const large = (id: string): Envelope => ({
+      version: '0',
+      id,
+      'detail-type': 'Something Large',
+      source: 'somebody.else',
+      account: '',
+      time: '',
+      region: '',
+      resources: [],
+      detail: { data: { text: 'x'.repeat(1_000_000) } },
+    });
+    for (let number = 0; number < 20; number++) await engine.bus.publish([large(`large-${number}`)]);
+    await eventually(() => (engine.bus.pending() === 0 ? true : undefined), 'the bus to be quiet');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    response.resume();
+    await gone;
+    expect(response.complete).toBe(false);
+  });
 });
 
 function listen(path: string) {
@@ -312,6 +339,23 @@ describe('the world', () => {
     expect(world).toMatchObject({ pid: process.pid, url: scene.world.url, dataDir: scene.dataDir });
     expect(world.unsettled).toBe(scene.world.unsettled());
     expect(Object.values(world.tasks).reduce((sum, count) => sum + count, 0)).toBe(world.unsettled);
+  });
+});
+
+describe('a world that is not open yet', () => {
+  it('has callers come again', async () => {
+    const server = await loopbackServer(0);
+    try {
+      const answer = await fetch(`${server.url}/baton/v1/world`);
+      expect(answer.status).toBe(503);
+      expect(apiError.parse(await answer.json()).error.code).toBe('world_starting');
+    } finally {
+      await server.close();
+    }
+  });
+
+  it.each([70_000, -1])('cannot bind port %d', async (port) => {
+    await expect(loopbackServer(port)).rejects.toMatchObject({ code: 'bad_input' });
   });
 });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { type Finding, simulate } from '../../runtime/simulated-world.ts';
+import { type Finding, faults, simulate } from '../../runtime/simulated-world.ts';
+import { promiseNames } from '../../runtime/simulation/promise-names.ts';
 import { type PlantedBug, plantedBugs } from './planted-bugs.ts';
 
 const page = readFileSync(new URL('../../docs/simulation.md', import.meta.url), 'utf8');
@@ -31,12 +32,22 @@ describe('a bug put in on purpose', () => {
       const row = page.split('\n').find((line) => line.startsWith(`| ${bug.name} |`));
       expect(row).toBe(rowOf(bug, finding));
     },
-    60_000,
+    120_000,
   );
 
   it('is one of at least ten', () => {
     expect(plantedBugs.length).toBeGreaterThanOrEqual(10);
     expect(page.split('\n').filter((line) => /\| \d+ \|$/.test(line))).toHaveLength(plantedBugs.length);
+  });
+});
+
+describe('the page about the simulation', () => {
+  it('lists every fault and every promise as the code has them', () => {
+    const rows = [
+      ...Object.entries(faults).map(([name, what]) => `| \`${name}\` | ${what} |`),
+      ...Object.entries(promiseNames).map(([name, what]) => `| ${name} | ${what} |`),
+    ];
+    expect(rows.filter((row) => !page.includes(row))).toEqual([]);
   });
 });
 

@@ -132,6 +132,20 @@ describe('a hundred requests of one user at the same moment', () => {
   });
 });
 
+// F22, X7
+describe('a thousand requests with one key at the same moment', () => {
+  it('are one task with one run', async () => {
+    const world = anEngine({ limit: 10 });
+    await Promise.all(Array.from({ length: 1000 }, () => world.submit('roof')));
+    await world.time.quiet();
+    expect(await world.store.list('TASK#', { limit: 9 })).toHaveLength(1);
+    expect(world.facts().filter((fact) => fact === 'TaskSubmitted')).toHaveLength(1);
+    expect(world.compute.calls).toHaveLength(1);
+    expect(Object.keys((await world.slot())?.holders ?? {})).toHaveLength(1);
+    expect(world.letters).toEqual([]);
+  });
+});
+
 describe('a start that never succeeds', () => {
   // F19
   it('ends the task after its attempts, and says why', async () => {

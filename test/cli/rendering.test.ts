@@ -1,0 +1,141 @@
+import { describe, expect, it } from '@jest/globals';
+import { eventLine } from '../../cli/event-line.ts';
+import { paintFor, plain, shown } from '../../cli/paint.ts';
+import { taskTable } from '../../cli/task-table.ts';
+import { taskText } from '../../cli/task-text.ts';
+import { cut, openTerminal } from '../../cli/terminal.ts';
+import { resultText, stepLine } from '../../cli/timeline.ts';
+import type { TaskView } from '../../schemas/task-view.ts';
+import { aView, BEGAN, later, stepsTo } from './a-view.ts';
+
+const result = {
+  branch: 'baton/t1',
+  commit: 'c',
+  baseCommit: 'b',
+  filesChanged: 2,
+  insertions: 10,
+  deletions: 3,
+  pullRequest: null,
+};
+const nowMs = Date.parse(later(10_000));
+const step = (view: TaskView, at: number) => stepLine(view, view.history.at(at) ?? never(), plain).trim();
+const never = (): never => {
+  throw new Error('no such step');
+};
+
+describe('the line of a step', () => {
+  it('tells when, into which state, what that means, and what caused it', () => {
+    expect(step(aView(), 2)).toBe('+2.00 s  RUNNING     The agent works.  ← CauseOfRUNNING');
+  });
+
+  it('tells the result of a completed task', () => {
+    const view = aView({ history: stepsTo('SUBMITTED', 'COMPLETED'), result, endedAt: later(1000) });
+    expect(step(view, -1)).toBe('+1.00 s  COMPLETED   pushed baton/t1 (2 files, +10 −3)  ← CauseOfCOMPLETED');
+  });
+
+  it('tells the reason of a failed one, at its end only', () => {
+    const reason = { code: 'agent_failed', message: 'The agent ended with 7.' };
+    const view = aView({ history: stepsTo('SUBMITTED', 'RUNNING', 'FAILED'), reason, endedAt: later(2000) });
+    expect(step(view, -1)).toContain('agent_failed: The agent ended with 7.');
+    expect(step(view, -2)).toContain('The agent works.');
+  });
+
+  it('tells which attempt starts when it is not the first', () => {
+    const [first = never(), second = never()] = stepsTo('SUBMITTED', 'STARTING');
+    const view = aView({ attempt: 2, history: [first, { ...second, attempt: 2 }] });
+    expect(step(view, -1)).toContain('(attempt 2 of 3)');
+  });
+});
+
+describe('a result', () => {
+  it('says when nothing was changed', () => expect(resultText({ ...result, branch: null })).toBe('no changes'));
+  it('counts one file as one', () => expect(resultText({ ...result, filesChanged: 1 })).toContain('(1 file, '));
+});
+
+describe('a shown task', () => {
+  it('has state, what is due and when, and how long it stayed where', () => {
+    const lines = taskText(aView({ duplicates: 2 }), nowMs, plain);
+    expect(lines[0]).toBe('t0123456789abcdefghjkmnpq  RUNNING for 10.0 s');
+    expect(lines).toContain('  due         in 59 min 50 s: the task times out');
+    expect(lines).toContain('  duplicates  2 absorbed');
+    expect(lines.find((line) => line.includes(' ADMITTED '))).toMatch(/← CauseOfADMITTED, 1.00 s$/);
+    expect(lines.at(-1)).toMatch(/← CauseOfRUNNING$/);
+  });
+
+  it('has the reason and what to do about it', () => {
+    const reason = { code: 'push_failed', message: 'Somebody moved the branch.' };
+    const view = aView({ history: stepsTo('SUBMITTED', 'FAILED'), reason, endedAt: later(1000), due: {} });
+    const lines = taskText(view, nowMs, plain);
+    expect(lines[0]).toContain('FAILED after 1.00 s, not settled yet');
+    expect(lines).toContain('  reason      push_failed: Somebody moved the branch.');
+    expect(lines.find((line) => line.startsWith('  what to do'))).toContain('Check the rights');
+  });
+
+  it('has what was ignored, and why', () => {
+    const cause = { id: 'x', type: 'RunReported' };
+    const lines = taskText(aView({ ignored: [{ at: BEGAN, cause, reason: 'another attempt runs' }] }), nowMs, plain);
+    expect(lines.slice(-2)).toEqual(['  ignored', `  ${BEGAN}  RunReported: another attempt runs`]);
+  });
+});
+
+describe('a table of tasks', () => {
+  it('is as wide as it must be, with a heading', () => {
+    expect(taskTable([aView({ progress: { seq: 1, at: BEGAN, text: 'thinking' } })], nowMs, plain)).toEqual([
+      'TASK                       STATUS   FOR     SUBMITTED   REPOSITORY',
+      't0123456789abcdefghjkmnpq  RUNNING  10.0 s  10.0 s ago  /home/somebody/repo  thinking',
+    ]);
+  });
+});
+
+describe('the line of an event', () => {
+  const event = { id: 'e', time: BEGAN, detail: {} };
+  it('tells the task of ours and of native ones', () => {
+    const ours = { ...event, source: 'baton', 'detail-type': 'TaskFailed' };
+    const detail = { metadata: { taskId: 't1' }, data: { reason: { code: 'killed' } } };
+    expect(eventLine({ ...ours, detail }, plain)).toBe('12:00:00.000  baton          TaskFailed  t1  killed');
+    const native = { ...event, source: 'aws.ecs', 'detail-type': 'ECS Task State Change' };
+    expect(eventLine({ ...native, detail: { startedBy: 'baton/local/t1/2', lastStatus: 'RUNNING' } }, plain)).toBe(
+      '12:00:00.000  aws.ecs        ECS Task State Change  t1  RUNNING',
+    );
+  });
+});
+
+describe('text that an agent wrote', () => {
+  it('cannot steer the terminal', () => {
+    expect(shown('\u001b[31mred\u001b[0m \u001b]0;title\u0007done\r\n\u001b[2Jnext\u009b1m')).toBe('red done next 1m');
+  });
+});
+
+describe('a terminal', () => {
+  const written = (isTTY: boolean, environment: Record<string, string>) => {
+    let text = '';
+    const out = { isTTY, columns: 20, write: (more: string | Uint8Array) => (text += String(more)) };
+    return { terminal: openTerminal({ out, err: out, environment }), text: () => text };
+  };
+
+  it('has one status line, below the lines that stay, as wide as the screen at most', () => {
+    const { terminal, text } = written(true, {});
+    terminal.status(() => 'a very long status that does not fit');
+    terminal.line('stays');
+    terminal.status(undefined);
+    expect(text()).toBe('\r\u001b[2K⠋ a very long statu\r\u001b[2Kstays\n\r\u001b[2K⠋ a very long statu\r\u001b[2K');
+  });
+
+  it('has none where nobody looks', () => {
+    const { terminal, text } = written(false, {});
+    terminal.status(() => 'working');
+    terminal.line('stays');
+    expect(text()).toBe('stays\n');
+  });
+
+  it('has colours only on a terminal, and not with NO_COLOR', () => {
+    expect(paintFor({ isTTY: true }, {}).red('x')).toBe('\u001b[31mx\u001b[39m');
+    expect(paintFor({ isTTY: false }, {}).red('x')).toBe('x');
+    expect(paintFor({ isTTY: true }, { NO_COLOR: '1' }).red('x')).toBe('x');
+    expect(paintFor({ isTTY: true }, { TERM: 'dumb' }).red('x')).toBe('x');
+  });
+
+  it('cuts a line by what is seen of it', () => {
+    expect(cut('\u001b[31mabcdef\u001b[39m', 3)).toBe('\u001b[31mabc\u001b[39m');
+  });
+});

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+const root = join(import.meta.dirname, '../..');
+const builder: { buildIfStale(): Promise<boolean> } = await import(join(root, 'scripts', 'build.mjs'));
+
+let folder = '';
+let code: number | null = null;
+let stdout = '';
+let stderr = '';
+
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-demo-test-')));
+  await builder.buildIfStale();
+  await new Promise<void>((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [join(root, 'dist', 'demo.js')],
+      { cwd: folder, env: { ...process.env, TMPDIR: folder }, timeout: 90_000 },
+      (_error, out, err) => {
+        [code, stdout, stderr] = [child.exitCode, out, err];
+        resolve();
+      },
+    );
+  });
+}, 100_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the demonstration', () => {
+  it('sees three tasks end and settle as they should, and says so by its exit code', () => {
+    expect({ code, stderr, stdout }).toMatchObject({ code: 0, stderr: '' });
+    expect(stdout.match(/^✓ .*/gm)).toHaveLength(4);
+    expect(stdout).not.toContain('✗');
+  });
+
+  it('shows how each of them travels', () => {
+    for (const name of ['greeting', 'crash', 'endless']) {
+      for (const status of ['SUBMITTED', 'STARTING', 'RUNNING']) {
+        expect(stdout).toMatch(new RegExp(`^${name} .*\\+\\d.* ${status} `, 'm'));
+      }
+    }
+  });
+
+  it('ends with a table: state, duration, hops, duplicates absorbed, branch, diff', () => {
+    expect(stdout).toMatch(/^TASK +STATE +DURATION +HOPS +DUPLICATES ABSORBED +BRANCH +DIFF$/m);
+    expect(stdout).toMatch(/^greeting +COMPLETED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ +2 files, \+3 −0$/m);
+    expect(stdout).toMatch(/^crash +FAILED +\d+\.\d+ s +\d+ +[1-9]\d* +- +-$/m);
+    expect(stdout).toMatch(/^endless +CANCELLED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ \(saved work\) +-$/m);
+  });
+
+  it('says that the agents are scripted, and how to use a real one', () => {
+    expect(stdout).toContain('agents are scripted');
+    expect(stdout).toContain('bin/baton run --repo . --prompt ');
+  });
+
+  it('is plain where nobody looks, and leaves nothing behind', () => {
+    expect(stdout).not.toContain('\u001b');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
