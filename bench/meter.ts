@@ -10,20 +10,20 @@ export function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-/** Processor time of the main thread and of all others so far, in milliseconds. Undefined where there is no /proc. */
-export function threadCpuMs(): { main: number; others: number } | undefined {
-  const times = { main: 0, others: 0 };
+/** Processor time of each thread so far, in milliseconds, by thread id; the main thread's is the process id. Empty where there is no /proc. */
+export function threadCpuMs(): Map<number, number> {
+  const times = new Map<number, number>();
   try {
     for (const id of readdirSync('/proc/self/task')) {
       const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8');
       // Fields after the name in brackets; user and system time are the 12th and 13th of them (proc(5)).
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      times[Number(id) === process.pid ? 'main' : 'others'] += (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+      times.set(Number(id), (Number(fields[11]) + Number(fields[12])) * TICK_MS);
     }
-    return times;
   } catch {
-    return undefined;
+    // Not Linux, or a thread that ended meanwhile: what was read so far stands.
   }
+  return times;
 }
 
 /** Resident memory in MB, and the proportional part of it where Linux tells. */

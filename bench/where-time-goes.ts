@@ -32,10 +32,13 @@ const AREAS: ReadonlyArray<{ area: string; functions?: RegExp; files?: RegExp }>
   { area: 'simulated compute and clients', files: /^bench\/|local-ecs/ },
 ];
 const REST = 'promises, timers, event loop';
-const OTHER_THREADS = 'other threads: writer (SQLite, sync), collector, I/O';
+const MAIN = 'main thread';
+const WRITER = 'writer thread (SQLite, sync)';
+const HELPERS = 'threads of the JavaScript engine (collector, compiler)';
 
-/** Samples the main thread while full life cycles run, and sums up its time by area. */
+/** Samples the main thread while full life cycles run, and sums up its time by area; other threads are one area each. */
 export async function whereTimeGoes({ dataDir, inFlight, warmMs, windowMs }: ProfileOptions): Promise<Area[]> {
+  const engineThreads = new Set(threadCpuMs().keys());
   const load = await openLoad(dataDir);
   let finished = 0;
   let stops = false;
@@ -48,9 +51,9 @@ export async function whereTimeGoes({ dataDir, inFlight, warmMs, windowMs }: Pro
   await sleep(warmMs);
   const session = new Session();
   session.connect();
+  const before = { finished, threads: threadCpuMs() };
   session.post('Profiler.enable');
   session.post('Profiler.start');
-  const before = { finished, threads: threadCpuMs() };
   await sleep(windowMs);
   const after = { finished, threads: threadCpuMs() };
   const profile = await new Promise<Profiler.Profile>((resolve, reject) =>
@@ -61,13 +64,22 @@ export async function whereTimeGoes({ dataDir, inFlight, warmMs, windowMs }: Pro
   await load.close();
 
   const tasks = after.finished - before.finished;
+  const threads = { [MAIN]: 0, [WRITER]: 0, [HELPERS]: 0 };
+  for (const [id, ms] of before.threads) {
+    const of = id === process.pid ? MAIN : engineThreads.has(id) ? HELPERS : WRITER;
+    threads[of] += (after.threads.get(id) ?? ms) - ms;
+  }
   const times = byArea(profile);
   const busyMs = [...times.values()].reduce((sum, ms) => sum + ms, 0);
-  const mainMs = after.threads && before.threads ? after.threads.main - before.threads.main : busyMs;
-  const othersMs = after.threads && before.threads ? after.threads.others - before.threads.others : 0;
+  const mainMs = threads[MAIN] || busyMs;
   const areas = [...times].map(([area, ms]) => ({ area, ms: (ms / busyMs) * mainMs }));
-  const all = [...areas, { area: OTHER_THREADS, ms: othersMs }].sort((a, b) => b.ms - a.ms);
-  return all.map(({ area, ms }) => ({ area, percent: (100 * ms) / (mainMs + othersMs), msPerTask: ms / tasks }));
+  const all = [
+    ...areas.sort((a, b) => b.ms - a.ms),
+    { area: WRITER, ms: threads[WRITER] },
+    { area: HELPERS, ms: threads[HELPERS] },
+  ];
+  const allMs = all.reduce((sum, { ms }) => sum + ms, 0);
+  return all.map(({ area, ms }) => ({ area, percent: (100 * ms) / allMs, msPerTask: ms / tasks }));
 }
 
 /** Milliseconds that the samples saw in each area; waiting left out. */

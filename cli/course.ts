@@ -66,7 +66,7 @@ export function courseOf(options: {
     if (task && isOver(task.view())) return false;
     isCancelWanted = true;
     report.remark('Cancelling. Ctrl-C once more leaves the task to the next start.');
-    void sendCancel();
+    sendCancel().catch((error: unknown) => complain(`baton: not cancelled: ${String(error)}`));
     return true;
   }
 

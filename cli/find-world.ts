@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BatonError } from '../runtime/errors.ts';
 import { worldFile } from '../schemas/world-api.ts';
-import { badInput } from './cli-error.ts';
+import { badInput, WorldRefusal } from './cli-error.ts';
 import { type WorldClient, worldClient } from './world-client.ts';
 
 /** Where worlds keep their data unless told otherwise, relative to the working directory. */
@@ -63,7 +63,10 @@ export async function findWorld(options: PlaceOptions, cwd: string): Promise<Wor
 
 const START_ONE = 'Start one with `baton dev` (or `baton run`), or name it with --endpoint or --data.';
 
-export const isNoWorld = (error: unknown): boolean => error instanceof BatonError && error.code === 'no_world';
+/** Nobody answers, or who answers is just closing. */
+export const isNoWorld = (error: unknown): boolean =>
+  (error instanceof BatonError && error.code === 'no_world') ||
+  (error instanceof WorldRefusal && error.code === 'store_closed');
 
 async function answering(client: WorldClient): Promise<WorldClient> {
   await client.facts();

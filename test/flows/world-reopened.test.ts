@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually, impatientRunner, linesOf, openScene, type Scene } from './scene.ts';
 
@@ -55,10 +56,12 @@ describe('a run that ends while the world is away for longer than its runner wai
 
 describe('a deadline that passes while the world is away', () => {
   it('is acted upon when it opens again', async () => {
-    const taskId = await scene.submit('sleep 300', { timeoutSeconds: 2 });
-    await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
+    const taskId = await scene.submit('sleep 300', { timeoutSeconds: 6 });
+    const task = await scene.until(taskId, ({ run, progress }) => !!run?.claimedAt && !!progress, 'to work');
+    // Nothing is under way any more that could wake the task when the world opens again.
+    await eventually(() => (scene.world.engine.bus.pending() === 0 ? true : undefined), 'the bus to be quiet');
     await scene.world.close();
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await sleep(Date.parse(task.deadlineAt) - Date.now() + 200);
     await scene.reopen();
     expect(await scene.settled(taskId)).toMatchObject({ status: 'TIMED_OUT' });
   });
