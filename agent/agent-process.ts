@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LINE_MAX_BYTES, OUTPUT_DRAIN_MS, SURVIVOR_ROUNDS } from './limits.ts';
+import { LINE_MAX_BYTES, OUTPUT_DRAIN_MS } from './limits.ts';
 import { lineReader } from './output.ts';
-import { killMarked, signalGroup } from './survivors.ts';
+import { identityOfChild, killAll } from './supervisor-processes.ts';
+import { signalGroup } from './survivors.ts';
 
 export interface AgentEnd {
   /** null: ended by a signal. */
@@ -14,8 +15,8 @@ export interface AgentEnd {
 /**
  * Runs the agent command as one `/bin/sh -c` line in the clone, in a process group of its own, with the prompt on standard
  * input. When `stop` aborts, the group gets SIGTERM, and SIGKILL after the grace. When this returns, nothing that the command
- * started is left, as far as it can be found: its group, and on Linux whatever carries `BATON_PROMPT_FILE` of this run. Should
- * the runner itself be killed, a guard in another session sees its pipe close and kills them.
+ * started is left, as far as it can be found (`RunProcesses`): its group, and on Linux whatever carries `BATON_PROMPT_FILE` of
+ * this run or works in its clone. Should the runner itself be killed, a guard in another session sees its pipe close and kills them.
  */
 export async function runAgent(options: {
   readonly command: string;
@@ -37,6 +38,8 @@ export async function runAgent(options: {
   const closed = once(agent, 'close').catch(() => undefined);
   const groupId = agent.pid;
   if (groupId === undefined) return ended;
+  const leader = identityOfChild(groupId);
+  const origin = identityOfChild(process.pid);
   const mark = `BATON_PROMPT_FILE=${BATON_PROMPT_FILE}`;
   const guard = guardGroup(groupId, mark, PATH);
   const readers = [agent.stdout, agent.stderr].map((stream) => {
@@ -55,7 +58,7 @@ export async function runAgent(options: {
   } finally {
     cancelKill();
     signalGroup(groupId, 'SIGKILL');
-    killMarked(mark, SURVIVOR_ROUNDS);
+    await killAll({ leader, origin, places: [options.folder, BATON_PROMPT_FILE].filter((place) => place !== '') });
     guard.kill('SIGKILL');
     const drained = new AbortController();
     await Promise.race([closed, sleep(OUTPUT_DRAIN_MS, undefined, { signal: drained.signal }).catch(() => undefined)]);

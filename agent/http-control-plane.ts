@@ -7,9 +7,9 @@ import { HTTP_BACKOFF_FIRST_MS, HTTP_BACKOFF_MAX_MS, HTTP_TRY_TIMEOUT_MS } from 
 
 /**
  * The control plane of the embedded world, over its HTTP API. Its address is read from the world file before every try,
- * because the world may be gone for a while and come back on another port.
+ * because the world may be gone for a while and come back on another port. The payload is given to who sends its secret.
  */
-export function httpControlPlane(worldFile: string): ControlPlane {
+export function httpControlPlane(worldFile: string, payloadSecret?: string): ControlPlane {
   const post = (run: RunIdentity, verb: string, body: object, patience: Patience): Promise<unknown> =>
     ask(worldFile, patience, `/baton/v1/runs/${encodeURIComponent(run.taskId)}/${run.attempt}/${verb}`, {
       method: 'POST',
@@ -18,7 +18,9 @@ export function httpControlPlane(worldFile: string): ControlPlane {
     });
   return {
     payload: async (reference, patience) => {
-      const answer = await ask(worldFile, patience, `/baton/v1/payloads/${encodeURIComponent(reference)}`, {});
+      const answer = await ask(worldFile, patience, `/baton/v1/payloads/${encodeURIComponent(reference)}`, {
+        ...(payloadSecret === undefined ? {} : { headers: { authorization: `Bearer ${payloadSecret}` } }),
+      });
       const parsed = runPayload.safeParse(answer);
       if (!parsed.success) throw new Refused(`The payload is not understood: ${fieldsOf(parsed.error)}`);
       return parsed.data;

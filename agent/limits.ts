@@ -57,9 +57,6 @@ export const LAST_LINES = 3;
 /** Output still under way when the agent is gone. */
 export const OUTPUT_DRAIN_MS = 2_000;
 
-/** Rounds of looking for processes that left the agent's group; each round may find what the last one's victims forked. */
-export const SURVIVOR_ROUNDS = 5;
-
 /** Looking at a remote. */
 export const GIT_LOOK_TIMEOUT_S = 120;
 

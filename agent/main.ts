@@ -20,6 +20,7 @@ import { stopRequest } from './stop-request.ts';
  */
 const environment = z.object({
   BATON_PAYLOAD: z.string().min(1),
+  BATON_PAYLOAD_SECRET: z.string().min(1).optional(),
   BATON_NATIVE_ID: z.string().min(1),
   BATON_WORLD_FILE: z.string().min(1),
   BATON_RUN_DIR: z.string().startsWith('/'),
@@ -41,7 +42,7 @@ async function main(): Promise<number> {
   const stop = stopRequest(stopTimeoutMs * STOP_BUDGET_SHARE);
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop.request(signal));
   return run({
-    controlPlane: httpControlPlane(settings.BATON_WORLD_FILE),
+    controlPlane: httpControlPlane(settings.BATON_WORLD_FILE, settings.BATON_PAYLOAD_SECRET),
     payloadReference: settings.BATON_PAYLOAD,
     nativeId: settings.BATON_NATIVE_ID,
     workspace: join(settings.BATON_RUN_DIR, 'workspace'),

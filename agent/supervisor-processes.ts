@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessIdentity } from '../schemas/supervised-run.ts';
 
@@ -8,11 +8,23 @@ const KILL_ROUNDS = 50;
 /** Between two looks: killed processes need a moment to vanish. 50 rounds are one second. */
 const KILL_ROUND_MS = 20;
 
-/** All that belongs to one run: the group of its leader and, on Linux, whatever carries its directory in the environment. */
+/**
+ * All that belongs to one run: the group and session of its leader and, on Linux, whatever has one of `places` or something below it
+ * as the value of a `BATON_` variable, as its working directory, as its program or as its root directory.
+ *
+ * What escapes: on Linux a process that has all of its own session, an emptied environment, and its working directory, program and
+ * root elsewhere, or one that forks faster than the list of processes can be read; without `/proc` (macOS) any that left the group.
+ * Only a container or a virtual machine per run keeps those.
+ */
 export interface RunProcesses {
   leader: ProcessIdentity | undefined;
-  /** Marks the processes of the run: the runner has it in `BATON_RUN_DIR`, the agent in `BATON_PROMPT_FILE`. Survives setsid. */
-  runDir: string;
+  /**
+   * Started all of it and is not part of it. A session older than it stands in `places` by chance, as a person's shell does; a
+   * shell opened later in the directory of a run cannot be told from the run, and ends with it.
+   */
+  origin: ProcessIdentity;
+  /** Absolute paths of directories or files that only this run uses. */
+  places: readonly string[];
 }
 
 /** The identity of a live process; undefined when there is none (a zombie is none). */
@@ -51,11 +63,12 @@ export async function killAll(run: RunProcesses): Promise<number> {
   return livingOf(run).length;
 }
 
-/** The pids of a run that live. Never this process. */
+/** The pids of a run that live. Never this process, nor the origin. */
 export function livingOf(run: RunProcesses): number[] {
+  if (bootOf(run.origin) !== currentBoot()) return [];
   const group = run.leader && groupIsOurs(run.leader) ? run.leader.pid : undefined;
-  const pids = process.platform === 'linux' ? linuxPidsOf(group, run.runDir) : groupPids(group);
-  return pids.filter((pid) => pid !== process.pid);
+  const pids = process.platform === 'linux' ? linuxPidsOf(group, run) : groupPids(group);
+  return pids.filter((pid) => pid !== process.pid && pid !== run.origin.pid);
 }
 
 /** While a group has members its number is not given away, so only a live leader with another start makes it somebody else's. */
@@ -64,21 +77,39 @@ function groupIsOurs(leader: ProcessIdentity): boolean {
   return now === undefined || now.start === leader.start;
 }
 
-function linuxPidsOf(group: number | undefined, runDir: string): number[] {
+function linuxPidsOf(group: number | undefined, run: RunProcesses): number[] {
+  const places = [...new Set(run.places.flatMap((place) => [place, realPathOf(place)]))];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
     const stat = linuxStat(pid);
     if (!stat || stat.dead) return false;
-    return (group !== undefined && (stat.group === group || stat.session === group)) || carries(pid, runDir);
+    if (group !== undefined && (stat.group === group || stat.session === group)) return true;
+    return carries(pid, places) || (standsIn(pid, places) && !isOlder(stat.session, run.origin));
   });
 }
 
-/** True if a `BATON_…` variable of the process names the run directory or a file in it. */
-function carries(pid: number, runDir: string): boolean {
+/** True if a `BATON_…` variable of the process names one of the places or something below it. */
+function carries(pid: number, places: readonly string[]): boolean {
   const variables = readOr(`/proc/${pid}/environ`, '')
     .split('\0')
     .filter((entry) => entry.startsWith('BATON_'));
-  return variables.some((entry) => `${entry.slice(entry.indexOf('=') + 1)}/`.startsWith(`${runDir}/`));
+  return variables.some((entry) => isWithin(entry.slice(entry.indexOf('=') + 1), places));
+}
+
+/** True if the process works in one of the places, or was started from there. Open files do not count: a reader of the log has them. */
+function standsIn(pid: number, places: readonly string[]): boolean {
+  return ['cwd', 'exe', 'root'].some((link) => isWithin(linkOr(`/proc/${pid}/${link}`, ''), places));
+}
+
+/** Linux adds ` (deleted)` to a path that is gone. */
+function isWithin(path: string, places: readonly string[]): boolean {
+  return places.some((place) => path === place || path === `${place} (deleted)` || path.startsWith(`${place}/`));
+}
+
+/** A process makes new sessions or stays in its own, so none of the run is ever in a session from before it. */
+function isOlder(session: number, origin: ProcessIdentity): boolean {
+  const leader = linuxStat(session);
+  return leader !== undefined && Number(leader.start) < Number(origin.start.slice(origin.start.indexOf(':') + 1));
 }
 
 /** Without /proc a process that left the group (setsid) is out of reach. */
@@ -104,6 +135,11 @@ function linuxStat(pid: number): { dead: boolean; group: number; session: number
     start: fields[19] ?? '',
   };
 }
+
+/** On Linux the boot that a process belongs to; elsewhere nothing tells. */
+const bootOf = (identity: ProcessIdentity): string =>
+  process.platform === 'linux' ? identity.start.slice(0, identity.start.indexOf(':')) : '';
+const currentBoot = (): string => (process.platform === 'linux' ? bootId() : '');
 
 let boot: string | undefined;
 function bootId(): string {
@@ -132,5 +168,21 @@ function readOr(file: string, otherwise: string): string {
     return readFileSync(file, 'utf8');
   } catch {
     return otherwise;
+  }
+}
+
+function linkOr(link: string, otherwise: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return otherwise;
+  }
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RUN_FILES } from '../schemas/run-files.ts';
-import type { ExitRecord, RunMarker, RunSpec, SupervisorRecord } from '../schemas/supervised-run.ts';
+import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec, SupervisorRecord } from '../schemas/supervised-run.ts';
 import { createWhole, isErrno, writeWhole } from './supervisor-files.ts';
 import { boundedLog } from './supervisor-log.ts';
 import { identityOfChild, killAll, type RunProcesses, signal } from './supervisor-processes.ts';
@@ -20,6 +20,8 @@ const LAST_OUTPUT_MS = 1_000;
 /** Tries to write the end of the run while the disk is full: 20 tries, half a second apart, before giving up (seen as lost). */
 const EXIT_WRITE_TRIES = 20;
 const EXIT_WRITE_PAUSE_MS = 500;
+/** Between two seconds of killing what does not die: it is stuck in the kernel, or makes new processes as fast as they are killed. */
+const SURVIVOR_PAUSE_MS = 1_000;
 
 const directory = process.argv[2];
 if (directory === undefined) {
@@ -35,11 +37,16 @@ async function supervise(runDir: string): Promise<number> {
   const owner = identityOfChild(process.pid);
   if (!createWhole(join(runDir, RUN_FILES.marker), { owner } satisfies RunMarker)) return 0;
 
-  const exit = stop.requested ? neverStarted('stopped before the runner was started') : await run(runDir, spec, stop);
+  const exit = stop.requested ? neverStarted('stopped before the runner was started') : await run(runDir, spec, owner, stop);
   return (await writeExit(join(runDir, RUN_FILES.exit), exit)) ? 0 : 1;
 }
 
-async function run(runDir: string, spec: RunSpec, stop: StopSignal): Promise<ExitRecord> {
+async function run(
+  runDir: string,
+  spec: RunSpec,
+  origin: ProcessIdentity,
+  stop: StopSignal,
+): Promise<ExitRecord> {
   const startedAt = new Date().toISOString();
   const log = boundedLog(join(runDir, RUN_FILES.log), spec.logMaxBytes);
   let child: ChildProcessByStdio<null, Readable, Readable>;
@@ -55,12 +62,12 @@ async function run(runDir: string, spec: RunSpec, stop: StopSignal): Promise<Exi
   const ended = once(child, 'exit');
   const closed = once(child, 'close');
   const leader = identityOfChild(child.pid);
-  const processes: RunProcesses = { leader, runDir };
+  const processes: RunProcesses = { leader, origin, places: [runDir] };
   try {
     const record: SupervisorRecord = { pid: process.pid, startedAt, childPid: child.pid, child: leader };
     writeWhole(join(runDir, RUN_FILES.supervisor), record);
   } catch (error) {
-    await killAll(processes);
+    while ((await killAll(processes)) > 0) await sleep(SURVIVOR_PAUSE_MS);
     return neverStarted(`the start could not be written down: ${String(error)}`);
   }
 
@@ -72,16 +79,19 @@ async function run(runDir: string, spec: RunSpec, stop: StopSignal): Promise<Exi
   const [exitCode, signalName]: (number | string | null)[] = await ended;
   const endedAt = new Date().toISOString();
   clearTimeout(overdue);
-  const survivors = await killAll(processes);
-  await Promise.race([closed, sleep(LAST_OUTPUT_MS)]);
-  log.finish();
-  return {
+  const exit: ExitRecord = {
     exitCode: typeof exitCode === 'number' ? exitCode : null,
     signal: typeof signalName === 'string' ? signalName : null,
     startedAt,
     endedAt,
-    ...(survivors > 0 ? { survivors } : {}),
   };
+  for (let survivors = await killAll(processes); survivors > 0; survivors = await killAll(processes)) {
+    await writeExit(join(runDir, RUN_FILES.exit), { ...exit, survivors });
+    await sleep(SURVIVOR_PAUSE_MS);
+  }
+  await Promise.race([closed, sleep(LAST_OUTPUT_MS)]);
+  log.finish();
+  return exit;
 }
 
 /** In a session and process group of its own. Some failures throw, others leave it without a pid and emit `error`. */

@@ -109,7 +109,7 @@ export function courseOf(options: {
 
   async function enter(): Promise<Attachment> {
     const isNext = place !== undefined;
-    const here = await attach(dataDir);
+    const here = await attach(dataDir, complain);
     place = here;
     if (isLeaving) await close();
     endStandBy();
@@ -159,7 +159,7 @@ export function courseOf(options: {
       await sleep(KEEP_INTERVAL_MS);
     }
     report.remark(`Process ${next} did not take the world over.`);
-    place = await attach(dataDir);
+    place = await attach(dataDir, complain);
     return place.own === undefined;
   }
 

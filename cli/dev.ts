@@ -8,6 +8,7 @@ import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
+import { worldNotices } from './world-notices.ts';
 
 interface DevOptions {
   readonly port: number;
@@ -31,7 +32,11 @@ export const devCommand = (program: Command, terminal: Terminal): Command =>
 
 async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
   const interruption = onInterruption();
-  const world = await openWorld({ dataDir: prepareDataDir(resolve(options.data)), port: options.port });
+  const world = await openWorld({
+    dataDir: prepareDataDir(resolve(options.data)),
+    port: options.port,
+    ...worldNotices(terminal.complain),
+  });
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
   const listening = new AbortController();

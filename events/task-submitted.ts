@@ -11,7 +11,6 @@ export const taskSubmitted = defineEvent({
     repository: z.string(),
     compute,
     deadlineAt: instant,
-    labels: z.record(z.string(), z.string()).optional(),
   }),
   drives: true,
 });

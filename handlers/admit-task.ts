@@ -21,20 +21,36 @@ export const admitTask = react(rule, async (event, { tasks, slots }) => {
   if (!task) return refused('unknown_task');
   if (task.version !== version) return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
 
-  const lease = leaseOf(taskId, task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt);
+  const lease = wantedLease(task);
   const taken = await slots.take(task.slotKey, lease, { priority: task.priority, cause, correlationId });
-  const outcome = await tasks.decide(taskId, cause, (now) => answer(now, version, taken.answer, taken.position ?? 1));
+  const outcome = await tasks.decide(taskId, cause, (now) =>
+    answer(now, { version, lease, got: taken.answer, position: taken.position ?? 1 }),
+  );
   // A slot that came when the task had no use for it any more goes back at once, not when somebody needs it.
   const now = outcome.kind === 'refused' || outcome.kind === 'already' ? outcome.task : undefined;
   const isUnused = now !== undefined && isStale(lease, now);
   return isUnused ? [outcome, taken.said, await slots.release(task.slotKey, lease, cause)] : [outcome, taken.said];
 });
 
-function answer(task: Task, version: number, got: 'held' | 'waiting' | 'full', position: number): Move {
+/** The lease under which a task waits for, or takes, its next slot. */
+const wantedLease = (task: Task): string =>
+  leaseOf(task.taskId, task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt);
+
+interface Taken {
+  /** The version that asked. */
+  readonly version: number;
+  readonly lease: string;
+  readonly got: 'held' | 'waiting' | 'full';
+  readonly position: number;
+}
+
+function answer(task: Task, { version, lease, got, position }: Taken): Move {
   switch (got) {
     case 'held':
       if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF')
         return ignore('task_has_moved_on');
+      // The attempt that asked may have been lost meanwhile: its slot is no slot of the next one.
+      if (wantedLease(task) !== lease) return ignore('task_has_moved_on');
       return step('admit', {}, [taskAdmitted.of({ slotKey: task.slotKey })]);
     case 'waiting':
       if (task.version !== version) return ignore('task_has_moved_on');

@@ -1,5 +1,4 @@
 import { judge, judgeMissing } from '../lifecycle/judge.ts';
-import { ignore } from '../lifecycle/move.ts';
 import { runOf } from '../lifecycle/states.ts';
 import { checkRunOnEcs as rule } from '../rules/check-run-on-ecs.ts';
 import { type Outcome, refused } from '../runtime/outcome.ts';
@@ -21,6 +20,6 @@ export const checkRunOnEcs = react(rule, async (event, { tasks, ecs }) => {
   if (found.length > 0) return outcomes;
   const missing = { id: `${cause.id}#missing`, type: 'RunAsked' };
   return tasks.decide(taskId, missing, (now, record, { at, timings }) =>
-    now.attempt === attempt ? judgeMissing(now, record, at, timings.START_MISSING_S) : ignore('of_another_attempt'),
+    judgeMissing(now, record, { attempt, at, startMissingSeconds: timings.START_MISSING_S }),
   );
 });

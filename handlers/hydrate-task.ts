@@ -14,7 +14,11 @@ export const hydrateTask = react(rule, async (event, { tasks, runs, payloads, se
   const cause = causeOf(event);
   const task = await tasks.get(taskId);
   if (!task) return refused('unknown_task');
-  if (task.version !== version) return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
+  if (task.version !== version) {
+    // An earlier delivery may have stored the input and ended before the task, which has ended since, could name it.
+    if (isTerminal(task)) await payloads.forget(taskId);
+    return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
+  }
 
   const prompt = await payloads.get(task.promptRef);
   if (prompt === undefined) {

@@ -52,7 +52,11 @@ async function launch(task: TaskIn<'STARTING'>, cause: Cause, { tasks, runs, ecs
   });
   if (started.outcome === 'refused') {
     const refusal = { id: `${cause.id}#refused`, type: 'StartRefused' };
-    return [await tasks.decide(taskId, refusal, (now, _record, { at }) => judgeRefusedStart(now, started.reason, at))];
+    return [
+      await tasks.decide(taskId, refusal, (now, record, { at }) =>
+        judgeRefusedStart(now, record, { attempt, at, reason: started.reason }),
+      ),
+    ];
   }
   const { handle } = started;
   const attached = await tasks.decide(taskId, { id: `${cause.id}#handle`, type: 'HandleArrived' }, (now) => {

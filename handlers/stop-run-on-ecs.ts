@@ -48,7 +48,7 @@ export const stopRunOnEcs = react(rule, async (event, { tasks, runs, ecs }) => {
     const missing = { id: `${cause.id}#missing`, type: 'RunAsked' };
     outcomes.push(
       await tasks.decide(taskId, missing, (now, kept, { at, timings }) =>
-        now.attempt === attempt ? judgeMissing(now, kept, at, timings.START_MISSING_S) : ignore('of_another_attempt'),
+        judgeMissing(now, kept, { attempt, at, startMissingSeconds: timings.START_MISSING_S }),
       ),
     );
   }

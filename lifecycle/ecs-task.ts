@@ -9,9 +9,12 @@ export const AGENT_CONTAINER = 'agent';
 export const startedByOf = (stage: string, taskId: string, attempt: number): string =>
   `baton/${stage}/${taskId}/${attempt}`;
 
-export function parseStartedBy(startedBy: string | undefined): { taskId: string; attempt: number } | undefined {
-  const [, taskId, attempt] = /^baton\/[A-Za-z0-9_-]+\/(t[0-9a-z]+)\/([1-9][0-9]*)$/.exec(startedBy ?? '') ?? [];
-  return taskId && attempt ? { taskId, attempt: Number(attempt) } : undefined;
+export function parseStartedBy(
+  startedBy: string | undefined,
+): { stage: string; taskId: string; attempt: number } | undefined {
+  const [, stage, taskId, attempt] =
+    /^baton\/([A-Za-z0-9_-]+)\/(t[0-9a-z]+)\/([1-9][0-9]*)$/.exec(startedBy ?? '') ?? [];
+  return stage && taskId && attempt ? { stage, taskId, attempt: Number(attempt) } : undefined;
 }
 
 /** `lastStatus` → phase. Any may be skipped; unknown ones mean nothing (Amazon ECS developer guide, task lifecycle). */
@@ -53,10 +56,13 @@ export interface EcsReading {
   readonly remark?: string;
 }
 
-/** Translates an ECS task, as the event's detail or `DescribeTasks` shows it, into what all back ends say. */
-export function readEcsTask(detail: EcsTaskStateChangeDetail): EcsReading {
-  const who = parseStartedBy(detail.startedBy);
-  if (!who) return { remark: `not started by Baton: startedBy "${detail.startedBy ?? ''}"` };
+/** Translates an ECS task of this stage (of any, where none is given), as the event's detail or `DescribeTasks` shows it, into what all back ends say. */
+export function readEcsTask(detail: EcsTaskStateChangeDetail, stage?: string): EcsReading {
+  const parsed = parseStartedBy(detail.startedBy);
+  if (!parsed) return { remark: `not started by Baton: startedBy "${detail.startedBy ?? ''}"` };
+  const { stage: from, ...who } = parsed;
+  // Stages of one account may have tasks of the same id: the same user and key.
+  if (stage !== undefined && from !== stage) return { remark: `of stage "${from}"` };
   const phase = phases[detail.lastStatus];
   if (!phase) return { remark: `unknown lastStatus "${detail.lastStatus}"` };
   const common = {

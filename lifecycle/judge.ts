@@ -57,8 +57,14 @@ export function judgeReport(task: Task, record: RunRecord | undefined, detectedB
 }
 
 /** The back end knows nothing of a run that should be there. `missing` says for how long it may be invisible. */
-export function judgeMissing(task: Task, record: RunRecord | undefined, at: string, startMissingSeconds: number): Move {
+export function judgeMissing(
+  task: Task,
+  record: RunRecord | undefined,
+  asked: { attempt: number; at: string; startMissingSeconds: number },
+): Move {
   const run = runOf(task);
+  const { at, startMissingSeconds } = asked;
+  if (task.attempt !== asked.attempt) return ignore('of_another_attempt');
   if (!run || isSettled(task) || run.ended) return ignore('no_run_is_expected');
   const known = run.handle !== undefined || record?.claim !== undefined;
   // A run that has just claimed may be as invisible to questions as one that has just been started.
@@ -89,9 +95,15 @@ export function judgeMissing(task: Task, record: RunRecord | undefined, at: stri
 }
 
 /** The back end refused to start the run, for good. */
-export function judgeRefusedStart(task: Task, reason: Reason, at: string): Move {
-  if (task.status !== 'STARTING' || task.run.handle) return ignore('start_was_answered_already');
-  return lost(task, { ...task.run, ended: { at, proof: 'never_started' } }, reason);
+export function judgeRefusedStart(
+  task: Task,
+  record: RunRecord | undefined,
+  refused: { attempt: number; at: string; reason: Reason },
+): Move {
+  if (task.attempt !== refused.attempt) return ignore('of_another_attempt');
+  // An earlier call of the same start may have gone through although its answer was lost.
+  if (task.status !== 'STARTING' || task.run.handle || record?.claim) return ignore('start_was_answered_already');
+  return lost(task, { ...task.run, ended: { at: refused.at, proof: 'never_started' } }, refused.reason);
 }
 
 /** The end of the compute of a run, said once per attempt. Its id cannot be that of a step's fact, which carries a version there. */

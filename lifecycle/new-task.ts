@@ -12,7 +12,6 @@ export function newTask(
     repository: fields.repository,
     compute: fields.compute,
     deadlineAt: fields.deadlineAt,
-    ...(fields.labels ? { labels: fields.labels } : {}),
   });
   return {
     ...fields,

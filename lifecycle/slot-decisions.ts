@@ -80,12 +80,19 @@ export function isStale(lease: string, task: Task | undefined): boolean {
 /** Holders to examine at once when a key is full: bounds the reads of one operation. */
 export const STALE_CHECK_MAX = 25;
 
-/** The holders that this operation examines: a window that moves with the key's revision, so that all get their turn. */
-export function suspects(slot: Slot, revision: number): string[] {
+/** The holders that this operation examines: a window somewhere else with every operation, so that all get their turn. */
+export function suspects(slot: Slot, seed: string): string[] {
   const leases = Object.keys(slot.holders);
   if (leases.length <= STALE_CHECK_MAX) return leases;
-  const from = (revision * STALE_CHECK_MAX) % leases.length;
+  const from = scattered(seed) % leases.length;
   return [...leases, ...leases].slice(from, from + STALE_CHECK_MAX);
+}
+
+/** A number that differs from one operation to the next (FNV-1a, 32 bits). */
+function scattered(seed: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < seed.length; at++) hash = Math.imul(hash ^ seed.charCodeAt(at), 0x01000193) >>> 0;
+  return hash;
 }
 
 export const isFree = (slot: Slot): boolean => Object.keys(slot.holders).length < slot.limit;

@@ -16,6 +16,6 @@ export const observeEcsTask = defineRule({
     $or: [{ lastStatus: ['RUNNING', 'STOPPED'] }, { stopCode: [{ exists: true }] }],
   },
   emits: [runStarted, runExited, runEnded, runStopRequested, taskCompleted, taskFailed],
-  uses: ['tasks'],
+  uses: ['tasks', 'settings'],
   kind: 'state',
 });

@@ -10,22 +10,26 @@ import { RUN_FILES } from '../schemas/run-files.ts';
 import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import type { WorldView } from '../schemas/world-api.ts';
+import { deadLetterRoutes } from './endpoint/dead-letter-routes.ts';
 import { eventStreams } from './endpoint/event-stream.ts';
 import { type LoopbackServer, loopbackServer } from './endpoint/loopback-server.ts';
+import { PAYLOAD_SECRET_NAME, payloadSecrets } from './endpoint/payload-secret.ts';
 import { runRoutes } from './endpoint/run-routes.ts';
 import { type ListOptions, type TaskDesk, taskDesk } from './endpoint/task-desk.ts';
 import { taskRoutes } from './endpoint/task-routes.ts';
 import { worldRoutes } from './endpoint/world-routes.ts';
 import { type DataDir, openDataDir } from './engine/data-dir.ts';
+import { deadLetterBox } from './engine/dead-letter-box.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { DeadLetter } from './engine/event-bus.ts';
 import { openLibsqlStore } from './engine/libsql-store.ts';
 import { type EndedRun, type LocalEcs, localEcs } from './engine/local-ecs.ts';
+import { observedStore } from './engine/observed-store.ts';
 import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
 import { taskCensus } from './engine/task-census.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
-import { BatonError } from './errors.ts';
+import { BatonError, StoreError } from './errors.ts';
 import type { StartRun } from './ports.ts';
 import type { RunnerSide } from './runs.ts';
 
@@ -75,6 +79,8 @@ export interface World {
   listen(hear: (event: Envelope) => void): () => void;
   /** How many tasks are not settled. */
   unsettled(): number;
+  /** Resolves when the store takes nothing any more; the world then closes by itself, and the next start takes everything up. Never rejects. */
+  readonly failed: Promise<BatonError>;
   /** Stops taking requests, ends what is under way, and gives the data directory free. Runs go on; the next world takes them up. */
   close(): Promise<void>;
 }
@@ -123,13 +129,18 @@ async function opened(
     ...(maxStorePages === undefined ? {} : { maxPages: maxStorePages }),
   });
   undo.push(() => store.close());
-  const census = taskCensus(store);
+  const failure = storeFailure();
+  const census = taskCensus();
+  const letters = deadLetterBox();
+  const observed = observedStore(store, [census, letters, { failed: failure.noted }]);
+  const secret = dataDir.secret();
+  const secrets = payloadSecrets(secret);
   const parts: { ecs?: LocalEcs } = {};
   const engine = createEngine({
-    store: census.store,
+    store: observed,
     scheduler: realScheduler(),
     reactions,
-    secret: dataDir.secret(),
+    secret,
     limitOf: () => limit,
     settings: {
       stage: STAGE,
@@ -141,9 +152,10 @@ async function opened(
     },
     copies: typeof copies === 'number' ? () => copies : copies,
     ...(onDeadLetter ? { onDeadLetter } : {}),
+    onStoreFailure: failure.noted,
     outside: ({ bus, ports }) => {
       parts.ecs = localEcs({
-        store: census.store,
+        store: observed,
         bus: (events) => bus.publish(events),
         clock: ports.clock,
         dataDir: dataDir.path,
@@ -152,6 +164,8 @@ async function opened(
         supervisorCommand: [...(options.supervisorCommand ?? bundle('supervisor.js'))],
         ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
         ...(options.failStart ? { failStart: options.failStart } : {}),
+        secretEnvironment: ({ environment: { BATON_PAYLOAD: ref } }) =>
+          ref === undefined ? {} : { [PAYLOAD_SECRET_NAME]: secrets.of(ref) },
         onExit: (ended) => takeReport(ended, ports.runs, warn),
         warn,
       });
@@ -162,7 +176,7 @@ async function opened(
   undo.push(() => engine.stop());
 
   const keeping = runKeeping({
-    store: census.store,
+    store: observed,
     tasks: engine.ports.tasks,
     runs: engine.ports.runs,
     clock: engine.ports.clock,
@@ -175,7 +189,8 @@ async function opened(
     void keeping.settled((event as BatonEvent).detail.metadata.taskId ?? '');
   });
 
-  await census.take();
+  await census.take(observed);
+  await letters.take(observed);
   // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
   await parts.ecs?.recover();
   await engine.recover();
@@ -188,13 +203,19 @@ async function opened(
     startedAt: engine.ports.clock.now(),
     unsettled: 0,
     tasks: {},
+    deadLetters: 0,
   };
   const desk = taskDesk(engine, dataDir.runs);
-  const streams = eventStreams(engine.bus.listen, census.store);
+  const streams = eventStreams(engine.bus.listen, observed);
   server.serve([
     ...taskRoutes(desk),
-    ...worldRoutes(() => ({ ...world, unsettled: census.unsettled(), tasks: census.byStatus() }), streams, desk),
-    ...runRoutes(engine),
+    ...worldRoutes(
+      () => ({ ...world, unsettled: census.unsettled(), tasks: census.byStatus(), deadLetters: letters.count() }),
+      streams,
+      desk,
+    ),
+    ...deadLetterRoutes(letters, observed),
+    ...runRoutes(engine, secrets),
   ]);
   // First nobody comes in any more, then everything inside ends, then the next world may begin.
   undo.push(() => server.close());
@@ -203,8 +224,12 @@ async function opened(
   undo.push(() => dataDir.withdraw());
   dataDir.announce({ pid, url, startedAt, version });
   keeping.start();
+  const { error } = failure;
+  if (error) throw error;
 
-  return worldOf(server, dataDir, engine, desk, census.unsettled, undo);
+  const opened = worldOf(server, dataDir, engine, desk, census.unsettled, failure.told, undo);
+  void failure.told.then(() => opened.close()).catch(() => undefined);
+  return opened;
 }
 
 function worldOf(
@@ -213,6 +238,7 @@ function worldOf(
   engine: Engine,
   desk: TaskDesk,
   unsettled: () => number,
+  failed: Promise<BatonError>,
   undo: (() => void | Promise<void>)[],
 ): World {
   let closing: Promise<unknown> | undefined;
@@ -228,10 +254,28 @@ function worldOf(
     logPath: async (taskId, attempt) => (await desk.log(taskId, attempt)).file,
     listen: engine.bus.listen,
     unsettled,
+    failed,
     async close() {
       closing ??= undone(undo);
       const failure = await closing;
       if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+/** The first failure of the store that stays. A store that closes has not failed. */
+function storeFailure() {
+  let error: BatonError | undefined;
+  const { promise: told, resolve } = Promise.withResolvers<BatonError>();
+  return {
+    told,
+    get error() {
+      return error;
+    },
+    noted(cause: unknown): void {
+      if (error || !(cause instanceof StoreError) || cause.code === 'store_closed') return;
+      error = cause;
+      resolve(cause);
     },
   };
 }

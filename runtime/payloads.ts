@@ -1,12 +1,16 @@
 import { createHmac } from 'node:crypto';
+import { ATTEMPTS_MAX } from '../schemas/task-request.ts';
 import type { Payloads, RecordStore } from './ports.ts';
 import { payloadKey } from './records.ts';
+
+/** Payloads of one task at the most: a prompt, and two inputs for each attempt when a hydration was repeated. */
+const PAYLOADS_MAX = 1 + 2 * ATTEMPTS_MAX;
 
 /** The payloads port over a record store. References are derived with the world's secret: nobody can guess one. */
 export function payloadsOver({ store, secret }: { store: RecordStore; secret: string }): Payloads {
   return {
     async put(taskId, text) {
-      const ref = createHmac('sha256', secret).update(`payload#${taskId}#`).update(text).digest('base64url');
+      const ref = `${taskId}.${createHmac('sha256', secret).update(`${taskId}#`).update(text).digest('base64url')}`;
       await store.put(payloadKey(ref), text, 'any');
       return ref;
     },
@@ -15,5 +19,9 @@ export function payloadsOver({ store, secret }: { store: RecordStore; secret: st
       return typeof stored?.value === 'string' ? stored.value : undefined;
     },
     delete: (ref) => store.delete(payloadKey(ref)),
+    async forget(taskId) {
+      for (const { key } of await store.list(payloadKey(`${taskId}.`), { limit: PAYLOADS_MAX }))
+        await store.delete(key);
+    },
   };
 }

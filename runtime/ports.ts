@@ -91,6 +91,8 @@ export interface Payloads {
   put(taskId: string, text: string): Promise<string>;
   get(ref: string): Promise<string | undefined>;
   delete(ref: string): Promise<void>;
+  /** Deletes whatever is still kept for a task that has ended. */
+  forget(taskId: string): Promise<void>;
 }
 
 /** What configuration says, read at each use. */

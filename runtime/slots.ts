@@ -65,7 +65,7 @@ export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
       const stored = await store.get(slotKey(key));
       const slot = (stored?.value as Slot | undefined) ?? emptySlot(key, limitOf(key));
       const request = asked.kind === 'fill' ? { ...asked, limit: limitOf(key) } : asked;
-      const stale = needsEviction(slot, request) ? await staleLeases(slot, stored?.revision ?? 0) : [];
+      const stale = needsEviction(slot, request) ? await staleLeases(slot, `${cause.id} ${clock.now()}`) : [];
       const decided = decideSlot(slot, request, { at: clock.now(), cause, stale });
       if (!decided.changed) return decided;
       const written = await store.put(slotKey(key), decided.slot, stored?.revision ?? 'absent');
@@ -77,9 +77,9 @@ export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
     );
   }
 
-  async function staleLeases(slot: Slot, revision: number): Promise<string[]> {
+  async function staleLeases(slot: Slot, seed: string): Promise<string[]> {
     const stale: string[] = [];
-    for (const lease of suspects(slot, revision)) {
+    for (const lease of suspects(slot, seed)) {
       if (isStale(lease, await tasks.get(parseLease(lease).taskId))) stale.push(lease);
     }
     return stale;

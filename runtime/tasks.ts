@@ -40,7 +40,8 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
   }
 
   async function reject(rejection: Rejection): Promise<Outcome> {
-    const written = await store.put(taskKey(rejection.taskId), rejection, 'absent');
+    const index = { by: rejection.userId, at: rejection.at, open: false };
+    const written = await store.put(taskKey(rejection.taskId), rejection, 'absent', index);
     if (written.outcome === 'written') return said([]);
     // The same request again: whoever stored its rejection may have ended before saying so.
     const known = written.current?.value as Task | Rejection | undefined;
@@ -66,6 +67,11 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
       if (record && endsNow(task, move) && !record.claim && !record.noClaim) {
         // A run that nobody claimed has ended only when nobody can claim it any more: forbid it, and look again.
         await runs.forbidClaim(task.taskId, task.attempt);
+        continue;
+      }
+      if (record && !record.closed && leavesStopping(task, move)) {
+        // Closed before the attempt is over, and looked at again: what its runner stored until then still counts.
+        await runs.close(task.taskId, task.attempt);
         continue;
       }
       switch (move.kind) {
@@ -106,8 +112,6 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
 
   async function commitStep(task: Task, revision: number, move: Step, context: Context): Promise<Outcome | undefined> {
     const followed = follow(task, move, context);
-    // Closed before the attempt is over, so that it holds whenever a next attempt is admitted.
-    if (task.status === 'STOPPING' && followed.status !== 'STOPPING') await runs.close(task.taskId, task.attempt);
     const next = await withAlarm(followed, consumedBy(context.cause, task));
     const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
     if (written.outcome === 'conflict') return undefined;
@@ -167,6 +171,10 @@ function consumedBy(cause: Cause, task: Task): string | undefined {
 
 /** Id of a wake-up: task and time, so that racers who set the same alarm set one. */
 export const alarmId = (taskId: string, at: string): string => `alarm#${taskId}#${at}`;
+
+/** The move closes a stop. */
+const leavesStopping = (task: Task, move: Move): boolean =>
+  task.status === 'STOPPING' && move.kind === 'step' && move.name !== 'redirect';
 
 /** The move says that the run has ended, which was not known before. */
 function endsNow(task: Task, move: Move): boolean {

@@ -34,14 +34,14 @@ export const supervisorRecord = z.object({
 });
 export type SupervisorRecord = z.infer<typeof supervisorRecord>;
 
-/** How the run ended, written when nothing of it is left. With `error` the runner never started. */
+/** How the run ended. With `error` the runner never started; with `survivors` it has not ended yet, and the record is written again. */
 export const exitRecord = z.object({
   exitCode: z.int().nullable(),
   signal: z.string().nullable(),
   startedAt: z.string().nullable(),
   endedAt: z.string(),
   error: z.string().optional(),
-  /** Processes that could not be killed. */
+  /** Processes that could not be killed yet; left out when nothing is left. */
   survivors: z.int().optional(),
 });
 export type ExitRecord = z.infer<typeof exitRecord>;

@@ -11,6 +11,15 @@ export const ATTEMPTS_MAX = 10;
 export const TIMEOUT_MAX_S = 8 * 3600;
 /** Most labels on a task: they ride on the task record. */
 export const LABELS_MAX = 16;
+/** All labels together, in bytes of UTF-8 as JSON. */
+export const LABELS_MAX_BYTES = 1024;
+/** Longest agent command in bytes of UTF-8; a longer one belongs into a script of the repository. */
+export const AGENT_COMMAND_MAX_BYTES = 2048;
+
+/** `https://user:secret@host`, or a bare token before the `@`; the user name of an SSH address is none. */
+const CREDENTIALS = /^(https?:\/\/[^/]*@|[a-z+.-]+:\/\/[^/@]*:[^/@]*@)/i;
+/** Remote helpers such as `ext::sh -c …` run commands. */
+const COMMAND_TRANSPORT = /^[a-z0-9+.-]+::/i;
 
 const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
 const name = z.string().min(1).max(128);
@@ -21,7 +30,12 @@ export const taskRequest = z.strictObject({
     .string()
     .min(1, 'repository is empty: give a path or a URL that git can clone')
     .max(1024)
-    .refine((value) => !value.startsWith('-'), 'repository must not begin with "-"'),
+    .refine((value) => !value.startsWith('-'), 'repository must not begin with "-"')
+    .refine((value) => !COMMAND_TRANSPORT.test(value), 'repository names a git transport that is a command ("ext::…")')
+    .refine(
+      (value) => !CREDENTIALS.test(value),
+      'repository holds credentials, which would go into events and records: use a git credential helper or SSH',
+    ),
   prompt: z
     .string()
     .refine((value) => value.trim() !== '', 'prompt is empty: say what the agent shall do')
@@ -38,12 +52,23 @@ export const taskRequest = z.strictObject({
     .refine((value) => !value.startsWith('-'), 'baseBranch must not begin with "-"')
     .optional(),
   compute: compute.optional(),
-  agentCommand: z.string().min(1, 'agentCommand is empty').max(4096).optional(),
+  agentCommand: z
+    .string()
+    .min(1, 'agentCommand is empty')
+    .refine(
+      (value) => utf8Bytes(value) <= AGENT_COMMAND_MAX_BYTES,
+      `agentCommand is larger than ${AGENT_COMMAND_MAX_BYTES} bytes: put it into a script and name the script`,
+    )
+    .optional(),
   timeoutSeconds: z.int().min(1).max(TIMEOUT_MAX_S).optional(),
   attempts: z.int().min(1).max(ATTEMPTS_MAX).optional(),
   labels: z
     .record(z.string().min(1).max(64), z.string().max(256))
     .refine((value) => Object.keys(value).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
+    .refine(
+      (value) => utf8Bytes(JSON.stringify(value)) <= LABELS_MAX_BYTES,
+      `labels are larger than ${LABELS_MAX_BYTES} bytes together`,
+    )
     .optional(),
   origin: z.strictObject({ kind: z.string().min(1).max(32), reference: z.string().max(512).optional() }).optional(),
 });

@@ -1,17 +1,22 @@
 import * as z from 'zod';
 
+/** Git allows more; what rides in an event has a bound. */
+const branch = z.string().min(1).max(255);
+/** SHA-1 or SHA-256, hexadecimal. */
+const commit = z.string().min(1).max(64);
+
 /** What a run left behind, told by its report. `branch` is null when the agent changed nothing. */
 export const taskResult = z.object({
-  branch: z.string().nullable(),
-  commit: z.string().nullable(),
-  baseCommit: z.string().nullable(),
+  branch: branch.nullable(),
+  commit: commit.nullable(),
+  baseCommit: commit.nullable(),
   filesChanged: z.int().min(0),
   insertions: z.int().min(0),
   deletions: z.int().min(0),
-  pullRequest: z.string().nullable(),
+  pullRequest: z.string().max(1024).nullable(),
 });
 export type TaskResult = z.infer<typeof taskResult>;
 
 /** Work that a stopped or failed run pushed for the next attempt to continue from. */
-export const savedWork = z.object({ branch: z.string(), commit: z.string() });
+export const savedWork = z.object({ branch, commit });
 export type SavedWork = z.infer<typeof savedWork>;

@@ -9,7 +9,6 @@ export const API_PREFIX = '/baton/v1';
 
 /** How every refusal looks: a code of the registry, what happened where, and what to do. */
 export const apiError = z.object({ error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }) });
-export type ApiError = z.infer<typeof apiError>;
 
 /** `GET /world`: who answers here. */
 export const worldView = z.object({
@@ -21,8 +20,20 @@ export const worldView = z.object({
   unsettled: z.int().min(0),
   /** Unsettled tasks by status; a status without tasks is left out. */
   tasks: z.partialRecord(status, z.int().min(0)),
+  /** Deliveries that were given up and are kept; `GET /dead-letters` shows them. */
+  deadLetters: z.int().min(0),
 });
 export type WorldView = z.infer<typeof worldView>;
+
+/** `GET /dead-letters`: a delivery that was given up. Prompts and payload references are left out. */
+export const deadLetterView = z.object({
+  event: z.looseObject({ id: z.string(), 'detail-type': z.string() }),
+  rule: z.string(),
+  tries: z.int().min(1),
+  at: instant,
+  error: z.object({ code: z.string(), message: z.string() }),
+});
+export type DeadLetterView = z.infer<typeof deadLetterView>;
 
 /** `world.json` in the data directory: where the running world is found. */
 export const worldFile = z.object({ pid: z.int(), url: z.url(), startedAt: instant, version: z.string() });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { RecordStore } from '../ports.ts';
+import { shownEvent } from './shown-event.ts';
 
 /** A client that reads slower than events come is dropped when this much waits for it, in bytes; it may connect again. */
 export const STREAM_BUFFER_MAX_BYTES = 4 * 1024 * 1024;
@@ -83,7 +84,7 @@ export function eventStreams(
 
   function show(event: Envelope): void {
     const about = taskOf(event);
-    const text = `id: ${oneLine(event.id)}\nevent: ${oneLine(event['detail-type'])}\ndata: ${JSON.stringify(shown(event))}\n\n`;
+    const text = `id: ${oneLine(event.id)}\nevent: ${oneLine(event['detail-type'])}\ndata: ${JSON.stringify(shownEvent(event))}\n\n`;
     sendAll(({ taskId }) => (taskId === undefined || taskId === about ? text : undefined));
   }
 
@@ -103,11 +104,4 @@ const oneLine = (text: string): string => text.replace(/[\r\n]/g, ' ');
 function taskOf(event: Envelope): string | undefined {
   const detail = event.detail as { metadata?: { taskId?: string }; data?: { taskId?: string }; startedBy?: string };
   return detail.metadata?.taskId ?? detail.data?.taskId ?? detail.startedBy?.split('/')[2];
-}
-
-/** A request holds the prompt, which is for the run alone. */
-function shown(event: Envelope): Envelope {
-  if (event['detail-type'] !== 'TaskRequested') return event;
-  const { data, ...detail } = event.detail as { data?: object };
-  return { ...event, detail: { ...detail, data: { ...data, prompt: undefined } } };
 }

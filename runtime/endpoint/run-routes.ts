@@ -8,6 +8,7 @@ import { BatonError } from '../errors.ts';
 import type { RunSignal } from '../ports.ts';
 import { inputOf } from './input.ts';
 import type { Answer, Call, Route } from './loopback-server.ts';
+import { PAYLOAD_SECRET_NAME, type PayloadSecrets } from './payload-secret.ts';
 
 const runParams = z.object({
   taskId: z.string(),
@@ -17,13 +18,21 @@ const runParams = z.object({
     .transform(Number),
 });
 
-/** What the runner of an attempt asks, with its run token. Every answer is given when what it says is on disk. */
-export function runRoutes({ bus, ports: { runs, payloads }, store }: Engine): readonly Route[] {
+/** What the runner of an attempt asks: its payload with the secret of that, everything else with the run token in it. Every answer is given when what it says is on disk. */
+export function runRoutes(
+  { bus, ports: { runs, payloads }, store }: Engine,
+  secrets: PayloadSecrets,
+): readonly Route[] {
   return [
     {
       method: 'GET',
       path: '/payloads/:ref',
-      async handle({ params: { ref = '' } }) {
+      async handle({ params: { ref = '' }, bearer }) {
+        if (!secrets.isOf(ref, bearer)) {
+          throw new BatonError('token_refused', 'This is not the secret of the payload.', {
+            remedy: `Send what the run was given as ${PAYLOAD_SECRET_NAME}.`,
+          });
+        }
         const text = await payloads.get(ref);
         const payload = text === undefined ? undefined : runPayload.safeParse(jsonIn(text)).data;
         if (!payload) throw new BatonError('unknown_reference', 'There is no payload under this reference.');

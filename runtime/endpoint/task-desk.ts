@@ -120,13 +120,23 @@ export function taskDesk(engine: Engine, runsDir: string): TaskDesk {
 
   async function list({ limit = LIST_DEFAULT, after, userId, settled }: ListOptions = {}): Promise<TaskSummary[]> {
     const last = after === undefined ? undefined : await found(after);
-    const page = await store.query({
-      limit: Math.min(limit, LIST_MAX),
-      ...(last === undefined ? {} : { before: { at: last.submittedAt, key: taskKey(last.taskId) } }),
-      ...(userId === undefined ? {} : { by: userId }),
-      ...(settled === undefined ? {} : { open: !settled }),
-    });
-    const tasks = page.map(({ value }) => taskOf(value));
+    const wanted = Math.min(limit, LIST_MAX);
+    const tasks: Task[] = [];
+    let before = last && { at: last.submittedAt, key: taskKey(last.taskId) };
+    for (let more = true; more && tasks.length < wanted; ) {
+      const page = await store.query({
+        limit: wanted,
+        ...(before === undefined ? {} : { before }),
+        ...(userId === undefined ? {} : { by: userId }),
+        ...(settled === undefined ? {} : { open: !settled }),
+      });
+      for (const { key, value } of page) {
+        const answer = answerOf(value);
+        before = { at: answer.status === 'REJECTED' ? answer.at : answer.submittedAt, key };
+        if (answer.status !== 'REJECTED' && tasks.length < wanted) tasks.push(answer);
+      }
+      more = page.length === wanted;
+    }
     const shown = await Promise.all(tasks.map(async (task) => summaryOf(task, await besideOf(task))));
     await store.durable();
     return shown;
@@ -220,7 +230,5 @@ function requestEvent(type: string, data: TaskRequest | object, id: string = ran
   };
 }
 
-/** Only the tasks port writes below this key. */
+/** Only the tasks port writes below this key, and nothing else is listed. */
 const answerOf = (value: unknown): Task | Rejection => value as Task | Rejection;
-/** Only tasks are indexed. */
-const taskOf = (value: unknown): Task => value as Task;

@@ -22,9 +22,11 @@ export function alarmClock(scheduler: Scheduler, ring: (taskId: string, at: stri
   const set = new Map<string, Set<string>>();
   let cancel: (() => void) | undefined;
   let nextMs = Number.POSITIVE_INFINITY;
+  let stopped = false;
 
   return {
     async arm(taskId, at) {
+      if (stopped) return;
       const times = set.get(taskId) ?? new Set();
       if (times.has(at)) return;
       set.set(taskId, times.add(at));
@@ -35,6 +37,7 @@ export function alarmClock(scheduler: Scheduler, ring: (taskId: string, at: stri
       set.delete(taskId);
     },
     stop() {
+      stopped = true;
       cancel?.();
       heap.length = 0;
       set.clear();

@@ -10,13 +10,13 @@ import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { alarmId, tasksOver } from '../tasks.ts';
 import { type AlarmClock, alarmClock } from './alarm-clock.ts';
-import { type DeadLetter, type EventBus, eventBus } from './event-bus.ts';
+import { type DeadLetter, type EventBus, eventBus, LISTENER } from './event-bus.ts';
 import { type EngineJournal, engineJournal } from './journal.ts';
 import { openTasks } from './open-tasks.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** Wait before a wake-up is published again that the store refused, in milliseconds. */
-const RING_RETRY_MS = 1000;
+/** Wait before a dead-lettered wake-up rings again, in milliseconds: long enough for a passing trouble to pass. */
+const RING_AGAIN_MS = 30_000;
 
 export interface EngineOptions {
   readonly store: RecordStore;
@@ -33,6 +33,8 @@ export interface EngineOptions {
   readonly wrap?: (reaction: Reaction, ports: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
   readonly copies?: (event: Envelope) => number;
   readonly onDeadLetter?: (letter: DeadLetter) => void;
+  /** Called once when the store fails for good (full, unwritable): alarms and bus stand still, the next start takes everything up. */
+  readonly onStoreFailure?: (error: unknown) => void;
 }
 
 export interface Engine {
@@ -58,6 +60,7 @@ export function createEngine(options: EngineOptions): Engine {
   const payloads = payloadsOver({ store, secret });
   const ports = { tasks, slots, runs, payloads, settings, clock };
 
+  let stopped = false;
   let all: Readonly<Record<string, unknown>> = ports;
   const bus: EventBus = eventBus({
     store,
@@ -66,7 +69,11 @@ export function createEngine(options: EngineOptions): Engine {
     portsOf: (reaction) => lazily(reaction, () => all, options.wrap),
     world: { now: clock.now, republishAgeSeconds: () => settings.timings.REPUBLISH_AGE_S, journal },
     ...(options.copies ? { copies: options.copies } : {}),
-    ...(options.onDeadLetter ? { onDeadLetter: options.onDeadLetter } : {}),
+    onDeadLetter(letter) {
+      options.onDeadLetter?.(letter);
+      ringAgainLater(letter);
+    },
+    onStoreFailure: storeFailed,
   });
   all = { ...ports, ...options.outside({ bus, ports }) };
   for (const { rule } of options.reactions) assertPorts(rule, all);
@@ -76,11 +83,22 @@ export function createEngine(options: EngineOptions): Engine {
 
   return { bus, ports, alarms, journal, store, recover, stop };
 
-  /** A wake-up that the store cannot take is tried again; a store that stays broken ends the world, and the next start sets the clock. */
+  /** Only the store can refuse a wake-up; the next start sets the clock from the tasks. */
   function ring(taskId: string, at: string): void {
-    bus.publish([wakeUp(taskId, at)]).catch(() => {
-      scheduler.at(scheduler.nowMs() + RING_RETRY_MS, () => ring(taskId, at));
-    });
+    if (!stopped) bus.publish([wakeUp(taskId, at)]).catch(storeFailed);
+  }
+
+  /** A task whose wake-up is dead has no other clock: it rings again, until somebody mends what fails. */
+  function ringAgainLater({ event, rule }: DeadLetter): void {
+    if (event.source !== alarmRang.source || rule === LISTENER) return;
+    const { taskId, at } = (event as BatonEvent<'AlarmRang', { taskId: string; at: string }>).detail.data;
+    scheduler.at(scheduler.nowMs() + RING_AGAIN_MS, () => ring(taskId, at));
+  }
+
+  function storeFailed(error: unknown): void {
+    if (stopped) return;
+    void stop();
+    options.onStoreFailure?.(error);
   }
 
   async function recover(): Promise<number> {
@@ -95,6 +113,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function stop(): Promise<void> {
+    stopped = true;
     alarms.stop();
     await bus.stop();
   }

@@ -14,6 +14,9 @@ const RETRY_FIRST_MS = 250;
 /** Dead letters read or listed at once. */
 const DEAD_LETTERS_MAX = 1000;
 
+/** Stands for a rule in the letter of an event at which a listener failed. */
+export const LISTENER = 'listener';
+
 const EVENT = 'EVENT#';
 const DEAD = 'DEAD#';
 
@@ -54,6 +57,8 @@ export interface EventBusOptions {
   /** How often an event is delivered to each rule; 1 unless duplicates are asked for. */
   readonly copies?: (event: Envelope) => number;
   readonly onDeadLetter?: (letter: DeadLetter) => void;
+  /** The store takes nothing any more: nothing can be handled until the next start. */
+  readonly onStoreFailure?: (error: unknown) => void;
 }
 
 interface Target {
@@ -81,23 +86,45 @@ export function eventBus(options: EventBusOptions): EventBus {
   return { publish, recover, deadLetters, listen, pending: () => rows.size, stop };
 
   async function publish(events: readonly Envelope[]): Promise<void> {
-    const puts: Promise<unknown>[] = [];
-    for (const event of events) {
-      for (const hear of listeners) hear(event);
-      const found = targetsOf(event);
-      if (found.length === 0) continue;
-      const key = EVENT + scheduler.nowMs().toString(36).padStart(9, '0') + (order++).toString(36).padStart(7, '0');
+    // One after the other: that the last one, which drives, was delivered proves that the others were kept.
+    for (const event of events) await publishOne(event);
+  }
+
+  async function publishOne(event: Envelope): Promise<void> {
+    const found = targetsOf(event);
+    if (found.length > 0) {
       const copies = options.copies?.(event) ?? 1;
       const row: Row = {
         event,
         pending: Object.fromEntries(found.map(({ reaction }) => [reaction.rule.name, copies])),
       };
-      rows.set(key, row);
-      puts.push(store.put(key, row, 'absent'));
+      const key = await keep(row);
       for (const target of found)
         for (let copy = 0; copy < copies; copy++) enqueue(() => deliver(key, event, target, 1));
     }
-    await Promise.all(puts);
+    for (const hear of listeners) {
+      try {
+        hear(event);
+      } catch (error) {
+        // Whoever listens is no part of the choreography: a mistake there must not lose an event.
+        options.onDeadLetter?.(letterOf(event, LISTENER, 1, error));
+      }
+    }
+  }
+
+  /** Writes a row under a key of its own. Nothing is delivered that the store did not take. */
+  async function keep(row: Row): Promise<string> {
+    for (;;) {
+      const key = EVENT + scheduler.nowMs().toString(36).padStart(9, '0') + (order++).toString(36).padStart(7, '0');
+      rows.set(key, row);
+      try {
+        // A clock that was set back may lead to a key of an earlier process: then the next one is taken.
+        if ((await store.put(key, row, 'absent')).outcome === 'written') return key;
+      } catch (error) {
+        rows.delete(key);
+        throw error;
+      }
+    }
   }
 
   async function recover(): Promise<number> {
@@ -170,8 +197,8 @@ export function eventBus(options: EventBusOptions): EventBus {
       try {
         await failed(key, event, target, tries, copies, error);
       } catch (also) {
-        // The store itself fails: the row stays, and the next start takes it up.
-        options.onDeadLetter?.(letterOf(event, rule.name, tries, also));
+        // The store itself fails: the row stays on disk, and the next start takes it up.
+        options.onStoreFailure?.(also);
       }
     }
   }

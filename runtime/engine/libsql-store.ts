@@ -123,20 +123,20 @@ class LibsqlStore implements RecordStore {
   async put(key: string, value: unknown, expected: Expected, index?: RecordIndex): Promise<PutResult> {
     this.#assertWritable();
     if (value === undefined) throw new TypeError(`The record ${key} needs a JSON value, got undefined`);
-    if (this.#pending.size >= PENDING_MAX_KEYS) await this.#room();
-    // Synchronous from here on: read, judgement and write are one step for every other caller.
+    // Synchronous up to the change: read, judgement and write are one step for every other caller, in the order of the calls.
     const current = this.#current(key);
     const result = judgePut(current, expected);
     if (result.outcome === 'conflict') return result;
     if (this.#freezeValues) deepFreeze(value);
     this.#change(key, { record: { key, revision: result.revision, value }, index }, current !== undefined);
+    if (this.#pending.size >= PENDING_MAX_KEYS) await this.#room();
     return result;
   }
 
   async delete(key: string): Promise<void> {
     this.#assertWritable();
-    if (this.#pending.size >= PENDING_MAX_KEYS) await this.#room();
     this.#change(key, undefined, true);
+    if (this.#pending.size >= PENDING_MAX_KEYS) await this.#room();
   }
 
   async list(prefix: string, { after = '', limit }: { after?: string; limit: number }): Promise<StoredRecord[]> {

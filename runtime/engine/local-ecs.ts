@@ -7,7 +7,7 @@ import { readEcsTask } from '../../lifecycle/ecs-task.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { because } from '../../schemas/reason.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
-import type { ExitRecord, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
+import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
 import { ComputeError } from '../errors.ts';
 import type { Clock, ComputeBackend, RecordStore, StartRun } from '../ports.ts';
 import { type RunDir, runDir } from './local-ecs-run-dir.ts';
@@ -40,6 +40,8 @@ const STARTING_FAST_MS = 10_000;
 const ADOPTED_POLL_MS = 250;
 /** Looks at runs whose supervisor is our child: its exit wakes us, so this only covers what cannot happen. */
 const CHILD_POLL_MS = 2_000;
+/** Looks this often at a run whose directory cannot be read, or of which something cannot be killed. */
+const TROUBLE_POLL_MS = 2_000;
 /** Beyond the stop time-out a supervisor has this long to end its run before it is killed itself. */
 const STOP_MARGIN_MS = 10_000;
 /** `onExit` may fail this often before the end is published without it: an end must not wait for ever. */
@@ -80,6 +82,8 @@ export interface LocalEcsOptions {
   logMaxBytes?: number;
   /** Fault for tests and demonstrations: a reason here makes the task fail to start. */
   failStart?: (run: StartRun) => string | undefined;
+  /** Variables that a run gets besides, and that no event shows. */
+  secretEnvironment?: (run: StartRun) => Readonly<Record<string, string>>;
   /** Called before STOPPED is shown or published; may be called again for the same end. */
   onExit?: (ended: EndedRun) => Promise<void>;
   /** Told what went wrong but is tried again. */
@@ -108,6 +112,10 @@ interface OpenTask {
   /** Why no supervisor of this process will start the runner. */
   launchFailure?: string;
   onExitTries: number;
+  /** Not yet taken up after a restart, because something about it could not be read. */
+  isLeftOver?: boolean;
+  /** What was wrong at the last look; said once. */
+  trouble?: string;
   readonly openedAtMs: number;
   timer?: NodeJS.Timeout;
   /** The end of the work that is queued for this task. */
@@ -184,7 +192,8 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
         remember(id, record.run.startedBy);
         if (open.has(id) || (isStopped(record) && record.unpublished.length === 0)) continue;
         const task = opened(id, record, revision);
-        await inTurn(task, () => (task.dir.marker() || record.stop || isStopped(record) ? look(task) : launch(task)));
+        task.isLeftOver = true;
+        await inTurn(task, () => takeUp(task)).catch((error) => troubled(task, error));
       }
     },
 
@@ -249,9 +258,20 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
 
   function lookNow(task: OpenTask): void {
     if (closed) return;
-    inTurn(task, () => look(task)).catch((error) =>
-      warn(`${task.record.detail.taskArn}: not looked at, tried again`, error),
-    );
+    inTurn(task, () => (task.isLeftOver ? takeUp(task) : look(task))).catch((error) => troubled(task, error));
+  }
+
+  /** One run that cannot be looked at keeps neither the others nor the world from going on. */
+  function troubled(task: OpenTask, error: unknown): void {
+    if (task.trouble !== String(error)) warn(`${task.record.detail.taskArn}: not looked at, tried again`, error);
+    task.trouble = String(error);
+  }
+
+  /** Goes on with a task of an earlier process: starts it only if nobody has. */
+  async function takeUp(task: OpenTask): Promise<void> {
+    const { record, dir } = task;
+    await (dir.marker() || record.stop || isStopped(record) ? look(task) : launch(task));
+    delete task.isLeftOver;
   }
 
   /** Starts a supervisor for the task. Harmless if one was started before: only one of them gets the marker. */
@@ -282,6 +302,7 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
       command: [...options.runnerCommand, ...record.run.command],
       environment: {
         ...record.run.environment,
+        ...options.secretEnvironment?.(record.run),
         BATON_NATIVE_ID: record.detail.taskArn,
         BATON_WORLD_FILE: resolve(options.worldFile),
         BATON_RUN_DIR: dir.path,
@@ -334,13 +355,14 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     let exit = task.dir.exit();
     let died: string | undefined;
     if (exit === undefined && !isAlive(marker.owner)) {
-      exit = task.dir.exit() ?? (await lost(task));
+      exit = task.dir.exit() ?? (await lost(task, marker.owner));
       if (exit === undefined) return;
       died = 'InternalError: the supervisor of the run was killed; what was left of the run was killed too';
     }
+    if (exit?.survivors && !(await isGone(task, marker.owner))) exit = undefined;
     const started = task.dir.started();
     if (started) await change(task, running(task.record, started.startedAt, clock.now()));
-    if (exit && started) return end(task, exit, (ended) => exited(ended, exit, died ?? survivorsOf(exit), clock.now()));
+    if (exit && started) return end(task, exit, (ended) => exited(ended, exit, died, clock.now()));
     if (exit)
       return endNeverRun(task, exit.error ? `CannotStartContainerError: ${exit.error}` : (died ?? 'InternalError'));
     if (task.record.stop) signal(marker.owner, isStopOverdue(task.record.stop.at) ? 'SIGKILL' : 'SIGTERM');
@@ -359,11 +381,17 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
   }
 
   /** The supervisor is dead and left no word: nothing of its run may live on. Undefined while something does. */
-  async function lost(task: OpenTask): Promise<ExitRecord | undefined> {
+  async function lost(task: OpenTask, owner: ProcessIdentity): Promise<ExitRecord | undefined> {
     const started = task.dir.started();
-    const left = await killAll({ leader: started?.child, runDir: task.dir.path });
-    if (left > 0) return undefined;
+    if (!(await isGone(task, owner))) return undefined;
     return { exitCode: 137, signal: null, startedAt: started?.startedAt ?? null, endedAt: clock.now() };
+  }
+
+  /** Kills what is left of a run. False while something is: then the run has not ended, and the next look tries again. */
+  async function isGone(task: OpenTask, owner: ProcessIdentity): Promise<boolean> {
+    const left = await killAll({ leader: task.dir.started()?.child, origin: owner, places: [task.dir.path] });
+    if (left > 0) troubled(task, new Error(`${left} processes of the run could not be killed`));
+    return left === 0;
   }
 
   function isStopOverdue(since: string): boolean {
@@ -444,6 +472,7 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
 
 function pollMsOf(task: OpenTask): number {
   const isStarting = task.record.detail.startedAt === undefined && Date.now() - task.openedAtMs < STARTING_FAST_MS;
+  if (task.trouble !== undefined) return TROUBLE_POLL_MS;
   if (isStarting) return STARTING_POLL_MS;
   return task.child ? CHILD_POLL_MS : ADOPTED_POLL_MS;
 }
@@ -451,12 +480,6 @@ function pollMsOf(task: OpenTask): number {
 /** What the file system or `spawn` says, under the category that AWS puts before such reasons. */
 const couldNotPrepare = (error: unknown): string =>
   `ResourceInitializationError: ${error instanceof Error ? error.message : String(error)}`;
-
-function survivorsOf(exit: ExitRecord): string | undefined {
-  return exit.survivors
-    ? `Essential container in task exited; ${exit.survivors} processes could not be killed`
-    : undefined;
-}
 
 /** Only this adapter writes these records. */
 const recordOf = (value: unknown): EcsTaskRecord => value as EcsTaskRecord;

@@ -18,5 +18,5 @@ export async function* openTasks(store: RecordStore): AsyncGenerator<Task> {
   }
 }
 
-/** Only tasks are indexed. */
+/** Only tasks are listed as open. */
 const taskOf = (value: unknown): Task => value as Task;

@@ -1,20 +1,24 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { opendir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readWhole } from '../../agent/supervisor-files.ts';
 import { isSettled } from '../../lifecycle/states.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import { runSpec } from '../../schemas/supervised-run.ts';
-import type { Task } from '../../schemas/task.ts';
+import type { Rejection, Task } from '../../schemas/task.ts';
 import type { Clock, RecordStore, Runs, Tasks } from '../ports.ts';
 import { journalKey, runKey, taskKey } from '../records.ts';
+import { deadLettersIn } from './dead-letter-box.ts';
 import { ecsTaskIdOf } from './local-ecs-task.ts';
 
 /** Settled tasks stay known this long, with logs and reports: a month of looking back. Their idempotency keys are free afterwards. */
 export const TASK_RETENTION_DAYS = 30;
 /** A workspace that may hold the only copy of some work is kept this long after its task settled: a week to come for it. */
 export const WORKSPACE_RETENTION_DAYS = 7;
-/** Tasks removed, and run directories looked through, in one pass: about a second of work. */
-const PASS_MAX = 500;
+/** Dead letters are kept as long as the tasks that they are about: a month to mend what failed. */
+export const DEAD_LETTER_RETENTION_DAYS = 30;
+/** Records read at once; between two pages others have their turn. */
+const PAGE = 50;
 /** Between two passes of a world that stays open. */
 const PASS_INTERVAL_MS = 3_600_000;
 
@@ -30,11 +34,14 @@ export interface RunKeepingOptions {
   readonly warn: (message: string, error: unknown) => void;
 }
 
-/** Keeps what settled tasks leave behind within bounds. Touches nothing of a task that is not settled. */
+/** Keeps what settled tasks leave behind within bounds. Touches nothing of a task that is not settled on disk. */
 export interface RunKeeping {
   /** The task has settled: its workspaces are removed, unless work in them may exist nowhere else; logs and reports stay. */
   settled(taskId: string): Promise<void>;
-  /** One pass over what is old: workspaces that outlived their task, and tasks past their retention. Answers how many tasks were removed. */
+  /**
+   * One pass over all that is old: workspaces that outlived their task, tasks, rejections and dead letters past their retention.
+   * Answers how many tasks and rejections were removed.
+   */
   pass(): Promise<number>;
   /** Passes now and then, without keeping the process alive. */
   start(): void;
@@ -48,12 +55,12 @@ export const runDirOf = (runsDir: string, taskId: string, attempt: number): stri
 
 export function runKeeping({ store, tasks, runs, clock, runsDir, warn }: RunKeepingOptions): RunKeeping {
   let timer: NodeJS.Timeout | undefined;
-  let underWay: Promise<unknown> = Promise.resolve();
+  let underWay: Promise<void> = Promise.resolve();
   let stopped = false;
   const daysAgo = (days: number): string => new Date(Date.parse(clock.now()) - days * DAY_MS).toISOString();
 
   return {
-    settled: (taskId) => track(async () => clear(await tasks.get(taskId))),
+    settled: (taskId) => track(() => clear(taskId)),
     pass,
     start() {
       void track(pass);
@@ -72,82 +79,108 @@ export function runKeeping({ store, tasks, runs, clock, runsDir, warn }: RunKeep
       () => undefined,
       (error: unknown) => warn('what settled tasks left was not cleared away', error),
     );
-    underWay = Promise.all([underWay, done]);
+    // Without what they answered: this chain is as long as the world's life.
+    underWay = Promise.all([underWay, done]).then(() => undefined);
     return done;
   }
 
   async function pass(): Promise<number> {
-    for (const taskId of await tasksWithWorkspaces()) {
+    for await (const { taskId, attempt } of runsWithWorkspace()) {
       if (stopped) return 0;
-      await clear(await tasks.get(taskId));
+      await clear(taskId, attempt);
     }
+    await removeOldDeadLetters();
     return removeOldTasks();
   }
 
-  async function clear(task: Task | undefined): Promise<void> {
+  /** Clears the workspace of one attempt, or of all. */
+  async function clear(taskId: string, only?: number): Promise<void> {
+    const task = await tasks.get(taskId);
     if (!task || !isSettled(task)) return;
-    for (let attempt = 1; attempt <= task.attempt; attempt++) {
-      const dir = runDirOf(runsDir, task.taskId, attempt);
+    // After a crash, a task that was settled in memory alone would go on, and need what is removed here.
+    await store.durable();
+    for (let attempt = only ?? 1; attempt <= (only ?? task.attempt); attempt++) {
+      const dir = runDirOf(runsDir, taskId, attempt);
       await rm(join(dir, 'prompt.txt'), { force: true });
-      const only = attempt === task.attempt && (await mayBeOnlyCopy(task));
-      if (!only) await rm(join(dir, 'workspace'), { recursive: true, force: true });
+      if (await mayBeOnlyCopy(task, attempt)) continue;
+      await rm(join(dir, 'workspace'), { recursive: true, force: true });
     }
   }
 
-  /** A run that was killed, or could not push, leaves its work in the workspace alone. */
-  async function mayBeOnlyCopy(task: Task): Promise<boolean> {
-    if (task.status === 'COMPLETED' || !('settledAt' in task)) return false;
-    if ((task.settledAt ?? '') < daysAgo(WORKSPACE_RETENTION_DAYS)) return false;
-    const record = await runs.get(task.taskId, task.attempt);
+  /** A run that was killed, gave up, or could not push, leaves its work in the workspace alone. */
+  async function mayBeOnlyCopy(task: Task, attempt: number): Promise<boolean> {
+    if (!('settledAt' in task) || (task.settledAt ?? '') < daysAgo(WORKSPACE_RETENTION_DAYS)) return false;
+    const record = await runs.get(task.taskId, attempt);
     if (!record?.claim || record.savedWork) return false;
-    return !record.report || record.report.reason?.code === 'push_failed';
+    return record.report?.outcome !== 'succeeded' && !record.report?.result.branch;
   }
 
-  async function tasksWithWorkspaces(): Promise<Set<string>> {
-    const found = new Set<string>();
-    for (const name of (await readdir(runsDir)).slice(0, PASS_MAX * 20)) {
-      if (found.size >= PASS_MAX || stopped) break;
+  async function* runsWithWorkspace(): AsyncGenerator<{ taskId: string; attempt: number }> {
+    for await (const { name } of await opendir(runsDir)) {
       const dir = join(runsDir, name);
       const isThere = await stat(join(dir, 'workspace')).then(
         () => true,
         () => false,
       );
-      const spec = isThere ? runSpec.safeParse(readWhole(join(dir, RUN_FILES.spec))).data : undefined;
-      const taskId = spec?.environment['BATON_TASK_ID'];
-      if (taskId !== undefined) found.add(taskId);
+      if (!isThere) continue;
+      const { BATON_TASK_ID: taskId, BATON_ATTEMPT: attempt } = environmentOf(dir);
+      if (taskId !== undefined && attempt !== undefined) yield { taskId, attempt: Number(attempt) };
     }
-    return found;
+  }
+
+  /** What cannot be read is left alone; one such directory must not keep the others. */
+  function environmentOf(dir: string): Readonly<Record<string, string>> {
+    try {
+      return runSpec.safeParse(readWhole(join(dir, RUN_FILES.spec))).data?.environment ?? {};
+    } catch (error) {
+      warn(`${dir} cannot be read`, error);
+      return {};
+    }
+  }
+
+  async function removeOldDeadLetters(): Promise<void> {
+    const limit = daysAgo(DEAD_LETTER_RETENTION_DAYS);
+    for await (const { key, letter } of deadLettersIn(store)) {
+      if (stopped) return;
+      if (letter.at < limit) await store.delete(key);
+      await nextTurn();
+    }
   }
 
   async function removeOldTasks(): Promise<number> {
     const limit = daysAgo(TASK_RETENTION_DAYS);
     let before = { at: limit, key: '' };
     let removed = 0;
-    for (let looked = 0; looked < PASS_MAX && !stopped; ) {
-      const page = await store.query({ open: false, before, limit: 50 });
+    while (!stopped) {
+      const page = await store.query({ open: false, before, limit: PAGE });
       for (const { key, value } of page) {
-        const task = taskOf(value);
-        before = { at: task.submittedAt, key };
-        if (!('settledAt' in task) || task.settledAt === undefined || task.settledAt >= limit) continue;
-        await remove(task);
+        const answer = answerOf(value);
+        before = { at: answer.status === 'REJECTED' ? answer.at : answer.submittedAt, key };
+        if (answer.status !== 'REJECTED' && !isSettledBefore(answer, limit)) continue;
+        await remove(answer);
         removed += 1;
       }
-      looked += page.length;
-      if (page.length < 50) break;
+      if (page.length < PAGE) break;
+      await nextTurn();
     }
     return removed;
   }
 
-  /** The task's own record goes last, so that a crash in between leaves it to the next pass. */
-  async function remove(task: Task): Promise<void> {
-    for (let attempt = 1; attempt <= task.attempt; attempt++) {
-      await rm(runDirOf(runsDir, task.taskId, attempt), { recursive: true, force: true });
-      await store.delete(runKey(task.taskId, attempt));
+  /** The record that answers goes last, so that a crash in between leaves it to the next pass. */
+  async function remove(answer: Task | Rejection): Promise<void> {
+    const { taskId } = answer;
+    const attempts = answer.status === 'REJECTED' ? 0 : answer.attempt;
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      await rm(runDirOf(runsDir, taskId, attempt), { recursive: true, force: true });
+      await store.delete(runKey(taskId, attempt));
     }
-    await store.delete(journalKey(task.taskId));
-    await store.delete(taskKey(task.taskId));
+    await store.delete(journalKey(taskId));
+    await store.delete(taskKey(taskId));
   }
 }
 
-/** Only tasks are indexed. */
-const taskOf = (value: unknown): Task => value as Task;
+const isSettledBefore = (task: Task, limit: string): boolean =>
+  'settledAt' in task && task.settledAt !== undefined && task.settledAt < limit;
+
+/** Nothing but answers to requests is listed. */
+const answerOf = (value: unknown): Task | Rejection => value as Task | Rejection;

@@ -8,8 +8,8 @@ export interface Scheduler {
   at(timeMs: number, work: () => void): () => void;
 }
 
-/** Longest single wait of `setTimeout` in milliseconds (a signed 32-bit number); longer ones are waited for in parts. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
+/** Longest single wait in milliseconds. Timers stand still while a laptop sleeps; the clock does not, so it is looked at often. */
+const TIMER_MAX_MS = 30_000;
 
 /** Real time. Timers do not keep the process alive: what does is whoever serves. */
 export const realScheduler = (): Scheduler => ({

@@ -21,8 +21,6 @@ export interface PromisesOptions {
   readonly runsOf: (taskId: string) => readonly EcsRun[];
   /** Seconds after its deadline by which a task must have settled. */
   readonly settleWithinSeconds: number;
-  /** A handler that dies between writing an input and naming it in the task, and a cancel before it is tried again, leave it behind. */
-  readonly mayLeavePayload: boolean;
   readonly broken: (broken: Broken) => void;
 }
 
@@ -258,19 +256,24 @@ export function watchPromises(options: PromisesOptions): Promises {
     for (const task of tasks()) taskAtTheEnd(task);
     for (const [key, value] of records) {
       if (key.startsWith('EVENT#')) complain('no lost step', '', `${key} was never acknowledged`);
-      if (key.startsWith('PAYLOAD#') && !options.mayLeavePayload) {
+      if (key.startsWith('PAYLOAD#') && !isDead('accept-task') && !isDead('hydrate-task')) {
         complain('ends', '', `${key} was never deleted: ${String(value).slice(0, 80)}`);
       }
       if (key.startsWith('SLOT#')) slotAtTheEnd(value as Slot);
     }
   }
 
+  /** Did a delivery to this rule become a dead letter? What it would have mended is then for whoever redrives it. */
+  function isDead(rule: string): boolean {
+    return [...records.keys()].some((key) => key.startsWith('DEAD#') && key.endsWith(`#${rule}`));
+  }
+
   /** Who was rejected was told, or the request is a dead letter: a rejection has no due date that would say it again. */
   function rejectionsAtTheEnd(): void {
-    const keys = [...records.keys()];
-    if (keys.some((key) => key.startsWith('DEAD#') && key.endsWith('#accept-task'))) return;
-    for (const key of keys.filter((one) => one.startsWith('TASK#'))) {
-      const { status, taskId } = records.get(key) as Task | Rejection;
+    if (isDead('accept-task')) return;
+    for (const [key, value] of records) {
+      if (!key.startsWith('TASK#')) continue;
+      const { status, taskId } = value as Task | Rejection;
       if (status === 'REJECTED' && !published.has(`${taskId}#rejected`)) {
         complain('no lost step', taskId, 'was rejected and nobody was told');
       }

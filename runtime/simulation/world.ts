@@ -124,7 +124,6 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     later: (ms, work) => void time.at(time.nowMs() + ms, work),
     runsOf: (taskId) => ecs.runsOf(taskId),
     settleWithinSeconds: SETTLE_WITHIN_S,
-    mayLeavePayload: has('crash') || has('world-crash'),
     broken,
   });
   const plane: ControlPlane = { ask, publish };

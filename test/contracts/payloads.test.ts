@@ -27,7 +27,15 @@ onEveryStore((present) => {
     const elsewhere = payloadsOver({ store: present.store, secret: 'another' });
     expect(await payloads.put(aTaskId('green'), 'x')).not.toBe(ref);
     expect(await elsewhere.put(aTaskId(), 'x')).not.toBe(ref);
-    expect(ref).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(ref).toMatch(/^t[0-9a-z]{24}\.[A-Za-z0-9_-]{43}$/);
+  });
+
+  it('are all gone when their task is forgotten, and those of others are not', async () => {
+    const mine = [await payloads.put(aTaskId(), 'x'), await payloads.put(aTaskId(), 'y')];
+    const other = await payloads.put(aTaskId('green'), 'x');
+    await payloads.forget(aTaskId());
+    for (const ref of mine) expect(await payloads.get(ref)).toBeUndefined();
+    expect(await payloads.get(other)).toBe('x');
   });
 
   it('are gone when deleted, twice', async () => {

@@ -106,7 +106,9 @@ export const toyReactions: readonly Reaction[] = [
       const refusal = { id: `${cause.id}#refused`, type: 'StartRefused' };
       return [
         outcome,
-        await ports.tasks.decide(taskId, refusal, (now, _record, { at }) => judgeRefusedStart(now, started.reason, at)),
+        await ports.tasks.decide(taskId, refusal, (now, record, { at }) =>
+          judgeRefusedStart(now, record, { attempt, at, reason: started.reason }),
+        ),
       ];
     }
     const arrival = { id: `${cause.id}#handle`, type: 'HandleArrived' };
@@ -176,7 +178,7 @@ async function ask(
   const cause = { id: `${causeId}#missing`, type: 'RunAsked' };
   return [
     await ports.tasks.decide(taskId, cause, (now, record, { at, timings }) =>
-      judgeMissing(now, record, at, timings.START_MISSING_S),
+      judgeMissing(now, record, { attempt: now.attempt, at, startMissingSeconds: timings.START_MISSING_S }),
     ),
   ];
 }

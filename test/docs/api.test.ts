@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { deadLetterRoutes } from '../../runtime/endpoint/dead-letter-routes.ts';
 import { runRoutes } from '../../runtime/endpoint/run-routes.ts';
 import { taskRoutes } from '../../runtime/endpoint/task-routes.ts';
 import { worldRoutes } from '../../runtime/endpoint/world-routes.ts';
@@ -9,7 +10,12 @@ const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8')
 
 /** Routes are values; what they would use is not touched before a call comes. */
 const nothing = { ports: {} } as never;
-const routes = [...taskRoutes(nothing), ...worldRoutes(nothing, nothing, nothing), ...runRoutes(nothing)];
+const routes = [
+  ...taskRoutes(nothing),
+  ...worldRoutes(nothing, nothing, nothing),
+  ...deadLetterRoutes(nothing, nothing),
+  ...runRoutes(nothing, nothing),
+];
 
 describe('the page on the API', () => {
   it('lists every request that a world answers, and no other', () => {

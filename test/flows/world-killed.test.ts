@@ -31,7 +31,7 @@ beforeAll(() => {
   buildBundles();
   // Beside the real bundles, where it finds the writer, runner and supervisor that it is going to start.
   buildSync({
-    entryPoints: [join(root, 'test/flows/world-process.ts')],
+    entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],
     outfile: bundle,
     bundle: true,
     platform: 'node',
@@ -71,6 +71,8 @@ describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a re
         if (!task) break;
         submitted.set(key, task.taskId);
         expected.set(task.taskId, fails ? 'FAILED' : 'COMPLETED');
+        // Every third dies in the moment in which it has acknowledged something.
+        if (kill % 3 === 1) child.kill('SIGKILL');
       }
       await dies;
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');

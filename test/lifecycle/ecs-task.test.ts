@@ -154,7 +154,7 @@ describe('startedBy', () => {
   it('names task and attempt, and is read back', () => {
     const startedBy = startedByOf('prod', aTaskId(), 10);
     expect(startedBy).toMatch(/^[A-Za-z0-9/_-]{1,128}$/);
-    expect(parseStartedBy(startedBy)).toEqual({ taskId: aTaskId(), attempt: 10 });
+    expect(parseStartedBy(startedBy)).toEqual({ stage: 'prod', taskId: aTaskId(), attempt: 10 });
   });
 
   it.each([
@@ -166,5 +166,13 @@ describe('startedBy', () => {
     `other/prod/${aTaskId()}/1`,
   ])('that reads "%s" is not ours', (startedBy) => {
     expect(parseStartedBy(startedBy)).toBeUndefined();
+  });
+});
+
+describe('a task of another stage of the same account', () => {
+  it('is not ours, although user and key gave it the same id', () => {
+    const detail = anEcsTask({ startedBy: startedByOf('dev', aTaskId(), 1), lastStatus: 'RUNNING' });
+    expect(readEcsTask(detail, 'prod')).toEqual({ remark: 'of stage "dev"' });
+    expect(readEcsTask(detail, 'dev').observation?.phase).toBe('running');
   });
 });

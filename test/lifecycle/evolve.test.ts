@@ -15,7 +15,7 @@ import { wake } from '../../lifecycle/wake.ts';
 import { TEXT_MAX_CHARS } from '../../schemas/json.ts';
 import { because } from '../../schemas/reason.ts';
 import { type DuePurpose, type Status, statuses, type Task } from '../../schemas/task.ts';
-import { ATTEMPTS_MAX, LABELS_MAX } from '../../schemas/task-request.ts';
+import { AGENT_COMMAND_MAX_BYTES, ATTEMPTS_MAX } from '../../schemas/task-request.ts';
 import {
   aCause,
   aContext,
@@ -203,10 +203,8 @@ describe('the longest task there can be: all attempts lost, every text at its li
     }
   });
 
-  it('has a history below 25 KB, so that it fits into 32 KB unless its request is huge, and into 40 KB then', () => {
-    expect(bytesOf(longest.history)).toBeLessThanOrEqual(25 * 1024);
-    expect(bytesOf({ ...longest, labels: {}, agentCommand: 'agent' })).toBeLessThanOrEqual(32 * 1024);
-    expect(bytesOf(longest)).toBeLessThanOrEqual(40 * 1024);
+  it('fits into 32 KB', () => {
+    expect(bytesOf(longest)).toBeLessThanOrEqual(32 * 1024);
   });
 });
 
@@ -225,8 +223,8 @@ function lifeOfTheLongestTask(): Task {
       repository: 'r'.repeat(1024),
       baseBranch: 'b'.repeat(255),
       compute: 'ecs',
-      agentCommand: 'c'.repeat(4096),
-      labels: Object.fromEntries(Array.from({ length: LABELS_MAX }, (_, n) => [nameOf(n), 'v'.repeat(256)])),
+      agentCommand: 'c'.repeat(AGENT_COMMAND_MAX_BYTES),
+      labels: { [nameOf(0)]: 'v'.repeat(256), [nameOf(1)]: 'v'.repeat(256), [nameOf(2)]: 'v'.repeat(256) },
       origin: { kind: 'k'.repeat(32), reference: 'o'.repeat(512) },
       slotKey: 'u'.repeat(133),
       priority: 0,

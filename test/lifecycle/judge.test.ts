@@ -353,7 +353,9 @@ describe('a run that the back end does not know', () => {
     ],
     ['is not missed by a task that has none', aTask({ status: 'QUEUED' }), undefined, 10, 'ignore no_run_is_expected'],
   ])('%s', (_, task, record, seconds, move) => {
-    expect(inWords(judgeMissing(task, record, at(seconds), MISSING_S))).toBe(move);
+    expect(
+      inWords(judgeMissing(task, record, { attempt: task.attempt, at: at(seconds), startMissingSeconds: MISSING_S })),
+    ).toBe(move);
   });
 });
 
@@ -361,7 +363,7 @@ describe('a start that was refused', () => {
   const reason = because('start_refused', 'No such cluster.');
 
   it('is a loss with the reason of the back end, and nothing ever ran', () => {
-    const move = judgeRefusedStart(STARTING, reason, at(1));
+    const move = judgeRefusedStart(STARTING, undefined, { attempt: 1, at: at(1), reason });
     expect(inWords(move)).toBe('stop lost start_refused: RunEnded');
     expect(move).toMatchObject({ bring: { reason, run: { ended: { proof: 'never_started' } } } });
   });
@@ -372,6 +374,21 @@ describe('a start that was refused', () => {
     ['is being stopped', STOPPING],
     ['has ended', aTask({ status: 'FAILED' })],
   ])('means nothing to a task that %s', (_, task) => {
-    expect(inWords(judgeRefusedStart(task, reason, at(1)))).toBe('ignore start_was_answered_already');
+    expect(inWords(judgeRefusedStart(task, undefined, { attempt: 1, at: at(1), reason }))).toBe(
+      'ignore start_was_answered_already',
+    );
+  });
+
+  it('means nothing when a claim shows that an earlier call of the same start went through', () => {
+    const claimed = aRunRecord({ claim: { nativeId: 'arn:other', at: at(0) } });
+    const move = judgeRefusedStart(STARTING, claimed, { attempt: 1, at: at(1), reason });
+    expect(inWords(move)).toBe('ignore start_was_answered_already');
+  });
+
+  it('of an old attempt means nothing to the new one, nor does a run that is missing', () => {
+    const refused = judgeRefusedStart(STARTING, undefined, { attempt: 2, at: at(1), reason });
+    expect(inWords(refused)).toBe('ignore of_another_attempt');
+    const missing = judgeMissing(RUNNING, undefined, { attempt: 2, at: at(900), startMissingSeconds: 120 });
+    expect(inWords(missing)).toBe('ignore of_another_attempt');
   });
 });

@@ -143,8 +143,8 @@ describe('looking for stale leases', () => {
     );
     const slot = { ...emptySlot('k', 60), holders };
     const seen = new Set<string>();
-    for (let revision = 0; revision < 12; revision++) {
-      const some = suspects(slot, revision);
+    for (let check = 0; check < 40; check++) {
+      const some = suspects(slot, `alarm#t#${at(check * 30)}`);
       expect(some).toHaveLength(STALE_CHECK_MAX);
       for (const one of some) seen.add(one);
     }

@@ -188,6 +188,29 @@ describe('what settled tasks leave behind', () => {
     await scene.settled(open);
   });
 
+  it('is removed after its retention when it is a rejection, too', async () => {
+    const { engine } = scene.world;
+    const detail = { data: { repository: '', prompt: '' } };
+    const place = { account: '', time: '', region: '', resources: [] };
+    const asking = {
+      ...place,
+      version: '0' as const,
+      id: 'x',
+      'detail-type': 'TaskRequested',
+      source: 'baton.request',
+      detail,
+    };
+    await engine.bus.publish([asking]);
+    await eventually(() => (engine.bus.pending() === 0 ? true : undefined), 'the rejection');
+    expect(await scene.world.list()).toEqual([]);
+    expect(await engine.store.list('TASK#', { limit: 10 })).toHaveLength(1);
+    now += days(TASK_RETENTION_DAYS) - 60_000;
+    expect(await keeping().pass()).toBe(0);
+    now += 120_000;
+    expect(await keeping().pass()).toBe(1);
+    expect(await engine.store.list('TASK#', { limit: 10 })).toEqual([]);
+  });
+
   it('keeps a workspace that may be the only copy of some work for a while', async () => {
     const taskId = await scene.submit('echo lost > lost.txt; kill -9 $PPID; sleep 300', { attempts: 1 });
     expect(await scene.settled(taskId)).toMatchObject({ status: 'FAILED', reason: { code: 'killed' } });

@@ -157,6 +157,30 @@ describe('asking for a task', () => {
   });
 });
 
+describe('a request that was refused on the bus', () => {
+  it('stays refused under its key', async () => {
+    const refused = { idempotencyKey: 'refused', repository: '', prompt: 'x' };
+    const asking = {
+      version: '0',
+      id: 'refused-1',
+      source: 'baton.request',
+      account: '',
+      time: '',
+      region: '',
+      resources: [],
+    };
+    const event = { ...asking, 'detail-type': 'TaskRequested', detail: { data: refused } } satisfies Record<
+      string,
+      unknown
+    >;
+    await scene.world.engine.bus.publish([{ ...event, version: '0' }]);
+    await eventually(() => (scene.world.engine.bus.pending() === 0 ? true : undefined), 'the refusal');
+    const told = await api('/tasks', { json: aRequest({ idempotencyKey: 'refused' }) });
+    expect([told.status, errorIn(told).code]).toEqual([422, 'rejected']);
+    expect(errorIn(told).message).toContain('repository is empty');
+  });
+});
+
 describe('reading tasks', () => {
   it('takes the beginning of a task id', async () => {
     const { taskId } = await aTask();
@@ -216,6 +240,33 @@ describe('cancelling', () => {
     const told = await api(`/tasks/${task.taskId}/cancel`, { json: { reason: 'enough' } });
     expect(told.status).toBe(200);
     expect(told.json).toMatchObject({ status: 'STOPPING', intent: 'cancelled', reason: { message: 'enough' } });
+  });
+
+  it('refuses a task that has ended', async () => {
+    const { task, payload, nativeId } = await aRunningTask();
+    const headers = { authorization: `Bearer ${payload.runToken}` };
+    const at = new Date().toISOString();
+    const result = {
+      branch: null,
+      commit: null,
+      baseCommit: null,
+      filesChanged: 0,
+      insertions: 0,
+      deletions: 0,
+      pullRequest: null,
+    };
+    const report = { schemaVersion: 1, outcome: 'succeeded', result, agentExitCode: 0, startedAt: at, endedAt: at };
+    for (const [verb, json] of [
+      ['claim', { nativeId }],
+      ['report', { nativeId, report }],
+      ['events', { nativeId, seq: 1, type: 'RunReported', data: {} }],
+    ] as const) {
+      await api(`/runs/${task.taskId}/1/${verb}`, { headers, json });
+    }
+    await scene.until(task.taskId, ({ endedAt }) => endedAt !== undefined, 'to end');
+    const told = await api(`/tasks/${task.taskId}/cancel`, { json: {} });
+    expect([told.status, errorIn(told).code]).toEqual([409, 'task_ended']);
+    expect(errorIn(told).message).toContain('COMPLETED');
   });
 
   it('refuses an unknown task, an unknown field and a reason that is too long', async () => {

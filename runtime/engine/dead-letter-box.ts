@@ -1,0 +1,46 @@
+import type { RecordStore } from '../ports.ts';
+import type { DeadLetter } from './event-bus.ts';
+import type { StoreObserver } from './observed-store.ts';
+
+/** Keys of dead letters begin with this, then sort by the time of their event. */
+export const DEAD_LETTER_PREFIX = 'DEAD#';
+/** Dead letters read at once while they are counted: some MB at the most. */
+const PAGE = 20;
+
+/** Knows how many dead letters there are, by looking at every write of one. */
+export interface DeadLetterBox extends Required<Pick<StoreObserver, 'written' | 'deleted'>> {
+  /** Counts what an earlier process left. Call it before anything else writes. */
+  take(store: RecordStore): Promise<void>;
+  count(): number;
+  /** Keys of the latest, newest first. */
+  newest(limit: number): string[];
+}
+
+export function deadLetterBox(): DeadLetterBox {
+  const keys = new Set<string>();
+  return {
+    written: ({ key }) => {
+      if (key.startsWith(DEAD_LETTER_PREFIX)) keys.add(key);
+    },
+    deleted: (key) => void keys.delete(key),
+    async take(store) {
+      for await (const { key } of deadLettersIn(store)) keys.add(key);
+    },
+    count: () => keys.size,
+    newest: (limit) => [...keys].sort().reverse().slice(0, limit),
+  };
+}
+
+/** Every dead letter that is kept, oldest event first. */
+export async function* deadLettersIn(store: RecordStore): AsyncGenerator<{ key: string; letter: DeadLetter }> {
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.list(DEAD_LETTER_PREFIX, { limit: PAGE, ...(after === undefined ? {} : { after }) });
+    for (const { key, value } of page) yield { key, letter: letterOf(value) };
+    after = page.at(-1)?.key;
+    if (page.length < PAGE) return;
+  }
+}
+
+/** Only the bus writes below the prefix. */
+export const letterOf = (value: unknown): DeadLetter => value as DeadLetter;
