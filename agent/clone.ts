@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReasonCode } from '../schemas/reason.ts';
 import type { RunPayload } from '../schemas/run-payload.ts';
+import { type CloneSettings, readSettings, restoreSettings } from './clone-settings.ts';
 import { type GitEnd, type GitOptions, git, saidBy } from './git.ts';
 import {
   GIT_CLONE_TIMEOUT_S,
@@ -36,6 +37,8 @@ export interface Clone {
   readonly remoteHead: string | undefined;
   /** True when it goes on from what an earlier attempt pushed. */
   readonly continued: boolean;
+  /** As they were before the agent came. */
+  readonly settings: CloneSettings;
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -62,13 +65,14 @@ export async function makeClone(options: {
   }
   const ref = `refs/heads/${payload.branch}`;
   const wanted = payload.baseBranch === undefined ? 'HEAD' : `refs/heads/${payload.baseBranch}`;
+  const inTime = { stop: stop.signal };
   const look = await withTries(repository, stop, () =>
-    listRemote(repository, [wanted, ref], environment, GIT_LOOK_TIMEOUT_S * 1_000, stop.signal),
+    listRemote(repository, [wanted, ref], environment, GIT_LOOK_TIMEOUT_S * 1_000, inTime),
   );
   if (look.exitCode !== 0) throw new RepositoryError('clone_failed', `Cloning ${shown} failed: ${saidBy(look)}`);
   const heads = headsIn(look.stdout);
   if (!heads.has(wanted)) {
-    const any = await listRemote(repository, [], environment, GIT_LOOK_TIMEOUT_S * 1_000, stop.signal);
+    const any = await listRemote(repository, [], environment, GIT_LOOK_TIMEOUT_S * 1_000, inTime);
     throw headsIn(any.stdout).size === 0
       ? new RepositoryError('clone_failed', `The repository ${shown} has no commits.`)
       : new RepositoryError('base_branch_missing', missingBase(shown, payload.baseBranch));
@@ -110,6 +114,7 @@ export async function makeClone(options: {
     baseCommit: saved === undefined ? baseHead : await partingPoint(baseHead, saved, inClone),
     remoteHead: heads.get(ref),
     continued: saved !== undefined,
+    settings: await readSettings(folder),
     environment,
   };
 }
@@ -121,27 +126,28 @@ export async function makeClone(options: {
 export async function commitAll(clone: Clone, message: string, timeoutMs: number): Promise<Changes | undefined> {
   const inClone = { clone: clone.folder, environment: clone.environment, timeoutMs };
   await removeStaleLocks(clone);
-  const add = await git(['add', '--all', '--', '.'], inClone);
+  const inOwn = (args: readonly string[], input?: string): Promise<GitEnd> =>
+    gitAsCloned(clone, args, input === undefined ? inClone : { ...inClone, input });
+  const add = await inOwn(['add', '--all', '--', '.']);
   if (add.exitCode !== 0) throw new RepositoryError('push_failed', `The changes could not be added: ${saidBy(add)}`);
-  const staged = await git(['diff', '--cached', '--quiet', '--no-ext-diff'], inClone);
+  const staged = await inOwn(['diff', '--cached', '--quiet', '--no-ext-diff']);
   if (staged.exitCode !== 0) {
-    const commit = await git(['commit', '--quiet', '--no-verify', '--file=-'], { ...inClone, input: message });
+    const commit = await inOwn(['commit', '--quiet', '--no-verify', '--file=-'], message);
     if (commit.exitCode !== 0)
       throw new RepositoryError('push_failed', `The changes could not be committed: ${saidBy(commit)}`);
   }
-  const head = await commitOf('HEAD', inClone);
+  const head = await commitOf('HEAD', inClone, inOwn);
   if (head === undefined) throw new RepositoryError('push_failed', 'The clone has no commit any more.');
   if (head === clone.baseCommit) return undefined;
-  const difference = await git(
-    ['diff', '--shortstat', '--no-ext-diff', '--no-textconv', clone.baseCommit, head, '--'],
-    inClone,
-  );
+  const shortStat = ['diff', '--shortstat', '--no-ext-diff', '--no-textconv', clone.baseCommit, head, '--'];
+  const difference = await inOwn(shortStat);
   return { commit: head, ...countsIn(difference.stdout) };
 }
 
 /**
- * Pushes a commit to the task's branch under the lease recorded at claim, never by blind force. `confirm` is asked immediately
- * before each try. Throws RepositoryError push_failed, and what `confirm` throws.
+ * Pushes a commit to the task's branch under the lease recorded at claim, never by blind force, and looks whether it is there.
+ * Both go out from a repository that the agent never saw, so that no setting of the clone redirects them. `confirm` is asked
+ * immediately before each try. Throws RepositoryError push_failed, and what `confirm` throws.
  */
 export async function pushWithLease(
   clone: Clone,
@@ -150,34 +156,81 @@ export async function pushWithLease(
   stop: StopRequest,
 ): Promise<void> {
   const ref = `refs/heads/${clone.branch}`;
-  const push = await withTries(clone.repository, stop, async () => {
-    await confirm();
-    return git(
-      [
-        'push',
-        '--porcelain',
-        '--no-verify',
-        '--no-follow-tags',
-        `--force-with-lease=${ref}:${clone.remoteHead ?? ''}`,
-        '--',
-        clone.repository.address,
-        `${commit}:${ref}`,
-      ],
-      { clone: clone.folder, environment: clone.environment, timeoutMs: stop.within(GIT_PUSH_TIMEOUT_S * 1_000) },
+  const gitDir = join(dirname(clone.folder), PUSH_DIRECTORY);
+  const { environment } = clone;
+  try {
+    await makePushRepository(clone, commit, gitDir, stop);
+    const push = await withTries(clone.repository, stop, async () => {
+      await confirm();
+      return git(
+        [
+          'push',
+          '--porcelain',
+          '--no-verify',
+          '--no-follow-tags',
+          '--no-recurse-submodules',
+          `--force-with-lease=${ref}:${clone.remoteHead ?? ''}`,
+          '--',
+          clone.repository.address,
+          `${commit}:${ref}`,
+        ],
+        {
+          gitDir,
+          environment: { ...environment, GIT_ALTERNATE_OBJECT_DIRECTORIES: join(clone.folder, '.git', 'objects') },
+          timeoutMs: stop.within(GIT_PUSH_TIMEOUT_S * 1_000),
+        },
+      );
+    });
+    // Also after a failure: the answer to an earlier try may have been lost after the remote had taken it.
+    const look = await withTries(clone.repository, stop, () =>
+      listRemote(clone.repository, [ref], environment, stop.within(GIT_LOOK_TIMEOUT_S * 1_000), { gitDir }),
     );
-  });
-  if (push.exitCode === 0) return;
-  // The answer to an earlier try may have been lost after the remote had taken it.
-  const look = await listRemote(clone.repository, [ref], clone.environment, stop.within(GIT_LOOK_TIMEOUT_S * 1_000));
-  const head = headsIn(look.stdout).get(ref);
-  if (head === commit) return;
-  if (look.exitCode === 0 && head !== clone.remoteHead) {
-    throw new RepositoryError(
-      'push_failed',
-      `Somebody else moved ${clone.branch} during the run: expected ${clone.remoteHead ?? 'no such branch'}, found ${head ?? 'no such branch'}. Nothing was overwritten.`,
-    );
+    const head = headsIn(look.stdout).get(ref);
+    if (head === commit) return;
+    throw new RepositoryError('push_failed', whyNotThere(clone, push, look, head));
+  } finally {
+    await rm(gitDir, { recursive: true, force: true }).catch(() => undefined);
   }
-  throw new RepositoryError('push_failed', `Pushing ${clone.branch} failed: ${saidBy(push)}`);
+}
+
+/** Beside the clone; there only during a push. */
+const PUSH_DIRECTORY = 'push.git';
+
+/** An empty repository with no settings but git's own for this user; the clone's objects are lent to it. */
+async function makePushRepository(clone: Clone, commit: string, gitDir: string, stop: StopRequest): Promise<void> {
+  await rm(gitDir, { recursive: true, force: true });
+  const format = commit.length === SHA256_DIGITS ? ['--object-format=sha256'] : [];
+  const made = await git(['init', '--quiet', '--bare', '--template=', ...format, '--', gitDir], {
+    environment: clone.environment,
+    timeoutMs: stop.within(GIT_LOCAL_TIMEOUT_S * 1_000),
+  });
+  if (made.exitCode !== 0) throw new RepositoryError('push_failed', `The push could not be prepared: ${saidBy(made)}`);
+}
+
+/** Hexadecimal digits of a commit in a repository with SHA-256 names. */
+const SHA256_DIGITS = 64;
+
+function whyNotThere(clone: Clone, push: GitEnd, look: GitEnd, head: string | undefined): string {
+  const found = `expected ${clone.remoteHead ?? 'no such branch'}, found ${head ?? 'no such branch'}`;
+  if (push.exitCode === 0 && look.exitCode !== 0)
+    return `Pushing ${clone.branch} ended well, but the remote could not be asked whether it is there: ${saidBy(look)}`;
+  if (push.exitCode === 0)
+    return `Pushing ${clone.branch} ended well, but the remote does not have it: found ${head ?? 'no such branch'}.`;
+  if (look.exitCode === 0 && head !== clone.remoteHead)
+    return `Somebody else moved ${clone.branch} during the run: ${found}. Nothing was overwritten.`;
+  return `Pushing ${clone.branch} failed: ${saidBy(push)}`;
+}
+
+/** Git in the clone with the settings that it was made with. Throws RepositoryError push_failed if there is no clone any more. */
+async function gitAsCloned(clone: Clone, args: readonly string[], options: GitOptions): Promise<GitEnd> {
+  let isClone: boolean;
+  try {
+    isClone = await restoreSettings(clone.folder, clone.settings);
+  } catch (error) {
+    throw new RepositoryError('push_failed', `The settings of the clone could not be restored: ${String(error)}`);
+  }
+  if (!isClone) throw new RepositoryError('push_failed', 'The clone has no .git directory any more.');
+  return git(args, options);
 }
 
 const missingBase = (shown: string, baseBranch: string | undefined): string =>
@@ -190,13 +243,9 @@ const listRemote = (
   patterns: readonly string[],
   environment: Readonly<Record<string, string>>,
   timeoutMs: number,
-  stop?: AbortSignal,
+  options: Pick<GitOptions, 'stop' | 'gitDir'>,
 ): Promise<GitEnd> =>
-  git(['ls-remote', '--quiet', '--', repository.address, ...patterns], {
-    environment,
-    timeoutMs,
-    ...(stop ? { stop } : {}),
-  });
+  git(['ls-remote', '--quiet', '--', repository.address, ...patterns], { environment, timeoutMs, ...options });
 
 const headsIn = (listing: string): Map<string, string> =>
   new Map(
@@ -229,8 +278,12 @@ async function savedCommit(
   return from;
 }
 
-async function commitOf(name: string, inClone: GitOptions): Promise<string | undefined> {
-  const end = await git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`], inClone);
+async function commitOf(
+  name: string,
+  inClone: GitOptions,
+  run: (args: readonly string[]) => Promise<GitEnd> = (args) => git(args, inClone),
+): Promise<string | undefined> {
+  const end = await run(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`]);
   return end.exitCode === 0 ? end.stdout.trim() : undefined;
 }
 

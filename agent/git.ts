@@ -13,6 +13,8 @@ export interface GitOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** The clone; its own `.git` is named outright, so a clone without one is an error and never the repository above it. */
   readonly clone?: string;
+  /** A repository without a work tree, as an absolute path. */
+  readonly gitDir?: string;
   readonly input?: string;
   readonly timeoutMs: number;
   /** Gives the command up when it aborts. */
@@ -36,7 +38,10 @@ const FIRM = [
 
 /** Runs one git command, never through a shell, and returns how it ended; throws only when git itself cannot be started. */
 export function git(args: readonly string[], options: GitOptions): Promise<GitEnd> {
-  const place = options.clone === undefined ? [] : ['-C', options.clone, '--git-dir=.git', '--work-tree=.'];
+  const place = [
+    ...(options.clone === undefined ? [] : ['-C', options.clone, '--git-dir=.git', '--work-tree=.']),
+    ...(options.gitDir === undefined ? [] : [`--git-dir=${options.gitDir}`]),
+  ];
   return new Promise((resolve, reject) => {
     if (options.stop?.aborted || options.timeoutMs <= 0) {
       resolve({ exitCode: null, stdout: '', stderr: 'there was no time left for it' });
@@ -47,6 +52,7 @@ export function git(args: readonly string[], options: GitOptions): Promise<GitEn
         ...options.environment,
         LC_ALL: 'C',
         GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+        GIT_NO_REPLACE_OBJECTS: '1',
         GIT_TERMINAL_PROMPT: '0',
         SSH_ASKPASS_REQUIRE: 'never',
       },

@@ -37,16 +37,13 @@ async function supervise(runDir: string): Promise<number> {
   const owner = identityOfChild(process.pid);
   if (!createWhole(join(runDir, RUN_FILES.marker), { owner } satisfies RunMarker)) return 0;
 
-  const exit = stop.requested ? neverStarted('stopped before the runner was started') : await run(runDir, spec, owner, stop);
+  const exit = stop.requested
+    ? neverStarted('stopped before the runner was started')
+    : await run(runDir, spec, owner, stop);
   return (await writeExit(join(runDir, RUN_FILES.exit), exit)) ? 0 : 1;
 }
 
-async function run(
-  runDir: string,
-  spec: RunSpec,
-  origin: ProcessIdentity,
-  stop: StopSignal,
-): Promise<ExitRecord> {
+async function run(runDir: string, spec: RunSpec, origin: ProcessIdentity, stop: StopSignal): Promise<ExitRecord> {
   const startedAt = new Date().toISOString();
   const log = boundedLog(join(runDir, RUN_FILES.log), spec.logMaxBytes);
   let child: ChildProcessByStdio<null, Readable, Readable>;

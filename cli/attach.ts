@@ -3,7 +3,7 @@ import { openWorld, type World } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { worldOf } from './find-world.ts';
 import { type WorldClient, worldClient } from './world-client.ts';
-import { worldNotices } from './world-notices.ts';
+import type { WorldNotices } from './world-notices.ts';
 
 /** A world that is just opening or closing holds its lock without answering: this long it is waited for, in milliseconds. */
 const ATTACH_WAIT_MS = 20_000;
@@ -17,14 +17,14 @@ export interface Attachment {
   readonly pid: number;
 }
 
-/** Joins the world that runs on the data directory, or opens one, whose troubles are told by `complain`. Throws StoreError when neither is possible. */
-export async function attach(dataDir: string, complain: (text: string) => void): Promise<Attachment> {
+/** Joins the world that runs on the data directory, or opens one, whose troubles are told to `notices`. Throws StoreError when neither is possible. */
+export async function attach(dataDir: string, notices: WorldNotices): Promise<Attachment> {
   const untilMs = Date.now() + ATTACH_WAIT_MS;
   for (;;) {
     const joined = await joinWorld(dataDir);
     if (joined) return joined;
     try {
-      const own = await openWorld({ dataDir, ...worldNotices(complain) });
+      const own = await openWorld({ dataDir, ...notices });
       return { client: worldClient(own.url), own, pid: process.pid };
     } catch (error) {
       const mayPass = error instanceof BatonError && error.code === 'store_locked';

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runDirOf } from '../runtime/engine/run-keeping.ts';
+import { BatonError } from '../runtime/errors.ts';
 import { RUN_FILES } from '../schemas/run-files.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import type { TaskView } from '../schemas/task-view.ts';
 import { type Attachment, attach, joinWorld } from './attach.ts';
-import { WorldRefusal } from './cli-error.ts';
+import { errorLines, WorldRefusal } from './cli-error.ts';
 import { CLI_EXIT, exitCodeOf } from './exit-codes.ts';
 import { isNoWorld } from './find-world.ts';
 import { type Follower, follower, isOverFor } from './follow.ts';
@@ -14,6 +15,7 @@ import { standBy, standingBy } from './joined.ts';
 import { logTail } from './log-tail.ts';
 import type { TaskReport } from './task-report.ts';
 import { isOver } from './timeline.ts';
+import type { WorldNotices } from './world-notices.ts';
 
 /** A task that is over is told at the latest after this time, in milliseconds, even if its run lingers and it is not settled. */
 const SETTLE_WAIT_MS = 5_000;
@@ -28,8 +30,10 @@ export interface Course {
   run(): Promise<number>;
   /** Asks the world to cancel the task, once there is one. False when the task is over already. */
   cancel(): boolean;
+  /** Resolves when a world of ours cannot go on, as on a full disk. Never rejects. */
+  readonly failed: Promise<BatonError>;
   /** Leaves the task as it is and says what becomes of it. Answers the exit code. */
-  leave(how: Leaving): number;
+  leave(how: Leaving | BatonError): number;
   /** Closes the world if it is ours. */
   close(): Promise<void>;
 }
@@ -40,15 +44,21 @@ export function courseOf(options: {
   readonly request: TaskRequest;
   readonly report: TaskReport;
   readonly complain: (text: string) => void;
+  readonly notices: WorldNotices;
 }): Course {
-  const { dataDir, request, report, complain } = options;
+  const { dataDir, request, report, complain, notices } = options;
   let place: Attachment | undefined;
   let task: Follower | undefined;
   let endStandBy = (): void => undefined;
   let isCancelWanted = false;
   let isLeaving = false;
+  let hasFailed = false;
+  let worldFailed: (error: BatonError) => void = () => undefined;
+  const failed = new Promise<BatonError>((resolve) => {
+    worldFailed = resolve;
+  });
 
-  return { run, cancel, leave, close };
+  return { run, cancel, failed, leave, close };
 
   async function run(): Promise<number> {
     const view = await inSomeWorld(async ({ client }) => {
@@ -70,9 +80,19 @@ export function courseOf(options: {
     return true;
   }
 
-  function leave(how: Leaving): number {
+  function leave(how: Leaving | BatonError): number {
     isLeaving = true;
     const view = task?.view();
+    if (how instanceof BatonError) {
+      hasFailed = true;
+      for (const line of errorLines(how, process.env['BATON_DEBUG'] === '1')) complain(line);
+      if (view && !isOver(view)) {
+        complain(
+          `baton: ${view.taskId} is kept in ${view.status}; it goes on at the next \`baton run\` or \`baton dev\` on ${dataDir}.`,
+        );
+      }
+      return CLI_EXIT.failed;
+    }
     if (!view) return how === 'interrupted' ? CLI_EXIT.interrupted : CLI_EXIT.terminated;
     if (isOver(view)) {
       complain(`baton: left other tasks; the next \`baton run\` or \`baton dev\` on ${dataDir} takes them up.`);
@@ -91,7 +111,12 @@ export function courseOf(options: {
     endStandBy();
     const own = place?.own;
     place = undefined;
-    await own?.close();
+    try {
+      await own?.close();
+    } catch (error) {
+      // Said already, when it happened.
+      if (!hasFailed) throw error;
+    }
   }
 
   /** Works in the world of the data directory, and again in the next one when that goes away meanwhile. */
@@ -109,13 +134,18 @@ export function courseOf(options: {
 
   async function enter(): Promise<Attachment> {
     const isNext = place !== undefined;
-    const here = await attach(dataDir, complain);
+    const here = await watched(await attach(dataDir, notices));
     place = here;
     if (isLeaving) await close();
     endStandBy();
     endStandBy = here.own ? () => undefined : standBy(dataDir, process.pid);
     if (!here.own) report.remark(`Joined the world of process ${here.pid} at ${here.client.url}.`);
     else if (isNext) report.remark(`Took the world over, at ${here.client.url}.`);
+    return here;
+  }
+
+  function watched(here: Attachment): Attachment {
+    void here.own?.failed.then(worldFailed);
     return here;
   }
 
@@ -159,7 +189,7 @@ export function courseOf(options: {
       await sleep(KEEP_INTERVAL_MS);
     }
     report.remark(`Process ${next} did not take the world over.`);
-    place = await attach(dataDir, complain);
+    place = await watched(await attach(dataDir, notices));
     return place.own === undefined;
   }
 

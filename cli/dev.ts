@@ -2,8 +2,10 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { openWorld, type World } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
+import { errorLines } from './cli-error.ts';
 import { prepareDataDir } from './data-dir.ts';
 import { eventLine } from './event-line.ts';
+import { CLI_EXIT } from './exit-codes.ts';
 import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
@@ -35,15 +37,19 @@ async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
   const world = await openWorld({
     dataDir: prepareDataDir(resolve(options.data)),
     port: options.port,
-    ...worldNotices(terminal.complain),
+    ...worldNotices(terminal.complain, { json: false }),
   });
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
   const listening = new AbortController();
   if (terminal.live && options.quiet !== true) void tellEvents(world.url, terminal, listening.signal);
-  await interruption.leaving;
+  const failure = await Promise.race([interruption.leaving, world.failed]);
   listening.abort();
-  await world.close();
+  if (failure instanceof BatonError) {
+    await world.close().catch(() => undefined);
+    for (const line of errorLines(failure, process.env['BATON_DEBUG'] === '1')) terminal.complain(line);
+    process.exitCode = CLI_EXIT.failed;
+  } else await world.close();
 }
 
 /** There are ports that HTTP clients refuse on principle (https://fetch.spec.whatwg.org/#port-blocking). */

@@ -8,6 +8,7 @@ import { onInterruption } from './interruption.ts';
 import { requestFrom, type TaskOptions, withTaskOptions } from './task-options.ts';
 import { taskReport } from './task-report.ts';
 import type { Terminal } from './terminal.ts';
+import { worldNotices } from './world-notices.ts';
 
 interface RunOptions extends TaskOptions {
   readonly data: string;
@@ -35,13 +36,14 @@ async function run(options: RunOptions, terminal: Terminal): Promise<number> {
     request: { ...request, idempotencyKey: randomUUID() },
     report: taskReport(terminal, { json: options.json === true }),
     complain: terminal.complain,
+    notices: worldNotices(terminal.complain, { json: options.json === true }),
   });
   const interruption = onInterruption(course.cancel);
   try {
     const ended = course.run();
     // When we leave first, what becomes of it is of no interest any more.
     ended.catch(() => undefined);
-    const end = await Promise.race([ended, interruption.leaving]);
+    const end = await Promise.race([ended, course.failed, interruption.leaving]);
     terminal.status(undefined);
     return typeof end === 'number' ? end : course.leave(end);
   } finally {
@@ -53,7 +55,7 @@ async function run(options: RunOptions, terminal: Terminal): Promise<number> {
 
 const HELP = `
 Exit codes:
-  0 completed   1 failed   2 bad usage or input   3 cancelled   4 timed out
+  0 completed   1 failed, or the world cannot go on   2 bad usage or input   3 cancelled   4 timed out
   130, 143      left by a second Ctrl-C or by SIGTERM before the task had ended
 
 Examples:

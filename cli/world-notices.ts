@@ -1,14 +1,25 @@
 import type { WorldOptions } from '../runtime/embedded-world.ts';
 
-/** Tells on standard error what a world of this process gives up, and with BATON_DEBUG=1 also what it tries again. */
-export function worldNotices(complain: (text: string) => void): Required<Pick<WorldOptions, 'onDeadLetter' | 'warn'>> {
+export type WorldNotices = Required<Pick<WorldOptions, 'onDeadLetter' | 'warn'>>;
+
+/** Tells on standard error what a world of this process gives up and what it tries again, each in one line; with `json`, as JSON. */
+export function worldNotices(complain: (text: string) => void, { json }: { readonly json: boolean }): WorldNotices {
   return {
-    onDeadLetter: ({ event, rule, tries, error }) =>
+    onDeadLetter({ event, rule, tries, at, error }) {
+      const about = { id: event.id, type: event['detail-type'] };
       complain(
-        `baton: gave up ${event['detail-type']} ${event.id} for the rule ${rule} after ${tries} tries: ${error.message} (${error.code}); the task's own alarm repairs what it can`,
-      ),
-    warn: (message, error) => {
-      if (process.env['BATON_DEBUG'] === '1') complain(`baton: ${message}: ${String(error)}`);
+        json
+          ? JSON.stringify({ type: 'dead-letter', at, rule, tries, event: about, error })
+          : `baton: gave up ${about.type} ${about.id} for the rule ${rule} after ${tries} ${tries === 1 ? 'try' : 'tries'}: ${oneLine(error.message)} (${error.code}); the task's own alarm repairs what it can`,
+      );
+    },
+    warn(message, error) {
+      const why = error instanceof Error ? error.message : String(error);
+      complain(
+        json ? JSON.stringify({ type: 'warning', message, error: why }) : `baton: ${oneLine(`${message}: ${why}`)}`,
+      );
     },
   };
 }
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ');

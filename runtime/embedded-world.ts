@@ -266,7 +266,10 @@ function worldOf(
 /** The first failure of the store that stays. A store that closes has not failed. */
 function storeFailure() {
   let error: BatonError | undefined;
-  const { promise: told, resolve } = Promise.withResolvers<BatonError>();
+  let tell: (error: BatonError) => void = () => undefined;
+  const told = new Promise<BatonError>((resolve) => {
+    tell = resolve;
+  });
   return {
     told,
     get error() {
@@ -275,7 +278,7 @@ function storeFailure() {
     noted(cause: unknown): void {
       if (error || !(cause instanceof StoreError) || cause.code === 'store_closed') return;
       error = cause;
-      resolve(cause);
+      tell(cause);
     },
   };
 }

@@ -40,4 +40,4 @@ export function deadLetterRoutes(
   ];
 }
 
-const shownLetter = (letter: DeadLetter): DeadLetterView => ({ ...letter, event: shownEvent(letter.event) });
+const shownLetter = (letter: DeadLetter): DeadLetterView => ({ ...letter, event: { ...shownEvent(letter.event) } });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readWhole, writeWhole } from '../../agent/supervisor-files.ts';
 import type { WorldFile } from '../../schemas/world-api.ts';
@@ -23,13 +23,21 @@ export interface DataDir {
   withdraw(): void;
 }
 
-/** Makes the data directory when it is missing. Throws StoreError `store_unwritable`. */
+/** Names in a data directory that is Baton's alone, or how they begin. */
+const OURS = ['baton.db', 'lock.db', 'secret', 'world.json', 'runs', 'joined', '.gitignore'];
+/** Bits of a mode for others than the owner: all of them, and those that let them write. */
+const OTHERS = 0o077;
+const OTHERS_WRITE = 0o022;
+
+/** Makes the data directory when it is missing, and closes one that others may look into. Throws StoreError `store_unwritable`. */
 export function openDataDir(dataDir: string): DataDir {
   const path = resolve(dataDir);
   const runs = join(path, 'runs');
   const worldFile = join(path, 'world.json');
   const secretFile = join(path, 'secret');
   writing(path, () => mkdirSync(runs, { recursive: true, mode: 0o700 }));
+  writing(path, () => closeToOthers(path));
+  writing(runs, () => chmodSync(runs, 0o700));
   return {
     path,
     store: join(path, 'baton.db'),
@@ -39,6 +47,22 @@ export function openDataDir(dataDir: string): DataDir {
     announce: (world) => writing(worldFile, () => writeWhole(worldFile, world)),
     withdraw: () => rmSync(worldFile, { force: true }),
   };
+}
+
+/**
+ * A folder that holds other things too, as a home directory, keeps its mode: all that is secret lies in files and folders that are
+ * closed themselves. But nobody else may put anything there.
+ */
+function closeToOthers(path: string): void {
+  const { mode } = statSync(path);
+  if ((mode & OTHERS) === 0) return;
+  const isOurs = readdirSync(path).every((name) => OURS.some((our) => name.startsWith(our)));
+  if (isOurs) chmodSync(path, 0o700);
+  else if ((mode & OTHERS_WRITE) !== 0) {
+    throw new StoreError('store_unwritable', `${path} holds other files too, and others may write there`, {
+      remedy: 'Choose a data directory of its own with --data.',
+    });
+  }
 }
 
 function keptSecret(file: string): string | undefined {

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { StoreError } from '../errors.ts';
@@ -11,6 +11,8 @@ const APPLICATION_ID = 0x4261746f;
 const SCHEMA_VERSION = 1;
 /** Files above 256 MiB are not read through on open: that would cost more than the second a restart may take. */
 const FULL_CHECK_MAX_BYTES = 256 * 1024 * 1024;
+/** For the owner alone: the records hold prompts and tokens. */
+const FILE_MODE = 0o600;
 /** Sorts after every key and time. */
 const LAST = '\u{10FFFF}';
 
@@ -116,11 +118,15 @@ function openChecked(file: string): Database.Database {
   let db: Database.Database | undefined;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    const known = statSync(file, { throwIfNoEntry: false });
+    // SQLite gives its other files the mode of the first one.
+    if (!known) closeSync(openSync(file, 'a', FILE_MODE));
+    const bytes = known?.size ?? 0;
     db = new Database(file, { timeout: 5_000 });
     if (bytes === 0 || isBlank(db)) db.exec(`PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
     assertOurs(db, file);
     if (bytes <= FULL_CHECK_MAX_BYTES) assertSound(db, file);
+    closeToOthers(file);
     db.exec('PRAGMA journal_mode = WAL; PRAGMA query_only = ON;');
     return db;
   } catch (error) {
@@ -128,6 +134,14 @@ function openChecked(file: string): Database.Database {
     if (error instanceof StoreError) throw error;
     const { code, message } = described(error);
     throw storeErrorFrom(file, 'Cannot open the record store', code, message, error);
+  }
+}
+
+/** A file of an earlier version, or copied here, may be open to others. */
+function closeToOthers(file: string): void {
+  for (const part of [file, `${file}-wal`, `${file}-shm`]) {
+    const mode = statSync(part, { throwIfNoEntry: false })?.mode ?? FILE_MODE;
+    if ((mode & 0o077) !== 0) chmodSync(part, FILE_MODE);
   }
 }
 

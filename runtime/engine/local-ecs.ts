@@ -8,7 +8,7 @@ import type { Envelope } from '../../schemas/envelope.ts';
 import { because } from '../../schemas/reason.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
-import { ComputeError } from '../errors.ts';
+import { BatonError, ComputeError } from '../errors.ts';
 import type { Clock, ComputeBackend, RecordStore, StartRun } from '../ports.ts';
 import { type RunDir, runDir } from './local-ecs-run-dir.ts';
 import {
@@ -193,7 +193,10 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
         if (open.has(id) || (isStopped(record) && record.unpublished.length === 0)) continue;
         const task = opened(id, record, revision);
         task.isLeftOver = true;
-        await inTurn(task, () => takeUp(task)).catch((error) => troubled(task, error));
+        await inTurn(task, () => takeUp(task)).catch((error) => {
+          if (error instanceof BatonError) throw error;
+          troubled(task, error);
+        });
       }
     },
 
@@ -355,9 +358,12 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     let exit = task.dir.exit();
     let died: string | undefined;
     if (exit === undefined && !isAlive(marker.owner)) {
-      exit = task.dir.exit() ?? (await lost(task, marker.owner));
-      if (exit === undefined) return;
-      died = 'InternalError: the supervisor of the run was killed; what was left of the run was killed too';
+      exit = task.dir.exit();
+      if (exit === undefined) {
+        exit = await lost(task, marker.owner);
+        if (exit === undefined) return;
+        died = 'InternalError: the supervisor of the run was killed; what was left of the run was killed too';
+      }
     }
     if (exit?.survivors && !(await isGone(task, marker.owner))) exit = undefined;
     const started = task.dir.started();

@@ -124,3 +124,23 @@ describe('an attempt that is due', () => {
     expect(leasesOf(await scene.slot()).holders).toEqual([leaseOf(waiting.taskId, 2)]);
   });
 });
+
+describe('a task whose attempt was lost between the taking of its slot and the decision', () => {
+  it('is not admitted to the next attempt on the slot of the lost one', async () => {
+    const scene = aScene();
+    await scene.has(red);
+    const event = latestEvent(red);
+    const slots = {
+      ...scene.slots,
+      // The handler stalls after the take: meanwhile the task is admitted, runs, is lost, and its slot goes back.
+      take: async (...asked: Parameters<typeof scene.slots.take>) => {
+        const taken = await scene.slots.take(...asked);
+        await scene.has(aTask({ status: 'BACKOFF', attempt: 1, version: 9 }));
+        await scene.slots.release('user:ada', leaseOf(red.taskId, 1), cause);
+        return taken;
+      },
+    };
+    expect(await scene.deliver(admitTask, event, { instead: { slots } })).toEqual([]);
+    expect((await scene.task())?.status).toBe('BACKOFF');
+  });
+});

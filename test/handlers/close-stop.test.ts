@@ -2,9 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { closeStop } from '../../handlers/close-stop.ts';
 import { endNote } from '../../lifecycle/judge.ts';
 import { noteEvents } from '../../runtime/published.ts';
+import { tasksOver } from '../../runtime/tasks.ts';
 import type { BatonEvent } from '../../schemas/envelope.ts';
 import type { StopIntent } from '../../schemas/task.ts';
-import { aClaim, aKnownRun, aReport, aRunRecord, aTask, at } from '../builders.ts';
+import { aClaim, aKnownRun, aReport, aRunRecord, aTask, at, testTimings } from '../builders.ts';
 import { aScene, typesOf } from './scene.ts';
 
 const ended = { at: at(0), proof: 'proven' as const };
@@ -53,5 +54,32 @@ describe('a stop whose run has not ended', () => {
     await scene.has(aTask({ status: 'STOPPING' }));
     expect(await scene.deliver(closeStop, endedEvent(stopping('cancelled')))).toEqual([]);
     expect(scene.ignored).toEqual(['run_has_not_ended']);
+  });
+});
+
+describe('a report that is stored while the stop of a lost run is being closed', () => {
+  it('still counts: the record is closed first and looked at again', async () => {
+    const scene = aScene();
+    const task = await scene.has(stopping('lost'));
+    await scene.hasRun(aRunRecord({ claim: aClaim() }));
+    const signal = { taskId: task.taskId, attempt: 1, nativeId: aClaim().nativeId };
+    const tasks = tasksOver({
+      store: scene.store,
+      alarms: { arm: async () => undefined },
+      // The runner's report arrives between the look at the record and its closing.
+      runs: {
+        ...scene.runs,
+        close: async (taskId, attempt) => {
+          await scene.runs.report(signal, aReport());
+          await scene.runs.close(taskId, attempt);
+        },
+      },
+      clock: scene.clock,
+      timings: () => testTimings,
+    });
+    expect(typesOf(await scene.deliver(closeStop, endedEvent(task), { instead: { tasks } }))).toEqual([
+      'TaskCompleted',
+    ]);
+    expect((await scene.task())?.status).toBe('COMPLETED');
   });
 });

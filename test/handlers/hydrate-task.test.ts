@@ -106,3 +106,13 @@ describe('an admitted task', () => {
     expect(await scene.store.list('PAYLOAD#', { limit: 9 })).toHaveLength(1);
   });
 });
+
+describe('a hydration that died after storing its input, and came back when the task had settled', () => {
+  it('leaves no payload behind', async () => {
+    const { scene, event, task } = await sceneOfAnAdmitted();
+    await scene.payloads.put(task.taskId, 'the input that nobody named');
+    await scene.has(aTask({ status: 'CANCELLED', settledAt: at(1), version: 9 }));
+    await scene.deliver(hydrateTask, event, { tries: 2 });
+    expect(await scene.store.list('PAYLOAD#', { limit: 10 })).toEqual([]);
+  });
+});

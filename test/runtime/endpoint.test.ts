@@ -71,6 +71,7 @@ function ask(path: string, { method, headers, json, text }: Asking = {}): Promis
 }
 
 const api = (path: string, asking: Asking = {}): Promise<Told> => ask(`/baton/v1${path}`, asking);
+const bearing = (token: string): Asking => ({ headers: { authorization: `Bearer ${token}` } });
 const errorIn = (told: Told) => apiError.parse(told.json).error;
 const aRequest = (more: object = {}) => ({
   repository: '/a/repository',
@@ -90,6 +91,7 @@ async function aRunningTask(): Promise<{
   nativeId: string;
   runDir: string;
   reference: string;
+  secret: string;
 }> {
   const { taskId } = await aTask();
   const runDir = join(await scene.world.logPath(taskId), '..');
@@ -100,9 +102,10 @@ async function aRunningTask(): Promise<{
   const variable = (name: string) =>
     environment.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
   const reference = variable('BATON_PAYLOAD');
-  const payload = runPayload.parse((await api(`/payloads/${reference}`)).json);
+  const secret = variable('BATON_PAYLOAD_SECRET');
+  const payload = runPayload.parse((await api(`/payloads/${reference}`, bearing(secret))).json);
   const task = await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
-  return { task, payload, nativeId: variable('BATON_NATIVE_ID'), runDir, reference };
+  return { task, payload, nativeId: variable('BATON_NATIVE_ID'), runDir, reference, secret };
 }
 
 describe('asking for a task', () => {

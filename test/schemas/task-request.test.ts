@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { LABELS_MAX, PROMPT_MAX_BYTES, taskRequest } from '../../schemas/task-request.ts';
+import { AGENT_COMMAND_MAX_BYTES, LABELS_MAX, PROMPT_MAX_BYTES, taskRequest } from '../../schemas/task-request.ts';
 
 const request = { repository: '/srv/repository', prompt: 'Mend the roof.' };
 const isTaken = (fields: object): boolean => taskRequest.safeParse({ ...request, ...fields }).success;
@@ -29,6 +29,14 @@ describe('a request', () => {
     ['ten attempts', { attempts: 10 }, true],
     ['eleven attempts', { attempts: 11 }, false],
     ['an empty agent command', { agentCommand: '' }, false],
+    ['the longest agent command, counted in bytes', { agentCommand: 'ż'.repeat(AGENT_COMMAND_MAX_BYTES / 2) }, true],
+    ['a longer agent command', { agentCommand: 'x'.repeat(AGENT_COMMAND_MAX_BYTES + 1) }, false],
+    ['labels that are few and huge', { labels: { a: '語'.repeat(256), b: '語'.repeat(256) } }, false],
+    ['a password in the address', { repository: 'https://joe:s3cr3t@host/x.git' }, false],
+    ['a token in the address', { repository: 'https://ghp_token@host/x.git' }, false],
+    ['an SSH address with its user', { repository: 'ssh://git@host/x.git' }, true],
+    ['a short SSH address', { repository: 'git@host:x.git' }, true],
+    ['a transport that is a command', { repository: 'ext::sh -c id' }, false],
     ['an empty user', { userId: '' }, false],
     ['as many labels as may be', { labels: labels(LABELS_MAX) }, true],
     ['one label more', { labels: labels(LABELS_MAX + 1) }, false],

@@ -23,6 +23,7 @@ export interface EngineFixtureOptions {
   readonly settings?: Partial<Settings>;
   readonly limit?: number;
   readonly copies?: EngineOptions['copies'];
+  readonly onStoreFailure?: EngineOptions['onStoreFailure'];
   /** Ports from outside, besides `ecs`. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
@@ -52,6 +53,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
     outside: () => ({ ecs: compute.backend, ...options.more }),
     onDeadLetter: (letter) => letters.push(letter),
     ...(options.copies ? { copies: options.copies } : {}),
+    ...(options.onStoreFailure ? { onStoreFailure: options.onStoreFailure } : {}),
   });
   engine.bus.listen((event) => heard.push(event));
 

@@ -4,8 +4,9 @@ import { reactions } from '../../../handlers/index.ts';
 import { assertTask } from '../../../lifecycle/evolve.ts';
 import { defineRule } from '../../../rules/rule.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
-import { ComputeError } from '../../../runtime/errors.ts';
+import { BatonError, ComputeError, StoreError } from '../../../runtime/errors.ts';
 import { said } from '../../../runtime/outcome.ts';
+import type { RecordStore } from '../../../runtime/ports.ts';
 import { react } from '../../../runtime/react.ts';
 import { aFailedReport, anEcsEvent } from '../../builders.ts';
 import { computeTwin } from '../../compute-twin.ts';
@@ -318,5 +319,59 @@ describe('what comes from outside', () => {
     await world.time.quiet();
     expect(world.letters).toEqual([]);
     expect(await leftOvers(world)).toEqual([]);
+  });
+});
+
+describe('a wake-up that ended in the dead letters', () => {
+  it('rings again, so that its task does not wait for ever', async () => {
+    const kept = memoryStore({ freezeValues: true });
+    let troubled = false;
+    const store: RecordStore = {
+      ...kept,
+      get: async (key) => {
+        if (troubled && key.startsWith('TASK#')) throw new BatonError('contention', 'the table throttles');
+        return kept.get(key);
+      },
+    };
+    const world = anEngine({ store, limit: 0 });
+    const taskId = await world.submit('roof', { timeoutSeconds: 60 });
+    expect((await world.task(taskId))?.status).toBe('QUEUED');
+    troubled = true;
+    await world.time.pass(70);
+    expect(world.letters.some(({ rule }) => rule === 'wake-task')).toBe(true);
+    troubled = false;
+    await world.time.pass(120);
+    expect((await world.task(taskId))?.status).toBe('TIMED_OUT');
+  });
+});
+
+describe('a store that takes nothing any more', () => {
+  it('is said once and stops the engine, which does not pile up what it cannot keep', async () => {
+    const kept = memoryStore({ freezeValues: true });
+    let full = false;
+    const refuse = () => Promise.reject(new StoreError('store_full', 'no space left'));
+    const store: RecordStore = {
+      ...kept,
+      put: (...asked) => (full ? refuse() : kept.put(...asked)),
+      delete: (key) => (full ? refuse() : kept.delete(key)),
+    };
+    const failures: unknown[] = [];
+    const world = anEngine({ store, limit: 0, onStoreFailure: (error) => failures.push(error) });
+    await world.submit('roof', { timeoutSeconds: 60 });
+    full = true;
+    await world.time.pass(600);
+    expect(failures).toEqual([expect.objectContaining({ code: 'store_full' })]);
+    expect(world.engine.bus.pending()).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('a listener that throws', () => {
+  it('loses no event', async () => {
+    const world = anEngine();
+    world.engine.bus.listen(() => {
+      throw new Error('a page that went away');
+    });
+    const taskId = await world.submit('roof');
+    expect((await world.task(taskId))?.status).toBe('STARTING');
   });
 });
