@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReasonCode } from '../schemas/reason.ts';
@@ -146,8 +146,9 @@ export async function commitAll(clone: Clone, message: string, timeoutMs: number
 
 /**
  * Pushes a commit to the task's branch under the lease recorded at claim, never by blind force, and looks whether it is there.
- * Both go out from a repository that the agent never saw, so that no setting of the clone redirects them. `confirm` is asked
- * immediately before each try. Throws RepositoryError push_failed, and what `confirm` throws.
+ * Both go out from a repository that the agent never saw, so that no setting of the clone redirects them; what it changed in
+ * the settings of its user (`~/.gitconfig`, `~/.ssh`) does count, since it has the same user. `confirm` is asked immediately
+ * before each try. Throws RepositoryError push_failed, and what `confirm` throws.
  */
 export async function pushWithLease(
   clone: Clone,
@@ -176,7 +177,10 @@ export async function pushWithLease(
         ],
         {
           gitDir,
-          environment: { ...environment, GIT_ALTERNATE_OBJECT_DIRECTORIES: join(clone.folder, '.git', 'objects') },
+          environment: {
+            ...environment,
+            GIT_ALTERNATE_OBJECT_DIRECTORIES: quoted(join(clone.folder, '.git', 'objects')),
+          },
           timeoutMs: stop.within(GIT_PUSH_TIMEOUT_S * 1_000),
         },
       );
@@ -205,7 +209,12 @@ async function makePushRepository(clone: Clone, commit: string, gitDir: string, 
     timeoutMs: stop.within(GIT_LOCAL_TIMEOUT_S * 1_000),
   });
   if (made.exitCode !== 0) throw new RepositoryError('push_failed', `The push could not be prepared: ${saidBy(made)}`);
+  // Where the history ends if the repository does not have all of it: names of commits and nothing else.
+  await copyFile(join(clone.folder, '.git', 'shallow'), join(gitDir, 'shallow')).catch(() => undefined);
 }
+
+/** As git reads a path in a list that is separated by colons. */
+const quoted = (path: string): string => `"${path.replace(/["\\]/g, '\\$&')}"`;
 
 /** Hexadecimal digits of a commit in a repository with SHA-256 names. */
 const SHA256_DIGITS = 64;

@@ -123,13 +123,14 @@ function groupPids(group: number | undefined): number[] {
     .map(([pid]) => Number(pid));
 }
 
-/** /proc/<pid>/stat after the command name, which may itself hold blanks and brackets (proc(5), fields 3, 5, 6 and 22). */
+/** /proc/<pid>/stat after the command name, which may itself hold blanks and brackets (proc(5), fields 3, 5, 6, 20 and 22). */
 function linuxStat(pid: number): { dead: boolean; group: number; session: number; start: string } | undefined {
   const text = readOr(`/proc/${pid}/stat`, '');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (fields.length < 20) return undefined;
   return {
-    dead: /^[ZXx]/.test(fields[0] ?? ''),
+    // The first thread may be gone (Z) while others live.
+    dead: /^[Xx]/.test(fields[0] ?? '') || (fields[0] === 'Z' && Number(fields[17]) < 2),
     group: Number(fields[2]),
     session: Number(fields[3]),
     start: fields[19] ?? '',

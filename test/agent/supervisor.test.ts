@@ -93,6 +93,20 @@ describe('a supervised run', () => {
     expect(lives(Number(log(runDir).split('\n')[0]))).toBe(false);
   });
 
+  it.each([
+    ['works in its directory', 'env -i setsid sleep 300 > /dev/null 2>&1 &'],
+    ['was started from it', 'cp "$(command -v sleep)" own; cd /; env -i setsid "$OLDPWD/own" 300 > /dev/null 2>&1 &'],
+  ])(
+    'ends when nothing of it is left: no process without environment in a session of its own that %s',
+    async (_, script) => {
+      if (process.platform !== 'linux') return;
+      const runDir = aRunDir(`${script} echo $!; sleep 0.3`);
+      await once(supervise(runDir), 'exit');
+      expect(exitRecord.parse(json(runDir, 'exit.json'))).toMatchObject({ exitCode: 0 });
+      expect(lives(Number(log(runDir)))).toBe(false);
+    },
+  );
+
   it('does not end with a terminal or an interrupt meant for Baton', async () => {
     const runDir = aRunDir('sleep 0.5; exit 4');
     const process = supervise(runDir);

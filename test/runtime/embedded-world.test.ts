@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +20,7 @@ import {
   TASK_RETENTION_DAYS,
   WORKSPACE_RETENTION_DAYS,
 } from '../../runtime/engine/run-keeping.ts';
+import { acquireWorldLock } from '../../runtime/engine/world-lock.ts';
 import { worldFile } from '../../schemas/world-api.ts';
 import { buildBundles, eventually, openScene, quickTimings, type Scene, sampleRepository } from '../flows/scene.ts';
 
@@ -57,6 +68,42 @@ describe('a world that opens in a new data directory', () => {
     const secret = readFileSync(inData('secret'), 'utf8');
     await open();
     expect(readFileSync(inData('secret'), 'utf8')).toBe(secret);
+  });
+});
+
+describe('a world in a data directory that others may look into', () => {
+  const closedFiles = ['baton.db', 'baton.db-wal', 'baton.db-shm', 'secret', 'world.json'];
+
+  it('closes it, and the files in it that an earlier version left open', async () => {
+    const world = await open();
+    await world.close();
+    for (const name of ['.', 'runs']) chmodSync(inData(name), 0o755);
+    chmodSync(inData('baton.db'), 0o644);
+    await open();
+    expect(['.', 'runs'].map((name) => mode(inData(name)))).toEqual(['700', '700']);
+    expect(closedFiles.map((name) => mode(inData(name)))).toEqual(closedFiles.map(() => '600'));
+  });
+
+  it('leaves the mode of a directory that holds other things too, and closes its own files', async () => {
+    mkdirSync(inData('.'));
+    chmodSync(inData('.'), 0o755);
+    writeFileSync(inData('letter.txt'), '');
+    await open();
+    expect(mode(inData('.'))).toBe('755');
+    expect(mode(inData('runs'))).toBe('700');
+    expect(closedFiles.map((name) => mode(inData(name)))).toEqual(closedFiles.map(() => '600'));
+  });
+
+  it('does not open where others may put files among theirs', async () => {
+    mkdirSync(inData('.'));
+    chmodSync(inData('.'), 0o777);
+    writeFileSync(inData('letter.txt'), '');
+    await expect(open()).rejects.toMatchObject({
+      code: 'store_unwritable',
+      message: expect.stringContaining('others'),
+    });
+    expect(mode(inData('.'))).toBe('777');
+    expect(existsSync(inData('baton.db'))).toBe(false);
   });
 });
 
@@ -134,6 +181,17 @@ describe('a world whose disk is full', () => {
     }
     expect(acknowledged.length).toBeGreaterThan(0);
     expect(refusal).toMatchObject({ status: 507, body: { error: { code: 'store_full' } } });
+    await expect(world.failed).resolves.toMatchObject({ code: 'store_full' });
+    // By itself: nobody has closed it.
+    await eventually(() => (existsSync(inData('world.json')) ? undefined : true), 'the world to take its word back');
+    await eventually(() => {
+      try {
+        acquireWorldLock(inData('.')).release();
+        return true;
+      } catch {
+        return undefined;
+      }
+    }, 'the lock');
     await expect(world.close()).rejects.toMatchObject({ code: 'store_full' });
 
     const next = await open({ runnerCommand: ['/bin/sleep', '300'], stopTimeoutSeconds: 1 });

@@ -1,13 +1,15 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import * as z from 'zod';
 import { BODY_MAX_BYTES, loopbackServer } from '../../runtime/endpoint/loopback-server.ts';
+import { payloadSecrets } from '../../runtime/endpoint/payload-secret.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 import { runPayload } from '../../schemas/run-payload.ts';
 import { type TaskView, taskSummary, taskView } from '../../schemas/task-view.ts';
-import { apiError, worldView } from '../../schemas/world-api.ts';
+import { apiError, deadLetterView, worldView } from '../../schemas/world-api.ts';
 import { eventually, linesOf, openScene, type Scene } from '../flows/scene.ts';
 
 let scene: Scene;
@@ -21,6 +23,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const tasks = await scene.world.list();
   await Promise.allSettled(tasks.filter(({ endedAt }) => !endedAt).map(({ taskId }) => scene.world.cancel(taskId)));
+  await eventually(() => (scene.world.unsettled() === 0 ? true : undefined), 'every run to end');
   await scene.close();
 });
 
@@ -394,6 +397,32 @@ describe('the world', () => {
     expect(world.unsettled).toBe(scene.world.unsettled());
     expect(Object.values(world.tasks).reduce((sum, count) => sum + count, 0)).toBe(world.unsettled);
   });
+
+  it('counts the deliveries that were given up, and shows the latest without their prompts', async () => {
+    const count = async (): Promise<number> => worldView.parse((await api('/world')).json).deadLetters;
+    const before = await count();
+    const malformed = (id: string): Envelope => ({
+      version: '0',
+      id,
+      'detail-type': 'TaskCancelRequested',
+      source: 'baton.request',
+      account: '',
+      time: '',
+      region: '',
+      resources: [],
+      detail: { data: { taskId: 7, prompt: 'a secret wish' } },
+    });
+    for (const number of [1, 2, 3]) await scene.world.engine.bus.publish([malformed(`dead-${number}`)]);
+    await eventually(async () => ((await count()) === before + 3 ? true : undefined), 'three dead letters');
+
+    const told = await api('/dead-letters?limit=2');
+    const letters = z.array(deadLetterView).parse(told.json);
+    expect(letters.map(({ event }) => event.id)).toEqual(['dead-3', 'dead-2']);
+    expect(letters[0]).toMatchObject({ rule: 'cancel-task', tries: 1, error: { code: 'malformed_event' } });
+    expect(told.text).not.toContain('a secret wish');
+    for (const query of ['limit=0', 'limit=101', 'limit=x', 'what=1'])
+      expect((await api(`/dead-letters?${query}`)).status).toBe(400);
+  });
 });
 
 describe('a world that is not open yet', () => {
@@ -470,11 +499,42 @@ describe('a runner', () => {
   });
 
   it('gets nothing under a reference that is none, or is not a run payload', async () => {
-    expect((await api('/payloads/guess')).status).toBe(404);
+    const secrets = payloadSecrets(JSON.parse(readFileSync(join(scene.dataDir, 'secret'), 'utf8')));
+    expect((await api('/payloads/guess', bearing(secrets.of('guess')))).status).toBe(404);
     const stored = await scene.world.engine.store.list('PAYLOAD#', { limit: 1000 });
     const prompt = stored.find(({ value }) => value === 'Do it.');
     expect(prompt).toBeDefined();
-    expect((await api(`/payloads/${prompt?.key.slice('PAYLOAD#'.length)}`)).status).toBe(404);
+    const reference = prompt?.key.slice('PAYLOAD#'.length) ?? '';
+    expect((await api(`/payloads/${reference}`, bearing(secrets.of(reference)))).status).toBe(404);
+  });
+
+  it('gets its payload with the secret that only it was given, which no event shows', async () => {
+    const events = listen('/baton/v1/events');
+    await events.until('connected');
+    const { task, payload, nativeId, reference, secret, runDir } = await aRunningTask();
+    for (const [asking, status] of [
+      [{}, 403],
+      [bearing(payload.runToken), 403],
+      [bearing(reference), 403],
+      [bearing(`${secret}AAAA`), 403],
+      [bearing(secret), 200],
+    ] as const) {
+      const told = await api(`/payloads/${reference}`, asking);
+      expect(told.status).toBe(status);
+      if (status === 403)
+        expect([errorIn(told).code, told.text.includes(payload.prompt)]).toEqual(['token_refused', false]);
+    }
+    await events.until('"lastStatus":"RUNNING"');
+    expect(events.text()).toContain('"name":"BATON_PAYLOAD","value":"(left out)"');
+    expect(events.text()).toContain(nativeId);
+    for (const hidden of [reference, secret, payload.runToken, payload.prompt])
+      expect(events.text()).not.toContain(hidden);
+    for (const path of [`/tasks/${task.taskId}`, '/tasks', '/world']) {
+      const { text } = await api(path);
+      for (const hidden of [reference, secret, payload.runToken]) expect(text).not.toContain(hidden);
+    }
+    expect(statSync(join(runDir, 'run.json')).mode & 0o077).toBe(0);
+    events.leave();
   });
 
   it('cannot say what it is not asked for', async () => {

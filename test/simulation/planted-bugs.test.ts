@@ -30,7 +30,7 @@ describe('a bug put in on purpose', () => {
       const finding = await found(bug);
       expect(finding).toBeDefined();
       const row = page.split('\n').find((line) => line.startsWith(`| ${bug.name} |`));
-      expect(row).toBe(rowOf(bug, finding));
+      expect(row).toBe(rowOf(bug));
     },
     120_000,
   );
@@ -51,6 +51,5 @@ describe('the page about the simulation', () => {
   });
 });
 
-/** The row of the page: what was planted, which promise broke, within how many seeds it must be found. */
-const rowOf = (bug: PlantedBug, finding: Finding | undefined): string =>
-  `| ${bug.name} | ${finding?.promise} | ${bug.within} |`;
+/** The row of the page: what was planted, and within how many seeds it must be found. */
+const rowOf = ({ name, within }: PlantedBug): string => `| ${name} | ${within} |`;

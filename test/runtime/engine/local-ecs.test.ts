@@ -1,6 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -156,17 +166,19 @@ describe('a run that ends by itself', () => {
     expect(taken).toEqual(WHOLE_LIFE);
   });
 
-  it.each(['sleep 300 & exit 0', 'setsid sleep 300 & exit 0', 'setsid sh -c "sleep 300 & sleep 300" & exit 0'])(
-    'leaves no process behind: %s',
-    async (script) => {
-      if (script.includes('setsid') && process.platform !== 'linux') return;
-      const world = await aWorld();
-      const handle = await world.start(aRun(`${script.replace('& exit', '& echo $!; sleep 0.1; exit')}`));
-      await world.event(handle.taskArn, 'STOPPED');
-      expect(lives(Number(world.log(handle.taskArn)))).toBe(false);
-      expect(processesOf(runDirOf(world, handle))).toEqual([]);
-    },
-  );
+  it.each([
+    'sleep 300 & exit 0',
+    'setsid sleep 300 & exit 0',
+    'setsid sh -c "sleep 300 & sleep 300" & exit 0',
+    'env -i setsid sleep 300 & exit 0',
+  ])('leaves no process behind: %s', async (script) => {
+    if (script.includes('setsid') && process.platform !== 'linux') return;
+    const world = await aWorld();
+    const handle = await world.start(aRun(`${script.replace('& exit', '& echo $!; sleep 0.1; exit')}`));
+    await world.event(handle.taskArn, 'STOPPED');
+    expect(lives(Number(world.log(handle.taskArn)))).toBe(false);
+    expect(processesOf(runDirOf(world, handle))).toEqual([]);
+  });
 
   it('keeps the head and the tail of an endless log', async () => {
     const world = await aWorld({ logMaxBytes: 10_000 });
@@ -177,6 +189,47 @@ describe('a run that ends by itself', () => {
     expect(log).toMatch(/^first\n/);
     expect(log).toMatch(/\[log truncated: \d+ bytes left out\]/);
     expect(log).toMatch(/last\n$/);
+  });
+});
+
+describe('a run of which something could not be killed', () => {
+  it('goes on until that is dead too, and then shows the exit code that it had', async () => {
+    const world = await aWorld();
+    const run = aRun('sleep 0.3; exit 3');
+    const handle = await world.start(run);
+    await world.event(handle.taskArn, 'RUNNING');
+    await world.close();
+    const exitFile = join(runDirOf(world, handle), 'exit.json');
+    await eventually(() => existsSync(exitFile), 'its end');
+    writeFileSync(exitFile, JSON.stringify({ ...jsonIn(world, handle, 'exit.json'), survivors: 1 }));
+    const left = spawn('/bin/sleep', ['300'], {
+      cwd: runDirOf(world, handle),
+      env: {},
+      detached: true,
+      stdio: 'ignore',
+    });
+    const { pid = 0 } = left;
+
+    const { kill } = process;
+    let attempts = 0;
+    process.kill = (target, name) => {
+      if (target !== pid || name !== 'SIGKILL') return kill.call(process, target, name);
+      attempts += 1;
+      throw new Error('EPERM');
+    };
+    const warnings: string[] = [];
+    const later = await reopened(world, { warn: (message, error) => warnings.push(`${message}: ${error}`) });
+    expect(await later.ecs.ask(run)).toMatchObject([{ phase: 'running' }]);
+    expect(attempts).toBeGreaterThan(1);
+    process.kill = kill;
+    expect(lives(pid)).toBe(true);
+    expect(later.statuses(handle.taskArn)).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining('1 processes of the run could not be killed')]);
+
+    const { detail } = await later.event(handle.taskArn, 'STOPPED');
+    expect(lives(pid)).toBe(false);
+    expect(agentOf(detail)?.exitCode).toBe(3);
+    expect([...world.statuses(handle.taskArn), ...later.statuses(handle.taskArn)]).toEqual(WHOLE_LIFE);
   });
 });
 
@@ -401,6 +454,52 @@ describe('a restart', () => {
     const later = await reopened(world);
     expect(agentOf((await later.event(handle.taskArn, 'STOPPED')).detail)?.exitCode).toBe(7);
     expect([...world.statuses(handle.taskArn), ...later.statuses(handle.taskArn)]).toEqual(WHOLE_LIFE);
+  });
+
+  it('is not held up by a run directory that cannot be read, and takes that run up when it can', async () => {
+    const world = await aWorld();
+    const [broken, healthy] = [
+      await world.start(aRun('sleep 0.3; exit 5')),
+      await world.start(aRun('sleep 0.3; exit 6')),
+    ];
+    await world.event(broken.taskArn, 'RUNNING');
+    await world.event(healthy.taskArn, 'RUNNING');
+    await world.close();
+    const exitFile = join(runDirOf(world, broken), 'exit.json');
+    await eventually(() => existsSync(exitFile), 'its end');
+    const whatItSaid = readFileSync(exitFile);
+    rmSync(exitFile);
+    mkdirSync(exitFile);
+
+    const warnings: string[] = [];
+    const later = await reopened(world, { warn: (message, error) => warnings.push(`${message}: ${error}`) });
+    expect(agentOf((await later.event(healthy.taskArn, 'STOPPED')).detail)?.exitCode).toBe(6);
+    expect(warnings).toEqual([expect.stringMatching(`${broken.taskArn}: .*EISDIR`)]);
+    rmdirSync(exitFile);
+    writeFileSync(exitFile, whatItSaid);
+    expect(agentOf((await later.event(broken.taskArn, 'STOPPED')).detail)?.exitCode).toBe(5);
+  });
+
+  it('starts a run that nobody started, although its directory could not be read at first', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'baton-ecs-'));
+    const store = journalStore(join(dataDir, 'journal'));
+    const crashing = await ecsWorld({
+      supervisorCommand: supervisor.command,
+      dataDir,
+      store: { ...store, durable: () => new Promise(() => undefined) },
+    });
+    const run = aRun('echo started');
+    crashing.ecs.start(run).catch(() => undefined);
+    await sleep(100);
+    const taskArn = `arn:aws:ecs:local:000000000000:task/baton/${createHash('sha256').update(run.clientToken).digest('hex').slice(0, 32)}`;
+    const marker = join(dataDir, 'runs', taskArn.split('/').at(-1) ?? '', 'spawned');
+    mkdirSync(marker, { recursive: true });
+    const later = await aWorld({ dataDir });
+    await sleep(100);
+    expect(later.statuses(taskArn)).toEqual([]);
+    rmdirSync(marker);
+    await later.event(taskArn, 'STOPPED');
+    expect(later.log(taskArn)).toBe('started\n');
   });
 
   it('carries on with a stop', async () => {
