@@ -52,14 +52,22 @@ const ROOMS = {
     may: ['^cli/', '^console/', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE],
   },
   // A benchmark is a world of its own: it wires the reactions to a simulated back end.
-  bench: { may: ['^handlers/index\\.ts$', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE] },
+  bench: {
+    may: ['^handlers/index\\.ts$', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE],
+  },
 };
 
 /** The worlds wire handlers to the ports; no other file of the runtime knows a handler. */
 const WORLDS = '^runtime/(embedded|simulated)-world\\.ts$';
 
 /** What a handler may take: declarations, and the files of the runtime that have no world in them. */
-const HANDLER_MAY = ['^rules/', '^events/', '^lifecycle/', '^schemas/', '^runtime/(react|ports|errors|outcome|published|task-id)\\.ts$'];
+const HANDLER_MAY = [
+  '^rules/',
+  '^events/',
+  '^lifecycle/',
+  '^schemas/',
+  '^runtime/(react|ports|errors|outcome|published|task-id)\\.ts$',
+];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

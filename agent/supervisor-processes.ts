@@ -82,7 +82,8 @@ function linuxPidsOf(group: number | undefined, run: RunProcesses): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
     const stat = linuxStat(pid);
-    if (!stat || stat.dead) return false;
+    // A dead process may have threads that live on, or are still dying.
+    if (!stat || (stat.dead && stat.threads < 2)) return false;
     if (group !== undefined && (stat.group === group || stat.session === group)) return true;
     return carries(pid, places) || (standsIn(pid, places) && !isOlder(stat.session, run.origin));
   });
@@ -124,13 +125,15 @@ function groupPids(group: number | undefined): number[] {
 }
 
 /** /proc/<pid>/stat after the command name, which may itself hold blanks and brackets (proc(5), fields 3, 5, 6, 20 and 22). */
-function linuxStat(pid: number): { dead: boolean; group: number; session: number; start: string } | undefined {
+function linuxStat(
+  pid: number,
+): { dead: boolean; threads: number; group: number; session: number; start: string } | undefined {
   const text = readOr(`/proc/${pid}/stat`, '');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (fields.length < 20) return undefined;
   return {
-    // The first thread may be gone (Z) while others live.
-    dead: /^[Xx]/.test(fields[0] ?? '') || (fields[0] === 'Z' && Number(fields[17]) < 2),
+    dead: /^[ZXx]/.test(fields[0] ?? ''),
+    threads: Number(fields[17]),
     group: Number(fields[2]),
     session: Number(fields[3]),
     start: fields[19] ?? '',

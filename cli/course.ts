@@ -86,11 +86,11 @@ export function courseOf(options: {
     if (how instanceof BatonError) {
       hasFailed = true;
       for (const line of errorLines(how, process.env['BATON_DEBUG'] === '1')) complain(line);
-      if (view && !isOver(view)) {
-        complain(
-          `baton: ${view.taskId} is kept in ${view.status}; it goes on at the next \`baton run\` or \`baton dev\` on ${dataDir}.`,
-        );
-      }
+      if (!view) return CLI_EXIT.failed;
+      if (isOver(view)) return exitCodeOf(view.status);
+      complain(
+        `baton: ${view.taskId} is kept in ${view.status}; it goes on at the next \`baton run\` or \`baton dev\` on ${dataDir}.`,
+      );
       return CLI_EXIT.failed;
     }
     if (!view) return how === 'interrupted' ? CLI_EXIT.interrupted : CLI_EXIT.terminated;

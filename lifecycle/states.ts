@@ -62,8 +62,6 @@ export const states = {
   TIMED_OUT: { summary: 'Ended by its time-out.', terminal: true, computes: false, due: ['exit', 'proof', 'settle'] },
 } as const satisfies Record<Status, State>;
 
-export type TerminalStatus = TerminalTask['status'];
-
 export const isTerminal = (task: Task): task is TerminalTask => states[task.status].terminal;
 
 /** A run may be alive: starting, running, exiting or stopping. */

@@ -84,5 +84,3 @@ export const transitions = {
     summary: 'The lost run has ended; another attempt is allowed.',
   },
 } as const satisfies Record<string, Transition>;
-
-export type TransitionName = keyof typeof transitions;

@@ -2,7 +2,6 @@ import * as z from 'zod';
 
 /** A point in time as `Date.toISOString` writes it, so that text order is time order. */
 export const instant = z.iso.datetime({ precision: 3 });
-export type Instant = z.infer<typeof instant>;
 
 /** Longest text that goes into an event or a record beside its payload, in characters: keeps a fact below 2 kB. */
 export const TEXT_MAX_CHARS = 500;

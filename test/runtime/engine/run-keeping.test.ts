@@ -101,15 +101,15 @@ const report = (outcome: 'succeeded' | 'failed', branch: string | null): RunReco
 });
 
 describe('the workspace of an attempt whose task has settled', () => {
-  it.each<[string, Partial<RunRecord> | undefined, boolean]>([
-    ['nobody claimed it', {}, false],
-    ['it has no record', undefined, false],
-    ['its work was saved', { claim, savedWork: { branch: 'b', commit: 'c' } }, false],
-    ['it succeeded', { claim, report: report('succeeded', null) }, false],
-    ['it failed with its branch pushed', { claim, report: report('failed', 'b') }, false],
-    ['it was claimed and said nothing', { claim }, true],
-    ['it failed with nothing pushed', { claim, report: report('failed', null) }, true],
-  ])('when %s: kept is %s', async (_when, record, kept) => {
+  it.each<[string, boolean, Partial<RunRecord> | undefined]>([
+    ['nobody claimed it', false, {}],
+    ['it has no record', false, undefined],
+    ['its work was saved', false, { claim, savedWork: { branch: 'b', commit: 'c' } }],
+    ['it succeeded', false, { claim, report: report('succeeded', null) }],
+    ['it failed with its branch pushed', false, { claim, report: report('failed', 'b') }],
+    ['it was claimed and said nothing', true, { claim }],
+    ['it failed with nothing pushed', true, { claim, report: report('failed', null) }],
+  ])('when %s: kept is %s', async (_when, kept, record) => {
     const first = aWorkspace(1);
     const last = aWorkspace(2);
     const records = record ? [record, record] : [];
