@@ -152,7 +152,7 @@ async function opened(
     },
     copies: typeof copies === 'number' ? () => copies : copies,
     ...(onDeadLetter ? { onDeadLetter } : {}),
-    onStoreFailure: failure.noted,
+    onStoreFailure: (error) => failure.stopped(error),
     outside: ({ bus, ports }) => {
       parts.ecs = localEcs({
         store: observed,
@@ -275,12 +275,23 @@ function storeFailure() {
     get error() {
       return error;
     },
+    /** The store refused something. */
     noted(cause: unknown): void {
-      if (error || !(cause instanceof StoreError) || cause.code === 'store_closed') return;
-      error = cause;
-      tell(cause);
+      if (cause instanceof StoreError && cause.code !== 'store_closed') fail(cause);
+    },
+    /** The engine stands still because of it, whatever it was. */
+    stopped(cause: unknown): void {
+      if (cause instanceof StoreError) return this.noted(cause);
+      const why = cause instanceof Error ? cause.message : String(cause);
+      fail(new StoreError('store_unwritable', `The record store did not take a step: ${why}`, { cause }));
     },
   };
+
+  function fail(cause: BatonError): void {
+    if (error) return;
+    error = cause;
+    tell(cause);
+  }
 }
 
 /**
