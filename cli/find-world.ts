@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BatonError } from '../runtime/errors.ts';
@@ -50,18 +50,24 @@ export async function findWorld(options: PlaceOptions, cwd: string): Promise<Wor
     }
   }
   if (options.data !== undefined)
-    throw new BatonError('no_world', `No world runs on ${dataDir}`, { remedy: START_ONE });
+    throw new BatonError('no_world', `No world runs on ${dataDir}`, { remedy: remedyAt(dataDir) });
   const usual = worldClient(`http://127.0.0.1:${DEFAULT_PORT}`);
   return answering(usual).catch((error: unknown) => {
     if (!isNoWorld(error)) throw error;
     throw new BatonError('no_world', `No world runs on ${dataDir}, nor at ${usual.url}`, {
-      remedy: START_ONE,
+      remedy: remedyAt(dataDir),
       cause: error,
     });
   });
 }
 
 const START_ONE = 'Start one with `baton dev` (or `baton run`), or name it with --endpoint or --data.';
+
+/** Tasks can only be asked about while a world runs on their directory; it opens again with all of them. */
+const remedyAt = (dataDir: string): string =>
+  existsSync(join(dataDir, 'baton.db'))
+    ? `Its tasks are kept: start \`baton dev --port 0 --data ${dataDir}\` in another shell, then ask again.`
+    : START_ONE;
 
 /** Nobody answers, or who answers is just closing. */
 export const isNoWorld = (error: unknown): boolean =>

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { findWorld, type PlaceOptions, withPlaceOptions } from './find-world.ts';
+import { DEFAULT_DATA_DIR, findWorld, type PlaceOptions, withPlaceOptions, worldOf } from './find-world.ts';
 import { paintStatus, shown } from './paint.ts';
 import { requestFrom, type TaskOptions, withTaskOptions } from './task-options.ts';
 import type { Terminal } from './terminal.ts';
@@ -17,13 +18,16 @@ export const submitCommand = (program: Command, terminal: Terminal): Command =>
       'Gives a task to a running world and prints its id. The same key gives the same task, however often it is sent.',
     )
     .option('--key <text>', 'the idempotency key (default: a new one)')
-    .option('--json', 'print { taskId } as JSON')
+    .option('--json', 'print { taskId } as JSON, with reused: true where the key stands for another request')
     .addHelpText('after', HELP)
     .action((options: SubmitOptions) => submit(options, terminal));
 
 async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
   const request = requestFrom(options, { cwd: process.cwd(), environment: process.env });
   const client = await findWorld(options, process.cwd());
+  if (options.endpoint === undefined && client.url !== worldOf(resolve(options.data ?? DEFAULT_DATA_DIR))?.url) {
+    terminal.complain(`baton: no world runs on ./${DEFAULT_DATA_DIR}; the task goes to the one at ${client.url}`);
+  }
   const view = await client.submit({ ...request, idempotencyKey: options.key ?? randomUUID() });
   if (view.reused) {
     terminal.complain(
@@ -31,7 +35,7 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
     );
   }
   if (options.json) {
-    terminal.json({ taskId: view.taskId });
+    terminal.json({ taskId: view.taskId, ...(view.reused ? { reused: true } : {}) });
     return;
   }
   terminal.line(view.taskId);

@@ -3,7 +3,7 @@ import { BatonError } from '../runtime/errors.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import { type TaskSummary, type TaskView, taskSummary, taskView } from '../schemas/task-view.ts';
 import { API_PREFIX, apiError, LOG_HEADERS, type WorldView, worldView } from '../schemas/world-api.ts';
-import { codeOf, WorldRefusal } from './cli-error.ts';
+import { badInput, codeOf, WorldRefusal } from './cli-error.ts';
 
 /** Longest wait for one answer, in milliseconds: the world answers within its own bounds, which are shorter. */
 const ANSWER_TIMEOUT_MS = 60_000;
@@ -53,7 +53,11 @@ export interface WorldClient {
 
 export function worldClient(url: string): WorldClient {
   const base = `${url.replace(/\/+$/, '')}${API_PREFIX}`;
-  const named = (taskId: string): string => `/tasks/${encodeURIComponent(taskId)}`;
+  const named = (taskId: string): string => {
+    if (taskId.trim() === '')
+      throw badInput('<task>', 'it is empty', 'Give a task id, or its beginning: `baton list` shows them.');
+    return `/tasks/${encodeURIComponent(taskId)}`;
+  };
 
   return {
     url,
