@@ -281,7 +281,10 @@ function storeFailure() {
     },
     /** The engine stands still because of it, whatever it was. */
     stopped(cause: unknown): void {
-      if (cause instanceof StoreError) return this.noted(cause);
+      if (cause instanceof StoreError) {
+        this.noted(cause);
+        return;
+      }
       const why = cause instanceof Error ? cause.message : String(cause);
       fail(new StoreError('store_unwritable', `The record store did not take a step: ${why}`, { cause }));
     },
