@@ -77,7 +77,7 @@ export async function openLifecycles({ dataDir, onStart, onSettled }: Lifecycles
       timings: embeddedTimings,
       defaultAgentCommand: 'simulated',
       agentCommandAllowed: true,
-      defaultCompute: 'ecs',
+      computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
     outside: () => ({ ecs }),

@@ -5,6 +5,7 @@ import { isTerminal } from '../lifecycle/states.ts';
 import { ATTEMPTS_DEFAULT } from '../lifecycle/timings.ts';
 import { acceptTask as rule } from '../rules/accept-task.ts';
 import { said } from '../runtime/outcome.ts';
+import type { Settings } from '../runtime/ports.ts';
 import { looseEvent } from '../runtime/published.ts';
 import { causeOf, react } from '../runtime/react.ts';
 import { requestHash, taskIdFor } from '../runtime/task-id.ts';
@@ -27,10 +28,9 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
   const about = { taskId, cause, correlationId, at };
 
   const parsed = taskRequest.safeParse(asked);
-  const refusal = parsed.success
-    ? notAllowed(parsed.data, settings.agentCommandAllowed)
-    : complaints(parsed.error.issues);
-  if (!parsed.success || refusal) {
+  const compute = parsed.data?.compute ?? settings.computes[0];
+  const refusal = parsed.success ? notAllowed(parsed.data, settings) : complaints(parsed.error.issues);
+  if (!parsed.success || refusal || compute === undefined) {
     const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
     const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
     const fact = taskRejected.of({ taskId, userId, reason });
@@ -52,7 +52,7 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
       userId,
       repository: request.repository,
       ...(request.baseBranch === undefined ? {} : { baseBranch: request.baseBranch }),
-      compute: request.compute ?? settings.defaultCompute,
+      compute,
       agentCommand,
       ...(request.labels ? { labels: request.labels } : {}),
       ...(request.origin
@@ -90,10 +90,15 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
   }
 });
 
-const notAllowed = (request: TaskRequest, agentCommandAllowed: boolean): string | undefined =>
-  request.agentCommand !== undefined && !agentCommandAllowed
-    ? 'agentCommand: this deployment takes the agent command from its configuration, not from a request'
-    : undefined;
+/** What this deployment does not allow or does not have. */
+function notAllowed(request: TaskRequest, { agentCommandAllowed, computes }: Settings): string | undefined {
+  if (request.agentCommand !== undefined && !agentCommandAllowed) {
+    return 'agentCommand: this deployment takes the agent command from its configuration, not from a request';
+  }
+  if (computes.length === 0) return 'compute: this deployment has no back end yet; deploy one and ask again';
+  if (request.compute === undefined || computes.includes(request.compute)) return undefined;
+  return `compute: this deployment has no "${request.compute}"; it has ${computes.join(', ')}`;
+}
 
 const complaints = (issues: readonly { path: readonly PropertyKey[]; message: string }[]): string =>
   issues

@@ -7,6 +7,12 @@ import type { EventPattern } from './event-pattern.ts';
  */
 export type RuleKind = 'effect' | 'state';
 
+/**
+ * How events reach the handler on AWS. `direct`: EventBridge invokes the function, Lambda retries for minutes. `queue`: through an SQS
+ * queue of the rule's own, which waits for days, so that whatever the handler talks to may be down for hours; the alarm clock rings there.
+ */
+export type RuleDelivery = 'direct' | 'queue';
+
 /** Deliveries of one event to one rule before it goes to the dead letters: Lambda's asynchronous invocation makes three. */
 export const ATTEMPTS_OF_A_DELIVERY = 3;
 
@@ -20,10 +26,11 @@ export interface Rule<On extends AnyEventDefinition = AnyEventDefinition, Uses e
   readonly emits: readonly EventDefinition[];
   readonly uses: readonly Uses[];
   readonly kind: RuleKind;
+  readonly delivery: RuleDelivery;
   readonly attempts: number;
 }
 
 /** Declares who reacts to what. Data only. */
 export const defineRule = <const On extends AnyEventDefinition, const Uses extends string>(
-  declared: Omit<Rule<On, Uses>, 'attempts'> & { attempts?: number },
-): Rule<On, Uses> => ({ attempts: ATTEMPTS_OF_A_DELIVERY, ...declared });
+  declared: Omit<Rule<On, Uses>, 'attempts' | 'delivery'> & { attempts?: number; delivery?: RuleDelivery },
+): Rule<On, Uses> => ({ attempts: ATTEMPTS_OF_A_DELIVERY, delivery: 'direct', ...declared });

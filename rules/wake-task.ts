@@ -43,4 +43,5 @@ export const wakeTask = defineRule({
   ],
   uses: ['tasks', 'slots'],
   kind: 'state',
+  delivery: 'queue',
 });

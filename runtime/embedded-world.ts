@@ -147,7 +147,7 @@ async function opened(
       timings: options.timings ?? embeddedTimings,
       defaultAgentCommand: options.defaultAgentCommand ?? DEFAULT_AGENT_COMMAND,
       agentCommandAllowed: true,
-      defaultCompute: 'ecs',
+      computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
     copies: typeof copies === 'number' ? () => copies : copies,

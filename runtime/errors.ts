@@ -49,6 +49,18 @@ export const errorCodes = {
   malformed_json: { retry: 'never', remedy: 'Send one JSON object in UTF-8.' },
   body_too_large: { retry: 'never', remedy: 'Send less; long material belongs into the repository.' },
   host_refused: { retry: 'never', remedy: 'Use the address that the world printed; it serves this machine alone.' },
+  bad_configuration: { retry: 'never', remedy: 'Correct the variables that the message names, and deploy again.' },
+  service_throttled: {
+    retry: 'soon',
+    remedy: 'Nothing: the call is tried again. If it stays, ask for a higher rate of that service.',
+  },
+  service_unavailable: { retry: 'soon', remedy: 'Look at the health of the service; the call is tried again.' },
+  service_denied: { retry: 'never', remedy: 'Give the role the action that the message names.' },
+  service_refused: { retry: 'never', remedy: 'The service refuses the request as it is; read its message.' },
+  bus_missing: {
+    retry: 'never',
+    remedy: 'Deploy the event bus, or correct its name: what is put on a bus that does not exist is lost.',
+  },
   compute_throttled: { retry: 'soon', remedy: 'Nothing: the call is tried again. If it stays, ask for a higher rate.' },
   compute_capacity: { retry: 'soon', remedy: 'Nothing: the start is tried again when there may be capacity.' },
   compute_unavailable: { retry: 'soon', remedy: 'Look at the health of the back end; the call is tried again.' },

@@ -7,10 +7,10 @@ import { payloadKey } from './records.ts';
 const PAYLOADS_MAX = 1 + 2 * ATTEMPTS_MAX;
 
 /** The payloads port over a record store. References are derived with the world's secret: nobody can guess one. */
-export function payloadsOver({ store, secret }: { store: RecordStore; secret: string }): Payloads {
+export function payloadsOver({ store, secret }: { store: RecordStore; secret: () => string }): Payloads {
   return {
     async put(taskId, text) {
-      const ref = `${taskId}.${createHmac('sha256', secret).update(`${taskId}#`).update(text).digest('base64url')}`;
+      const ref = payloadRef(secret(), taskId, text);
       await store.put(payloadKey(ref), text, 'any');
       return ref;
     },
@@ -25,3 +25,7 @@ export function payloadsOver({ store, secret }: { store: RecordStore; secret: st
     },
   };
 }
+
+/** `<taskId>.<HMAC of task and text>`: the same text of the same task has the same reference, and nobody without the secret can guess it. */
+export const payloadRef = (secret: string, taskId: string, text: string): string =>
+  `${taskId}.${createHmac('sha256', secret).update(`${taskId}#`).update(text).digest('base64url')}`;

@@ -102,7 +102,8 @@ export interface Settings {
   readonly defaultAgentCommand: string;
   /** Whether a request may bring its own agent command. */
   readonly agentCommandAllowed: boolean;
-  readonly defaultCompute: Task['compute'];
+  /** The back ends that this deployment has; the first is taken when a request names none. */
+  readonly computes: readonly Task['compute'][];
   /** The slot key of a request: who waits for whom. */
   slotKeyOf(request: TaskRequest & { userId: string }): string;
 }

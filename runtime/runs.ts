@@ -22,8 +22,8 @@ export interface RunnerSide {
 export interface RunsOver {
   readonly store: RecordStore;
   readonly clock: Clock;
-  /** Known to this deployment alone: run tokens are derived from it. */
-  readonly secret: string;
+  /** Known to this deployment alone: run tokens are derived from it. Asked for when it is needed. */
+  readonly secret: () => string | Promise<string>;
 }
 
 /** The runs port, and the runner's side of it, over any record store. */
@@ -35,7 +35,9 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
   }
 
   async function open(taskId: string, attempt: number): Promise<{ token: string }> {
-    const token = createHmac('sha256', secret).update(`run#${taskId}#${attempt}`).digest('base64url');
+    const token = createHmac('sha256', await secret())
+      .update(`run#${taskId}#${attempt}`)
+      .digest('base64url');
     const record: RunRecord = { taskId, attempt, tokenHash: hashOf(token), openedAt: clock.now() };
     await store.put(runKey(taskId, attempt), record, 'absent');
     return { token };

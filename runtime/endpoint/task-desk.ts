@@ -10,9 +10,10 @@ import type { Rejection, Task } from '../../schemas/task.ts';
 import { type TaskRequest, taskRequest } from '../../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
 import { cancelRequest } from '../../schemas/world-api.ts';
-import type { Engine } from '../engine/engine.ts';
+import type { EngineJournal } from '../engine/journal.ts';
 import { runDirOf } from '../engine/run-keeping.ts';
 import { BatonError } from '../errors.ts';
+import type { RecordStore, Runs } from '../ports.ts';
 import { taskKey } from '../records.ts';
 import { requestHash, taskIdFor } from '../task-id.ts';
 import { inputOf } from './input.ts';
@@ -64,8 +65,15 @@ export interface TaskDesk {
   find(idOrPrefix: string): Promise<string>;
 }
 
-export function taskDesk(engine: Engine, runsDir: string): TaskDesk {
-  const { store, bus, ports, journal } = engine;
+/** What the desk needs of a world: its records, a bus to ask on, and what is noted beside a task. */
+export interface DeskOver {
+  readonly store: Pick<RecordStore, 'get' | 'list' | 'query' | 'durable'>;
+  readonly bus: { publish(events: readonly Envelope[]): Promise<void> };
+  readonly ports: { readonly runs: Pick<Runs, 'get'> };
+  readonly journal: Pick<EngineJournal, 'read'>;
+}
+
+export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: string): TaskDesk {
   return { submit, cancel, view, list, log, find: async (id) => (await found(id)).taskId };
 
   async function submit(given: unknown): Promise<TaskView> {

@@ -2,13 +2,14 @@ import { alarmRang } from '../../events/alarm-rang.ts';
 import { earliestDue } from '../../lifecycle/evolve.ts';
 import type { Rule } from '../../rules/rule.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import { alarmEvent } from '../alarm-event.ts';
 import { BatonError } from '../errors.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
-import { alarmId, tasksOver } from '../tasks.ts';
+import { tasksOver } from '../tasks.ts';
 import { type AlarmClock, alarmClock } from './alarm-clock.ts';
 import { type DeadLetter, type EventBus, eventBus, LISTENER } from './event-bus.ts';
 import { type EngineJournal, engineJournal } from './journal.ts';
@@ -54,10 +55,10 @@ export function createEngine(options: EngineOptions): Engine {
   const clock = { now: () => new Date(scheduler.nowMs()).toISOString() };
   const journal = engineJournal(store, clock.now);
   const alarms = alarmClock(scheduler, ring);
-  const runs = runsOver({ store, clock, secret });
+  const runs = runsOver({ store, clock, secret: () => secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
   const slots = slotsOver({ store, tasks, clock, limitOf: options.limitOf });
-  const payloads = payloadsOver({ store, secret });
+  const payloads = payloadsOver({ store, secret: () => secret });
   const ports = { tasks, slots, runs, payloads, settings, clock };
 
   let stopped = false;
@@ -85,7 +86,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** Only the store can refuse a wake-up; the next start sets the clock from the tasks. */
   function ring(taskId: string, at: string): void {
-    if (!stopped) bus.publish([wakeUp(taskId, at)]).catch(storeFailed);
+    if (!stopped) bus.publish([alarmEvent(taskId, at)]).catch(storeFailed);
   }
 
   /** A task whose wake-up is dead has no other clock: it rings again, until somebody mends what fails. */
@@ -138,29 +139,4 @@ function lazily(
   const own: Record<string, unknown> = {};
   for (const name of reaction.rule.uses) Object.defineProperty(own, name, { enumerable: true, get: () => all()[name] });
   return wrap ? wrap(reaction, own) : own;
-}
-
-function wakeUp(taskId: string, at: string): BatonEvent {
-  const id = alarmId(taskId, at);
-  return {
-    version: '0',
-    id,
-    'detail-type': alarmRang.type,
-    source: alarmRang.source,
-    account: '000000000000',
-    time: at,
-    region: 'local',
-    resources: [],
-    detail: {
-      metadata: {
-        id,
-        taskId,
-        correlationId: taskId,
-        causationId: id,
-        occurredAt: at,
-        schemaVersion: alarmRang.version,
-      },
-      data: { taskId, at },
-    },
-  };
 }

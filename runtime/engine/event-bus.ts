@@ -1,8 +1,8 @@
-import type { AnyEventDefinition } from '../../events/define.ts';
 import { eventPatternOf } from '../../rules/event-pattern.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { BatonError, retryOf } from '../errors.ts';
 import { compilePattern, type Match } from '../matcher.ts';
+import { parsedEvent } from '../parsed-event.ts';
 import type { RecordStore } from '../ports.ts';
 import type { Reaction, Surroundings } from '../react.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -189,7 +189,7 @@ export function eventBus(options: EventBusOptions): EventBus {
   async function deliver(key: string, event: Envelope, target: Target, tries: number, copies = 1): Promise<void> {
     const { rule } = target.reaction;
     try {
-      const facts = await target.reaction.run(parsed(event, rule.on), target.ports, world, { tries });
+      const facts = await target.reaction.run(parsedEvent(event, rule.on), target.ports, world, { tries });
       await publish(facts);
       await acknowledge(key, rule.name, copies);
     } catch (error) {
@@ -262,21 +262,4 @@ function indexTargets({ reactions, portsOf }: EventBusOptions): Map<string, Targ
     }
   }
   return index;
-}
-
-/** Our own handlers' facts are trusted; everything that came from outside is checked against its event's schema. */
-function parsed(event: Envelope, on: readonly AnyEventDefinition[]): Envelope {
-  if (event.source === 'baton') return event;
-  const definition = on.find((one) => one.type === event['detail-type'] && one.source === event.source);
-  if (!definition || 'lenient' in definition) return event;
-  const detail = event.detail as { data?: unknown } | undefined;
-  const result =
-    'native' in definition ? definition.schema.safeParse(detail) : definition.schema.safeParse(detail?.data);
-  if (!result.success) {
-    const said = result.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ');
-    throw new BatonError('malformed_event', `${event['detail-type']} ${event.id} from ${event.source}: ${said}`);
-  }
-  return 'native' in definition
-    ? { ...event, detail: result.data }
-    : { ...event, detail: { ...detail, data: result.data } };
 }

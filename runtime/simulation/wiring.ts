@@ -18,9 +18,9 @@ export interface Wiring {
 
 /** The ports as one caller sees them, over a store that lets others in between any two of its calls. */
 export function wire({ store, alarms, clock, settings, secret, limitOf }: Wiring): WiredPorts {
-  const runs = runsOver({ store, clock, secret });
+  const runs = runsOver({ store, clock, secret: () => secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
   const slots = slotsOver({ store, tasks, clock, limitOf });
-  const payloads = payloadsOver({ store, secret });
+  const payloads = payloadsOver({ store, secret: () => secret });
   return { tasks, slots, runs, payloads, settings, clock };
 }

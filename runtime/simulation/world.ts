@@ -100,7 +100,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     timings,
     defaultAgentCommand: 'scripted',
     agentCommandAllowed: true,
-    defaultCompute: 'ecs',
+    computes: ['ecs'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };
   const crashes = random.fork('crashes');

@@ -7,7 +7,7 @@ import { onEveryStore } from './stores.ts';
 onEveryStore((present) => {
   let payloads: Payloads;
   beforeEach(() => {
-    payloads = payloadsOver({ store: present.store, secret: 'secret' });
+    payloads = payloadsOver({ store: present.store, secret: () => 'secret' });
   });
 
   it('come back as they were put, a megabyte and more', async () => {
@@ -24,7 +24,7 @@ onEveryStore((present) => {
 
   it('have a reference that nobody can guess: not from the text, nor from another world', async () => {
     const ref = await payloads.put(aTaskId(), 'x');
-    const elsewhere = payloadsOver({ store: present.store, secret: 'another' });
+    const elsewhere = payloadsOver({ store: present.store, secret: () => 'another' });
     expect(await payloads.put(aTaskId('green'), 'x')).not.toBe(ref);
     expect(await elsewhere.put(aTaskId(), 'x')).not.toBe(ref);
     expect(ref).toMatch(/^t[0-9a-z]{24}\.[A-Za-z0-9_-]{43}$/);
@@ -52,7 +52,7 @@ onEveryStore((present) => {
   it('are kept over a restart', async () => {
     const ref = await payloads.put(aTaskId(), 'x');
     await present.store.durable();
-    const reopened = payloadsOver({ store: await present.reopen(), secret: 'secret' });
+    const reopened = payloadsOver({ store: await present.reopen(), secret: () => 'secret' });
     expect(await reopened.get(ref)).toBe('x');
   });
 });

@@ -16,7 +16,7 @@ onEveryStore((present) => {
   let seconds = 0;
   beforeEach(() => {
     seconds = 0;
-    runs = runsOver({ store: present.store, clock: { now: () => at(seconds) }, secret: 'secret' });
+    runs = runsOver({ store: present.store, clock: { now: () => at(seconds) }, secret: () => 'secret' });
   });
   const has = (fields: Partial<RunRecord>) => present.store.put(runKey(taskId, 1), aRunRecord(fields), 'any');
 
@@ -39,7 +39,7 @@ onEveryStore((present) => {
 
     it('differs between worlds, and is not stored', async () => {
       const { token } = await runs.open(taskId, 1);
-      const other = runsOver({ store: present.store, clock: { now: () => at(0) }, secret: 'another' });
+      const other = runsOver({ store: present.store, clock: { now: () => at(0) }, secret: () => 'another' });
       expect((await other.open(taskId, 1)).token).not.toBe(token);
       expect(JSON.stringify(await runs.get(taskId, 1))).not.toContain(token);
     });

@@ -54,7 +54,7 @@ onEveryStore((present) => {
   }
   function open(over: RecordStore = store) {
     const clock = { now: () => at(seconds) };
-    const runs = runsOver({ store: over, clock, secret: 'secret' });
+    const runs = runsOver({ store: over, clock, secret: () => 'secret' });
     const alarms = { arm: async (_taskId: string, when: string) => void log.push(`arm ${when}`) };
     return { tasks: tasksOver({ store: over, alarms, runs, clock, timings: () => testTimings }), runs };
   }
@@ -227,7 +227,7 @@ onEveryStore((present) => {
       const task = await has(aTask({ status: 'SUBMITTED' }));
       const clock = { now: () => at(0) };
       const alarms = { arm: () => Promise.reject(new Error('no clock')) };
-      const runs = runsOver({ store, clock, secret: 's' });
+      const runs = runsOver({ store, clock, secret: () => 's' });
       const tasks = tasksOver({ store, alarms, runs, clock, timings: () => testTimings });
       await expect(tasks.decide(taskId, aCause(), admit)).rejects.toThrow('no clock');
       expect(await stored()).toEqual(task);

@@ -44,12 +44,12 @@ const toy: Driver = {
   open() {
     const compute = computeTwin();
     // The union of back ends is closed on purpose; a back end of one's own is one row more there.
-    const defaultCompute = 'toy' as unknown as Task['compute'];
+    const toyCompute = 'toy' as unknown as Task['compute'];
     return anEngine({
       compute,
       reactions: [...shipped, ...toyReactions],
       more: { toy: compute.backend },
-      settings: { defaultCompute },
+      settings: { computes: [toyCompute] },
     });
   },
   isUp: (world, run) => world.engine.bus.publish([toyEvent(run, { state: 'ticking', number: 1 })]),

@@ -33,14 +33,14 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     timings: testTimings,
     defaultAgentCommand: 'default-agent',
     agentCommandAllowed: true,
-    defaultCompute: 'ecs',
+    computes: ['ecs'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
     ...options.settings,
   };
-  const runs = runsOver({ store, clock, secret: 'secret' });
+  const runs = runsOver({ store, clock, secret: () => 'secret' });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => testTimings });
   const slots = slotsOver({ store, tasks, clock, limitOf: () => limit });
-  const payloads = payloadsOver({ store, secret: 'secret' });
+  const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
   const ports: Ports = { tasks, slots, runs, payloads, settings, clock, ecs: compute.backend };
   const named: Readonly<Record<string, unknown>> = { ...ports };

@@ -29,7 +29,7 @@ describe('the manifest', () => {
   it('pins every package exactly', () => {
     const { dependencies, devDependencies, optionalDependencies, resolutions } = manifest;
     const pins = { ...dependencies, ...devDependencies, ...optionalDependencies, ...resolutions };
-    const loose = Object.entries(pins).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)));
+    const loose = Object.entries(pins).filter(([, version]) => !/^\d+\.\d+\.\d+(-[a-z0-9.]+)?$/.test(String(version)));
     expect(loose).toEqual([]);
   });
 

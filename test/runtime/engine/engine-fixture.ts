@@ -46,7 +46,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
       timings: testTimings,
       defaultAgentCommand: 'agent',
       agentCommandAllowed: true,
-      defaultCompute: 'ecs',
+      computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
       ...options.settings,
     },
