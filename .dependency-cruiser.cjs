@@ -31,8 +31,28 @@ const ROOMS = {
       NODE,
     ],
   },
-  agent: { may: ['^schemas/', '^events/', ZOD, NODE] },
-  infra: { may: ['^rules/', '^schemas/', PACKAGES, NODE] },
+  // On AWS the runner writes its own record, reads its one payload and puts its events by itself.
+  agent: {
+    may: [
+      '^schemas/',
+      '^events/',
+      ZOD,
+      NODE,
+      '(^|/)node_modules/@aws-sdk/(client-(dynamodb|s3|eventbridge)|util-dynamodb)/',
+    ],
+  },
+  // Handlers by path only. Patterns are checked by what the in-process bus uses, before AWS sees them.
+  infra: {
+    may: [
+      '^rules/',
+      '^events/',
+      '^schemas/',
+      '^lifecycle/ecs-task\\.ts$',
+      '^runtime/(matcher|pattern-validity|errors)\\.ts$',
+      PACKAGES,
+      NODE,
+    ],
+  },
   // The check of the agent command is one for the runner's room and for who starts a task.
   cli: {
     may: [
@@ -56,6 +76,9 @@ const ROOMS = {
     may: ['^handlers/index\\.ts$', '^runtime/', '^rules/', '^events/', '^lifecycle/', '^schemas/', PACKAGES, NODE],
   },
 };
+
+/** Where AWS may be talked to. Everywhere else the SDK is no more than a rumour. */
+const SDK_PLACES = '^(runtime/aws|infra|test|bench)/|^agent/aws-';
 
 /** The worlds wire handlers to the ports; no other file of the runtime knows a handler. */
 const WORLDS = '^runtime/(embedded|simulated)-world\\.ts$';
@@ -114,6 +137,13 @@ module.exports = {
       severity: 'error',
       from: { path: DECLARATION_ROOMS },
       to: { path: NODE, reachable: true },
+    },
+    {
+      name: 'only-adapters-know-the-sdk',
+      comment: 'SDK, middy and Powertools stay in runtime/aws, infra, and the runner\'s own client.',
+      severity: 'error',
+      from: { pathNot: SDK_PLACES },
+      to: { path: CLOUD },
     },
     {
       name: 'product-never-imports-tests',

@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BatonError } from '../runtime/errors.ts';
+import { STAGE_DEFAULT } from '../schemas/stage.ts';
 import { worldFile } from '../schemas/world-api.ts';
+import { awsWorld } from './aws-world.ts';
 import { badInput, WorldRefusal } from './cli-error.ts';
 import { type WorldClient, worldClient } from './world-client.ts';
 
@@ -14,6 +16,8 @@ export const DEFAULT_PORT = 4570;
 export interface PlaceOptions {
   readonly endpoint?: string;
   readonly data?: string;
+  /** A stage on AWS; `true` when the option came without one. */
+  readonly aws?: string | true;
 }
 
 export const withPlaceOptions = (command: Command): Command =>
@@ -22,7 +26,11 @@ export const withPlaceOptions = (command: Command): Command =>
       '--endpoint <url>',
       `the world to talk to (default: that of ./.baton, else http://127.0.0.1:${DEFAULT_PORT})`,
     )
-    .option('--data <dir>', 'the data directory of the world to talk to');
+    .option('--data <dir>', 'the data directory of the world to talk to')
+    .option(
+      '--aws [stage]',
+      `the deployment of this stage on AWS (default: ${STAGE_DEFAULT}) instead of a world on this machine`,
+    );
 
 /** The world that last said it runs on a data directory; it may be gone. */
 export function worldOf(dataDir: string): { pid: number; url: string } | undefined {
@@ -35,6 +43,11 @@ export function worldOf(dataDir: string): { pid: number; url: string } | undefin
 
 /** A running world, by the options or by where we are. Throws `no_world` with what to do, `bad_input` for a bad address. */
 export async function findWorld(options: PlaceOptions, cwd: string): Promise<WorldClient> {
+  if (options.aws !== undefined) {
+    if (options.endpoint !== undefined || options.data !== undefined)
+      throw badInput('--aws', 'it excludes --endpoint and --data', 'Give one of the three.');
+    return awsWorld(options.aws === true ? STAGE_DEFAULT : options.aws);
+  }
   if (options.endpoint !== undefined) {
     if (options.data !== undefined) throw badInput('--endpoint', 'it excludes --data', 'Give one of the two.');
     return answering(worldClient(endpointIn(options.endpoint)));

@@ -23,9 +23,17 @@ export const submitCommand = (program: Command, terminal: Terminal): Command =>
     .action((options: SubmitOptions) => submit(options, terminal));
 
 async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
-  const request = requestFrom(options, { cwd: process.cwd(), environment: process.env });
+  const request = requestFrom(options, {
+    cwd: process.cwd(),
+    environment: process.env,
+    elsewhere: options.aws !== undefined,
+  });
   const client = await findWorld(options, process.cwd());
-  if (options.endpoint === undefined && client.url !== worldOf(resolve(options.data ?? DEFAULT_DATA_DIR))?.url) {
+  if (
+    options.aws === undefined &&
+    options.endpoint === undefined &&
+    client.url !== worldOf(resolve(options.data ?? DEFAULT_DATA_DIR))?.url
+  ) {
     terminal.complain(`baton: no world runs on ./${DEFAULT_DATA_DIR}; the task goes to the one at ${client.url}`);
   }
   const view = await client.submit({ ...request, idempotencyKey: options.key ?? randomUUID() });

@@ -47,13 +47,18 @@ export const withTaskOptions = (command: Command): Command =>
  */
 export function requestFrom(
   options: TaskOptions,
-  place: { readonly cwd: string; readonly environment: Readonly<Record<string, string | undefined>> },
+  place: {
+    readonly cwd: string;
+    readonly environment: Readonly<Record<string, string | undefined>>;
+    /** The task will run on another machine: paths and programs of this one say nothing. */
+    readonly elsewhere?: boolean;
+  },
 ): TaskRequest {
   const prompt = readPrompt(options.prompt, place.cwd);
   const repository = checkRepository(options.repo, options.base, place.cwd);
   const timeoutSeconds = options.timeout === undefined ? undefined : readTimeout(options.timeout);
-  const agent = findAgentCommand(options.agent, place.environment);
-  if (!agent.found) throw badInput('--agent', agent.message, agent.remedy);
+  if (place.elsewhere) assertReachable(repository);
+  else assertInstalled(options.agent, place.environment);
   const checked = taskRequest.safeParse({
     repository,
     prompt,
@@ -66,6 +71,20 @@ export function requestFrom(
   const [issue] = checked.error.issues;
   const option = OPTION_OF[String(issue?.path[0])] ?? String(issue?.path[0]);
   throw badInput(option, issue?.message ?? 'it is not understood', `Correct ${option} and try again.`);
+}
+
+function assertInstalled(given: string | undefined, environment: Readonly<Record<string, string | undefined>>): void {
+  const agent = findAgentCommand(given, environment);
+  if (!agent.found) throw badInput('--agent', agent.message, agent.remedy);
+}
+
+function assertReachable(repository: string): void {
+  if (!repository.startsWith('/')) return;
+  throw badInput(
+    '--repo',
+    `${repository} is on this machine, and the task will run on another`,
+    'Give a URL that git can clone.',
+  );
 }
 
 const OPTION_OF: Readonly<Record<string, string>> = {

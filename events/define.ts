@@ -3,6 +3,20 @@ import type * as z from 'zod';
 /** Who may put an event on the bus: handlers, producers, runners, the alarm clock. Each is bound to its writers by bus policy. */
 export type Source = 'baton' | 'baton.request' | 'baton.agent' | 'baton.alarm';
 
+/**
+ * Who asks under a source of its own, `baton.request.<name>`: a principal that is not trusted to name users. The bus lets nobody else
+ * use that source, so `<name>` is the user.
+ */
+export const requesterOf = (source: string): string | undefined =>
+  source.startsWith(NAMED_REQUEST) ? source.slice(NAMED_REQUEST.length) : undefined;
+
+/** The source under which an event is declared. */
+export const declaredSource = (source: string): string =>
+  requesterOf(source) === undefined ? source : ('baton.request' satisfies Source);
+
+/** What the sources of named requesters begin with. */
+export const NAMED_REQUEST = 'baton.request.';
+
 /** What a transition stores and a handler publishes: the type and its data; ids and times come from the transition. */
 export interface Fact<Type extends string = string, Data = unknown> {
   readonly type: Type;

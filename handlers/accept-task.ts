@@ -1,3 +1,4 @@
+import { requesterOf } from '../events/define.ts';
 import { idempotencyKeyReused } from '../events/idempotency-key-reused.ts';
 import { taskRejected } from '../events/task-rejected.ts';
 import { newTask } from '../lifecycle/new-task.ts';
@@ -20,16 +21,20 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
   const cause = causeOf(event);
   const at = clock.now();
   const asked = (event.detail.data ?? {}) as Partial<TaskRequest>;
-  const userId = typeof asked.userId === 'string' && asked.userId !== '' ? asked.userId : USER_DEFAULT;
+  const requester = requesterOf(event.source);
+  const named = typeof asked.userId === 'string' && asked.userId !== '' ? asked.userId : undefined;
+  const userId = requester ?? named ?? USER_DEFAULT;
   const key = typeof asked.idempotencyKey === 'string' ? asked.idempotencyKey : undefined;
-  const taskId = taskIdFor(userId, key === undefined ? { eventId: event.id } : { key });
+  const taskId = taskIdFor(userId, key === undefined ? { eventId: cause.id } : { key });
   const correlationId = event.detail.metadata?.correlationId ?? event.id;
   const hash = requestHash({ ...asked, userId });
   const about = { taskId, cause, correlationId, at };
 
   const parsed = taskRequest.safeParse(asked);
   const compute = parsed.data?.compute ?? settings.computes[0];
-  const refusal = parsed.success ? notAllowed(parsed.data, settings) : complaints(parsed.error.issues);
+  const refusal = parsed.success
+    ? (notYours(requester, named) ?? notAllowed(parsed.data, settings))
+    : complaints(parsed.error.issues);
   if (!parsed.success || refusal || compute === undefined) {
     const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
     const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
@@ -89,6 +94,12 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
     }
   }
 });
+
+/** Who asks under a source of its own asks for itself. */
+const notYours = (requester: string | undefined, named: string | undefined): string | undefined =>
+  requester === undefined || named === undefined || named === requester
+    ? undefined
+    : `userId: "${requester}" asks under a source of its own and cannot ask for "${named}"`;
 
 /** What this deployment does not allow or does not have. */
 function notAllowed(request: TaskRequest, { agentCommandAllowed, computes }: Settings): string | undefined {

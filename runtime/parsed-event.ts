@@ -1,11 +1,11 @@
-import type { AnyEventDefinition } from '../events/define.ts';
+import { type AnyEventDefinition, declaredSource } from '../events/define.ts';
 import type { Envelope } from '../schemas/envelope.ts';
 import { BatonError } from './errors.ts';
 
 /** Our own handlers' facts are trusted; everything that came from outside is checked against its event's schema. Throws `malformed_event`. */
 export function parsedEvent(event: Envelope, on: readonly AnyEventDefinition[]): Envelope {
   if (event.source === 'baton') return event;
-  const definition = on.find((one) => one.type === event['detail-type'] && one.source === event.source);
+  const definition = on.find((one) => one.type === event['detail-type'] && one.source === declaredSource(event.source));
   if (!definition || 'lenient' in definition) return event;
   const detail = event.detail as { data?: unknown } | undefined;
   const result =

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { compute } from './compute.ts';
+import { stage } from './stage.ts';
 
 const name = z.string().trim().min(1, 'is empty');
 const arn = name.refine((value) => value.startsWith('arn:'), 'is no ARN');
@@ -53,7 +54,7 @@ export const portEnvironment = {
   runs: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive(), BATON_SECRET_ARN: arn },
   payloads: { BATON_PAYLOAD_BUCKET: name, BATON_SECRET_ARN: arn },
   settings: {
-    BATON_STAGE: z.string().regex(/^[a-z0-9-]{1,16}$/, 'is no stage: 1 to 16 small letters, digits and "-"'),
+    BATON_STAGE: stage,
     /** Back ends of this deployment, the default one first. Empty where none is deployed. */
     BATON_COMPUTES: z
       .string()

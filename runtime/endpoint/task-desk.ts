@@ -225,16 +225,21 @@ function assertReachable(repository: string): void {
 }
 
 function requestEvent(type: string, data: TaskRequest | object, id: string = randomUUID()): Envelope {
+  const time = new Date().toISOString();
   return {
     version: '0',
     id,
     'detail-type': type,
     source: 'baton.request',
     account: '000000000000',
-    time: new Date().toISOString(),
+    time,
     region: 'local',
     resources: [],
-    detail: { data },
+    // On AWS the bus gives every event an id of its own; this one stays.
+    detail: {
+      metadata: { id, correlationId: id, causationId: id, occurredAt: time, schemaVersion: 1 },
+      data,
+    },
   };
 }
 

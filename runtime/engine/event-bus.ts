@@ -1,3 +1,4 @@
+import { declaredSource } from '../../events/define.ts';
 import { eventPatternOf } from '../../rules/event-pattern.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { BatonError, retryOf } from '../errors.ts';
@@ -245,7 +246,7 @@ export function eventBus(options: EventBusOptions): EventBus {
   }
 
   function targetsOf(event: Envelope): readonly Target[] {
-    const candidates = targets.get(`${event.source}|${event['detail-type']}`) ?? [];
+    const candidates = targets.get(`${declaredSource(event.source)}|${event['detail-type']}`) ?? [];
     return candidates.filter(({ matches }) => matches(event.detail));
   }
 }

@@ -63,6 +63,13 @@ describe('a request', () => {
     });
   });
 
+  it('under a source of its own is a task of the one whose source it is', async () => {
+    const scene = aScene();
+    const { userId: _, ...unnamed } = request;
+    await scene.deliver(acceptTask, { ...aRequest('TaskRequested', unnamed), source: 'baton.request.ada' });
+    expect(await scene.task(taskId)).toMatchObject({ userId: 'ada' });
+  });
+
   it('without user and key is known by its envelope', async () => {
     const scene = aScene();
     await scene.deliver(acceptTask, aRequest('TaskRequested', { repository: '/r', prompt: 'p' }, 'request-8'));
@@ -167,6 +174,27 @@ describe('a request that cannot become a task', () => {
     const scene = aScene({ settings: { agentCommandAllowed: false } });
     const told = await scene.deliver(acceptTask, aRequest('TaskRequested', { ...request, agentCommand: 'mine' }));
     expect(typesOf(told)).toEqual(['TaskRejected']);
+  });
+
+  it.each([
+    [['ecs'], { compute: 'elsewhere' }],
+    [[], {}],
+  ] as const)(
+    'because the deployment has %j and it asks for %j is rejected before any compute starts',
+    async (computes, more) => {
+      const scene = aScene({ settings: { computes } });
+      const told = await scene.deliver(acceptTask, aRequest('TaskRequested', { ...request, ...more }));
+      expect(typesOf(told)).toEqual(['TaskRejected']);
+      expect(JSON.stringify(told)).toMatch(/compute/);
+      expect(scene.compute.calls).toEqual([]);
+    },
+  );
+
+  it('under a source of its own cannot name another user', async () => {
+    const scene = aScene();
+    const event = { ...aRequest('TaskRequested', request), source: 'baton.request.bob' };
+    expect(typesOf(await scene.deliver(acceptTask, event))).toEqual(['TaskRejected']);
+    expect(await scene.task(taskId)).toBeUndefined();
   });
 
   it('is rejected once, and the rejection stands under its key', async () => {

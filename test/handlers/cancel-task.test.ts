@@ -39,6 +39,17 @@ describe('a cancel', () => {
     expect(await scene.task()).toMatchObject({ reason: { code: 'cancelled', message: 'Wrong repository.' } });
   });
 
+  it.each([
+    ['baton.request', 'CANCELLED'],
+    ['baton.request.ada', 'CANCELLED'],
+    ['baton.request.eve', 'QUEUED'],
+  ])('from %s of a task of ada leaves it %s', async (source, status) => {
+    const scene = aScene();
+    await scene.has({ ...aTask({ status: 'QUEUED' }), userId: 'ada' });
+    await scene.deliver(cancelTask, { ...asked(), source });
+    expect((await scene.task())?.status).toBe(status);
+  });
+
   it('lets nobody claim the run any more', async () => {
     const scene = aScene();
     await scene.has(aTask({ status: 'STARTING' }));

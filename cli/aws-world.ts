@@ -1,0 +1,37 @@
+import type { TaskDesk } from '../runtime/endpoint/task-desk.ts';
+import { BatonError } from '../runtime/errors.ts';
+import { prefixOf, stage as stageSchema } from '../schemas/stage.ts';
+import { badInput } from './cli-error.ts';
+import type { HeardEvent, WorldClient } from './world-client.ts';
+
+/** A deployment on AWS, asked with the region and the credentials that the AWS tools of this shell would use. */
+export async function awsWorld(stage: string): Promise<WorldClient> {
+  const named = stageSchema.safeParse(stage);
+  if (!named.success)
+    throw badInput('--aws', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
+  throw badInput('--aws', 'not wired yet', '');
+}
+
+export function clientOver(desk: TaskDesk, stage: string): WorldClient {
+  const url = `aws:${stage}`;
+  return {
+    url,
+    facts: () => notHere('facts', 'Look at the dashboard of the deployment.'),
+    submit: (request) => desk.submit(request),
+    tasks: () => desk.list(),
+    task: (taskId) => desk.view(taskId),
+    cancel: (taskId, reason) => desk.cancel(taskId, reason === undefined ? {} : { reason }),
+    log: () => notHere('logs', `Read them with: aws logs tail /baton/${prefixOf(stage)}/agent --follow`),
+    events: ({ signal }) => silence(signal),
+  };
+}
+
+const notHere = (what: string, remedy: string): Promise<never> =>
+  Promise.reject(
+    new BatonError('bad_input', `A deployment on AWS does not give its ${what} to the command line.`, { remedy }),
+  );
+
+/** Nobody but a rule hears the events of a bus: who follows a task looks at it again and again. */
+async function* silence(signal: AbortSignal): AsyncIterable<HeardEvent> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
