@@ -9,7 +9,9 @@ export async function awsWorld(stage: string): Promise<WorldClient> {
   const named = stageSchema.safeParse(stage);
   if (!named.success)
     throw badInput('--aws', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
-  throw badInput('--aws', 'not wired yet', '');
+  // Loaded only when it is asked for: the SDK is larger than all the rest.
+  const { awsDesk } = await import('../runtime/aws/aws-desk.ts');
+  return clientOver(awsDesk(stage), stage);
 }
 
 export function clientOver(desk: TaskDesk, stage: string): WorldClient {

@@ -36,6 +36,19 @@ export function errorLines(error: unknown, debug: boolean): string[] {
   return lines;
 }
 
+/** The same for programs, one line on standard error: `{ error: { code, message, remedy } }`, the form of the API. */
+export function errorJson(error: unknown, debug: boolean): string {
+  const known = error instanceof BatonError || error instanceof WorldRefusal;
+  return JSON.stringify({
+    error: {
+      code: known ? error.code : 'unexpected',
+      message: error instanceof Error ? error.message : String(error),
+      remedy: (known ? error.remedy : undefined) ?? UNEXPECTED,
+      ...(debug && error instanceof Error ? { stack: [String(error.stack), ...causes(error)] } : {}),
+    },
+  });
+}
+
 /** What was thrown on purpose is about input or surroundings; anything else is a defect. */
 export const exitCodeFor = (error: unknown): number =>
   error instanceof BatonError || error instanceof WorldRefusal ? CLI_EXIT.badInput : CLI_EXIT.internal;

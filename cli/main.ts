@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
+import { batonVersion } from '../runtime/version.ts';
 import { cancelCommand } from './cancel.ts';
-import { errorLines, exitCodeFor } from './cli-error.ts';
+import { errorJson, errorLines, exitCodeFor } from './cli-error.ts';
 import { devCommand } from './dev.ts';
 import { CLI_EXIT } from './exit-codes.ts';
 import { listCommand } from './list.ts';
@@ -22,7 +23,7 @@ export async function main(words: readonly string[]): Promise<void> {
   try {
     await programOn(terminal).parseAsync([...words], { from: 'user' });
   } catch (error) {
-    process.exitCode = tell(error, terminal);
+    process.exitCode = tell(error, terminal, words.includes('--json'));
   }
   // Connections that are kept open for reuse must not keep the process.
   process.exit();
@@ -32,6 +33,7 @@ export function programOn(terminal: Terminal): Command {
   const program = new Command('baton')
     .description('Long coding-agent tasks, handed from event to event with no orchestrator.')
     .showHelpAfterError('(--help tells what is possible)')
+    .version(batonVersion(), '--version', 'print the version')
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
     .addHelpText('after', HELP);
@@ -50,11 +52,13 @@ export function programOn(terminal: Terminal): Command {
   return program;
 }
 
-function tell(error: unknown, terminal: Terminal): number {
+function tell(error: unknown, terminal: Terminal, asJson: boolean): number {
   terminal.status(undefined);
   // Commander has already written what it has to say.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : CLI_EXIT.badInput;
-  for (const line of errorLines(error, process.env['BATON_DEBUG'] === '1')) terminal.complain(line);
+  const debug = process.env['BATON_DEBUG'] === '1';
+  if (asJson) terminal.complain(errorJson(error, debug));
+  else for (const line of errorLines(error, debug)) terminal.complain(line);
   return exitCodeFor(error);
 }
 

@@ -24,6 +24,7 @@ export interface TaskOptions {
   readonly compute?: string;
   readonly agent?: string;
   readonly timeout?: string;
+  readonly label?: Readonly<Record<string, string>>;
 }
 
 export const withTaskOptions = (command: Command): Command =>
@@ -31,7 +32,11 @@ export const withTaskOptions = (command: Command): Command =>
     .requiredOption('--repo <path|url>', 'the git repository to work on')
     .requiredOption('--prompt <text|@file>', 'what the agent shall do; @file reads it from a file')
     .option('--base <branch>', 'the branch to start from (default: the current one)')
-    .addOption(new Option('--compute <name>', 'where to run it').choices(compute.options).default('ecs'))
+    .addOption(
+      new Option('--compute <name>', 'where to run it (default: what the world runs tasks on)').choices(
+        compute.options,
+      ),
+    )
     .option(
       '--agent <command>',
       `the agent: a shell line that gets the prompt on standard input (default: ${DEFAULT_AGENT_COMMAND})`,
@@ -39,7 +44,8 @@ export const withTaskOptions = (command: Command): Command =>
     .option(
       '--timeout <duration>',
       `end it after this time: 90s, 30m, 2h (default: ${embeddedTimings.TIMEOUT_DEFAULT_S / 3600}h)`,
-    );
+    )
+    .option('--label <name=value>', 'a label kept with the task; may be given again', withLabel);
 
 /**
  * The request that the options make, checked as far as this machine can tell before anything starts: prompt, repository, base
@@ -66,6 +72,7 @@ export function requestFrom(
     ...(options.compute === undefined ? {} : { compute: options.compute }),
     ...(options.agent === undefined ? {} : { agentCommand: options.agent }),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(options.label === undefined ? {} : { labels: options.label }),
   });
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
@@ -94,7 +101,16 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   compute: '--compute',
   agentCommand: '--agent',
   timeoutSeconds: '--timeout',
+  labels: '--label',
 };
+
+function withLabel(given: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
+  if (name === undefined || value === undefined) {
+    throw badInput('--label', `"${given}" is no label`, 'Write it like --label team=core.');
+  }
+  return { ...before, [name]: value };
+}
 
 function readPrompt(given: string, cwd: string): string {
   const prompt = given.startsWith('@') ? readPromptFile(resolve(cwd, given.slice(1))) : given;

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readWhole } from '../agent/supervisor-files.ts';
@@ -29,9 +28,10 @@ import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
 import { taskCensus } from './engine/task-census.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
-import { BatonError, StoreError } from './errors.ts';
+import { type BatonError, StoreError } from './errors.ts';
 import type { StartRun } from './ports.ts';
 import type { RunnerSide } from './runs.ts';
+import { batonVersion } from './version.ts';
 
 /** Tasks of one user that run at the same time on one machine: coding agents build and test, and four of them keep a laptop busy. */
 export const TASKS_AT_ONCE = 4;
@@ -196,7 +196,7 @@ async function opened(
   await engine.recover();
 
   const world: WorldView = {
-    version: versionOf(),
+    version: batonVersion(),
     pid: process.pid,
     url: server.url,
     dataDir: dataDir.path,
@@ -318,9 +318,3 @@ const bundle = (name: string): string[] => [
   process.execPath,
   fileURLToPath(new URL(`../dist/${name}`, import.meta.url)),
 ];
-
-function versionOf(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version);
-  throw new BatonError('bad_input', 'package.json beside the build says no version');
-}

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CliScene, openCliScene } from './scene.ts';
@@ -120,6 +120,12 @@ const TABLE: readonly (readonly [string, readonly string[], RegExp, RegExp])[] =
     /at most 8h/,
   ],
   [
+    'a label without a value',
+    [...REPO, ...PROMPT, ...AGENT, '--label', 'team'],
+    /--label: "team" is no label/,
+    /--label team=core/,
+  ],
+  [
     'an unknown back end',
     [...REPO, ...PROMPT, ...AGENT, '--compute', 'moon'],
     /'moon' is invalid. Allowed choices are ecs/,
@@ -144,6 +150,28 @@ describe('bad input of `baton run`', () => {
   it('is the same for `baton submit`', async () => {
     const { code, stderr } = await scene.run(['submit', ...PROMPT, ...AGENT, '--repo', 'empty']);
     expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('has no commits') });
+  });
+
+  it('is one line of JSON on standard error for those who asked for JSON', async () => {
+    const { code, stdout, stderr } = await scene.run(['submit', ...PROMPT, ...AGENT, '--repo', 'empty', '--json']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(JSON.parse(stderr)).toEqual({
+      error: {
+        code: 'bad_input',
+        message: expect.stringContaining('has no commits'),
+        remedy: expect.stringMatching(/^Commit/),
+      },
+    });
+  });
+
+  it.each([
+    [['--repo', 'repo'], /--repo: .* is on this machine/],
+    [['--repo', 'https://git.example/a.git', '--aws', 'No Stage'], /--aws: "No Stage" is no stage/],
+    [['--repo', 'https://git.example/a.git', '--aws', 'main', '--data', 'x'], /--aws: it excludes/],
+  ])('is found before a deployment is asked: %j', async (words, says) => {
+    const { code, stderr } = await scene.run(['submit', ...PROMPT, '--aws', ...words]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(says);
   });
 
   it('shows the stack to those who ask for it', async () => {
@@ -172,6 +200,13 @@ describe('a data directory that cannot be used', () => {
     const { code, stderr } = await scene.run(['run', ...REPO, ...PROMPT, ...AGENT, '--data', 'damaged']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/baton: .*damaged\/baton.db.*\n {7}Move the data directory away/);
+  });
+});
+
+describe('the version', () => {
+  it('is that of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(await scene.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 });
 
