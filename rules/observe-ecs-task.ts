@@ -11,10 +11,8 @@ export const observeEcsTask = defineRule({
   name: 'observe-ecs-task',
   summary: 'Judges what ECS says about a run.',
   on: [ecsTaskStateChange],
-  where: {
-    startedBy: [{ prefix: 'baton/' }],
-    $or: [{ lastStatus: ['RUNNING', 'STOPPED'] }, { stopCode: [{ exists: true }] }],
-  },
+  // Spot warnings come as RUNNING with a stop code; what lies between RUNNING and STOPPED decides nothing (decision 0010).
+  where: { startedBy: [{ prefix: 'baton/' }], lastStatus: ['RUNNING', 'STOPPED'] },
   emits: [runStarted, runExited, runEnded, runStopRequested, taskCompleted, taskFailed],
   uses: ['tasks', 'settings'],
   kind: 'state',

@@ -3,6 +3,7 @@ import { type Mark, type Move, mark, type Step } from '../lifecycle/move.ts';
 import { isSettled, isTerminal, runOf } from '../lifecycle/states.ts';
 import type { Timings } from '../lifecycle/timings.ts';
 import type { Cause } from '../schemas/envelope.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
 import type { HistoryEntry, Rejection, Task } from '../schemas/task.ts';
 import { BatonError } from './errors.ts';
 import { type Already, type Outcome, refused, said } from './outcome.ts';
@@ -78,7 +79,7 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
         case 'ignore': {
           // An alarm that found nothing to do was still the one that was set: its successor must be.
           if (consumedBy(cause, task) !== RUNG || isSettled(task)) return refused(move.reason, task);
-          const outcome = await commitMark(task, stored.revision, mark({}), context);
+          const outcome = await commitMark(task, stored.revision, mark({}), context, record);
           if (outcome) return refused(move.reason, outcome.kind === 'moved' ? outcome.task : task);
           break;
         }
@@ -93,12 +94,12 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
             committedAt: task.history.at(-1)?.at ?? moment.at,
           };
         case 'mark': {
-          const outcome = await commitMark(task, stored.revision, move, context);
+          const outcome = await commitMark(task, stored.revision, move, context, record);
           if (outcome) return outcome;
           break;
         }
         case 'step': {
-          const outcome = await commitStep(task, stored.revision, move, context);
+          const outcome = await commitStep(task, stored.revision, move, context, record);
           if (outcome) return outcome;
           break;
         }
@@ -110,21 +111,31 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     );
   }
 
-  async function commitStep(task: Task, revision: number, move: Step, context: Context): Promise<Outcome | undefined> {
+  async function commitStep(
+    task: Task,
+    revision: number,
+    move: Step,
+    context: Context,
+    record: RunRecord | undefined,
+  ): Promise<Outcome | undefined> {
     const followed = follow(task, move, context);
     const next = await withAlarm(followed, consumedBy(context.cause, task));
     const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
     if (written.outcome === 'conflict') return undefined;
     await ringAgain(next);
-    if (runOf(next) && (next.status === 'STOPPING' || isTerminal(next)))
-      await runs.forbidClaim(next.taskId, next.attempt);
+    await keepUnclaimed(next, record);
     const entry = next.history.at(-1);
     return { kind: 'moved', task: next, events: entry ? entryEvents(next, entry) : [] };
   }
 
-  async function commitMark(task: Task, revision: number, move: Mark, context: Context): Promise<Outcome | undefined> {
-    if (runOf(task) && (task.status === 'STOPPING' || isTerminal(task)))
-      await runs.forbidClaim(task.taskId, task.attempt);
+  async function commitMark(
+    task: Task,
+    revision: number,
+    move: Mark,
+    context: Context,
+    record: RunRecord | undefined,
+  ): Promise<Outcome | undefined> {
+    await keepUnclaimed(task, record);
     const events = [
       ...(move.again ?? []).flatMap((entry) => entryEvents(task, entry)),
       ...noteEvents(task, move.notes, context.cause, context.at),
@@ -135,6 +146,12 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     if (written.outcome === 'conflict') return undefined;
     await ringAgain(next);
     return { kind: 'moved', task: next, events };
+  }
+
+  /** Nobody may claim a run that stops or is over. A claim is for ever: where there is one, nobody else can. */
+  async function keepUnclaimed(task: Task, record: RunRecord | undefined): Promise<void> {
+    if (!runOf(task) || record?.claim || record?.noClaim) return;
+    if (task.status === 'STOPPING' || isTerminal(task)) await runs.forbidClaim(task.taskId, task.attempt);
   }
 
   /** Sets the alarm clock for the earliest due date, unless it is known to be set early enough. */
@@ -198,7 +215,8 @@ const firstEvents = (task: Task) => {
   return first ? entryEvents(task, first) : [];
 };
 
-const taskIn = (stored: StoredRecord | undefined): Task | undefined => {
+/** The task that stands in a record; none where a rejection or nothing does. */
+export const taskIn = (stored: StoredRecord | undefined): Task | undefined => {
   const value = stored?.value as Task | Rejection | undefined;
   return value && value.status !== 'REJECTED' ? value : undefined;
 };

@@ -10,6 +10,7 @@ import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
 import { reasons } from '../schemas/reason.ts';
 import { catalogPage } from './generate-catalog.ts';
 import { choreographyPage } from './generate-choreography.ts';
+import { costPage, type RecordedBudgets } from './generate-cost.ts';
 import { errorsPage } from './generate-errors.ts';
 import { jsonSchemas } from './generate-json-schemas.ts';
 import { lifecyclePage } from './generate-lifecycle.ts';
@@ -26,6 +27,7 @@ export function generatedFiles(root: string): Record<string, string> {
   return {
     'docs/catalog.md': catalogPage(events, rules),
     'docs/choreography.md': choreographyPage(rules),
+    'docs/cost.md': costPage(JSON.parse(readFileSync(join(root, 'docs/budget.json'), 'utf8')) as RecordedBudgets),
     'docs/errors.md': errorsPage(errorCodes, reasons, RUNNER_EXIT),
     'docs/lifecycle.md': lifecyclePage(states, transitions, {
       aws: { ...awsTimings },

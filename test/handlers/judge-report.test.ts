@@ -35,7 +35,7 @@ describe.each(['STARTING', 'RUNNING', 'FINALIZING'] as const)('a %s task whose r
     await scene.has(aTask({ status }));
     await scene.hasRun(aRunRecord({ claim: aClaim(), report: aReport() }));
     await scene.deliver(judgeReportOfRun, reported());
-    expect(await scene.record()).toMatchObject({ noClaim: true });
+    expect(await scene.runs.claim({ taskId: aTaskId(), attempt: 1, nativeId: 'somebody-else' })).toBe('fenced');
   });
 });
 

@@ -30,7 +30,8 @@ describe('what ECS says', () => {
   it.each([
     ['of a run that runs', {}, true],
     ['of a run that stopped', { lastStatus: 'STOPPED' }, true],
-    ['of a run that is warned', { lastStatus: 'DEACTIVATING', stopCode: 'SpotInterruption' }, true],
+    ['of a run that is warned', { lastStatus: 'RUNNING', stopCode: 'SpotInterruption' }, true],
+    ['of a run on its way down', { lastStatus: 'DEACTIVATING', stopCode: 'SpotInterruption' }, false],
     ['of a run on its way up', { lastStatus: 'PENDING' }, false],
     ["of somebody else's task", { startedBy: 'ecs-svc/1' }, false],
   ])('%s is heard: %p', (_, fields, heard) => {
