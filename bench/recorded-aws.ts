@@ -85,14 +85,6 @@ export function recordedAws() {
     maxAttempts: 1,
     requestHandler: recordingTransport((request) => {
       if (recording) requests.push(request);
-      console.log(
-        invocations.at(-1),
-        request.operation,
-        JSON.stringify(
-          (request.input['Item'] as any)?.key?.S ?? request.input['Key'] ?? request.input['Entries'] ?? '',
-        ).slice(0, 90),
-        (request.input['Item'] as any)?.value?.M?.status?.S ?? '',
-      );
       const service = services[`${request.service} ${request.operation}`];
       if (!service) throw new Error(`the story needs no ${request.service} ${request.operation}`);
       return service(request.input);

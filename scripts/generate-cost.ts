@@ -58,6 +58,9 @@ const PRICES = {
 /** A queue is asked for messages all the time by who polls it; a message costs sending, receiving and deleting. */
 const REQUESTS_PER_MESSAGE = 3;
 
+/** Requests of an idle queue in 30 days: Lambda keeps five long polls of 20 s open (AWS Lambda developer guide, SQS polling). */
+const IDLE_POLLS = (5 * 30 * 86_400) / 20;
+
 const invocation = (): number =>
   PRICES['Lambda request'] + (BILLED_MS / 1000) * MEMORY_GB * PRICES['Lambda GB-second, arm64'];
 
@@ -141,12 +144,12 @@ export function costPage({ minutes, deliveredTwice }: RecordedBudgets): string {
         [`Step Functions, a loop of ${POLL_S} s`, ...durations.map((duration) => dollars(loop(duration)))],
       ],
     ),
-    'With no task, nothing is invoked and nothing is scheduled; what remains is storage, the alarms of CloudWatch and one secret.',
+    `With no task, nothing is invoked and nothing is scheduled. What remains by the month: Lambda's polling of the alarm queue, about ${IDLE_POLLS.toLocaleString('en')} requests or $${(IDLE_POLLS * PRICES['SQS request']).toFixed(2)}; storage; one secret, $0.40; and the CloudWatch alarms, $0.10 each.`,
     '## Formulas',
     [
       '- records = write units × price + read units × price. A write is billed per KB of the whole item, a consistent read per 4 KB.',
       '- events = published entries × price; each is below 64 KB. Events of AWS services are free.',
-      `- alarms = (messages + schedules) × ${REQUESTS_PER_MESSAGE} SQS requests + schedules × price. Polling of the idle queue by Lambda is not counted.`,
+      `- alarms = (messages + schedules) × ${REQUESTS_PER_MESSAGE} SQS requests + schedules × price. The idle polling stands above.`,
       '- payloads = puts × price + gets × price; deletes are free.',
       `- functions = invocations × (request + ${BILLED_MS} ms × ${MEMORY_GB} GB × price). **${BILLED_MS} ms is assumed**, not measured.`,
       `- polling orchestrator = ${WORKFLOW_INVOCATIONS} invocations + ${WORKFLOW_WRITES} writes of 2 KB + per poll: one durable operation, one invocation, one read.`,
