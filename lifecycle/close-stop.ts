@@ -64,7 +64,7 @@ function backOff(
   timings: Timings,
 ): Move {
   const saved = record?.attempt === task.attempt ? record.savedWork : undefined;
-  const nextAttemptAt = later(at, backoffSeconds(task.attempt + 1, timings));
+  const nextAttemptAt = later(at, backoffSeconds(task.taskId, task.attempt + 1, timings));
   return step('backOff', { reason: task.reason, ...(saved ? { savedWork: saved } : {}) }, [
     ...orphaned,
     runLost.of({ reason: task.reason, nextAttemptAt }),

@@ -143,7 +143,7 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
         due.stop = (before.status === 'STOPPING' && before.due.stop) || later(at, timings.STOP_RETRY_S);
         break;
       case 'backoff':
-        due.backoff = later(at, backoffSeconds(moved.attempt + 1, timings));
+        due.backoff = later(at, backoffSeconds(moved.taskId, moved.attempt + 1, timings));
         break;
       case 'exit':
         if (runLives) due.exit = later(at, timings.EXIT_GRACE_S);

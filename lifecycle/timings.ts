@@ -18,7 +18,7 @@ export interface Timings {
   readonly STOP_PROOF_S: number;
   /** How often the last fact of an unsettled task is published again. */
   readonly SETTLE_RETRY_S: number;
-  /** Wait before the second attempt; doubles with each further one. */
+  /** Longest wait before the second attempt; doubles with each further one. */
   readonly BACKOFF_FIRST_S: number;
   /** Longest wait between two attempts. */
   readonly BACKOFF_MAX_S: number;
@@ -65,6 +65,18 @@ export const embeddedTimings: Timings = {
 /** Attempts of a task that asks for none: the first and two more after lost runs. */
 export const ATTEMPTS_DEFAULT = 3;
 
-/** Wait before `attempt` (2 or more) in seconds. */
-export const backoffSeconds = (attempt: number, timings: Timings): number =>
-  Math.min(timings.BACKOFF_MAX_S, timings.BACKOFF_FIRST_S * 2 ** (attempt - 2));
+/**
+ * Wait before `attempt` (2 or more) in seconds: between half of the doubled wait and all of it. Which share a task gets follows from its
+ * id, so that a hundred tasks that lost their runs together do not come back together, and every reader computes the same.
+ */
+export const backoffSeconds = (taskId: string, attempt: number, timings: Timings): number => {
+  const longest = Math.min(timings.BACKOFF_MAX_S, timings.BACKOFF_FIRST_S * 2 ** (attempt - 2));
+  return (longest * (1 + shareOf(`${taskId}#${attempt}`))) / 2;
+};
+
+/** A number from 0 to 1 that a text always has (FNV-1a, 32 bits). */
+function shareOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  return (hash >>> 0) / 0xffffffff;
+}

@@ -1,9 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import { closeStop } from '../../lifecycle/close-stop.ts';
+import { backoffSeconds } from '../../lifecycle/timings.ts';
 import { because } from '../../schemas/reason.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { type StopIntent, statuses } from '../../schemas/task.ts';
-import { aFailedReport, aKnownRun, aReport, aResult, aRunRecord, aTask, at, testTimings } from '../builders.ts';
+import {
+  aFailedReport,
+  aKnownRun,
+  aReport,
+  aResult,
+  aRunRecord,
+  aTask,
+  aTaskId,
+  at,
+  testTimings,
+} from '../builders.ts';
 import { inWords } from './in-words.ts';
 
 const stopping = (intent: StopIntent, proof: 'proven' | 'never_started' | 'given_up' = 'proven', attempt = 1) =>
@@ -51,7 +62,7 @@ describe('a stop whose run has ended', () => {
     const savedWork = { branch: 'baton/x', commit: 'abc' };
     expect(close(stopping('lost'), aRunRecord({ savedWork }))).toMatchObject({
       bring: { savedWork },
-      facts: [{ type: 'RunLost', data: { nextAttemptAt: at(1 + testTimings.BACKOFF_FIRST_S) } }],
+      facts: [{ type: 'RunLost', data: { nextAttemptAt: at(1 + backoffSeconds(aTaskId(), 2, testTimings)) } }],
     });
   });
 });

@@ -86,7 +86,7 @@ describe('what is due in a state that was just entered', () => {
     RUNNING: { deadline: 3600 },
     FINALIZING: { report: T.REPORT_GRACE_S, deadline: 3600 },
     STOPPING: { stop: T.STOP_RETRY_S, proof: T.STOP_PROOF_S },
-    BACKOFF: { backoff: T.BACKOFF_FIRST_S, deadline: 3600 },
+    BACKOFF: { backoff: backoffSeconds(aTaskId(), 2, T), deadline: 3600 },
     COMPLETED: { exit: T.EXIT_GRACE_S, proof: T.EXIT_GRACE_S + T.STOP_PROOF_S, settle: T.SETTLE_RETRY_S },
     FAILED: { exit: T.EXIT_GRACE_S, proof: T.EXIT_GRACE_S + T.STOP_PROOF_S, settle: T.SETTLE_RETRY_S },
     CANCELLED: { settle: T.SETTLE_RETRY_S },
@@ -145,8 +145,18 @@ describe('leaving BACKOFF', () => {
     [6, 32],
     [7, 50],
     [10, 50],
-  ])('waits before attempt %i for %i seconds', (attempt, seconds) => {
-    expect(backoffSeconds(attempt, testTimings)).toBe(seconds);
+  ])('waits before attempt %i for half to all of %i seconds', (attempt, seconds) => {
+    const waits = Array.from({ length: 200 }, (_, task) => backoffSeconds(`t${task}`, attempt, testTimings));
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(seconds / 2);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(seconds);
+  });
+
+  it('waits for another time than tasks that lost their runs at the same moment, and always for the same', () => {
+    const waits = Array.from({ length: 100 }, (_, task) => backoffSeconds(`t${task}`, 2, testTimings));
+    expect(new Set(waits).size).toBe(100);
+    // Every tenth of the range has some of them.
+    expect(new Set(waits.map((wait) => Math.floor(wait * 10))).size).toBeGreaterThanOrEqual(10);
+    expect(backoffSeconds('t1', 2, testTimings)).toBe(waits[1]);
   });
 });
 
