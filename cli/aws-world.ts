@@ -1,3 +1,4 @@
+import type { DeploymentCheck } from '../runtime/aws/deployment-checks.ts';
 import type { TaskDesk } from '../runtime/endpoint/task-desk.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { prefixOf, stage as stageSchema } from '../schemas/stage.ts';
@@ -6,15 +7,26 @@ import type { HeardEvent, WorldClient } from './world-client.ts';
 
 /** A deployment on AWS, asked with the region and the credentials that the AWS tools of this shell would use. */
 export async function awsWorld(stage: string): Promise<WorldClient> {
-  const named = stageSchema.safeParse(stage);
-  if (!named.success)
-    throw badInput('--aws', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
+  assertStage(stage);
   // Loaded only when it is asked for: the SDK is larger than all the rest.
   const { awsDesk } = await import('../runtime/aws/aws-desk.ts');
   return clientOver(awsDesk(stage), stage);
 }
 
-export function clientOver(desk: TaskDesk, stage: string): WorldClient {
+/** What can be found out about a deployment. */
+export async function checksOf(stage: string): Promise<readonly DeploymentCheck[]> {
+  assertStage(stage);
+  const { deploymentChecks } = await import('../runtime/aws/deployment-checks.ts');
+  return deploymentChecks(stage);
+}
+
+function assertStage(stage: string): void {
+  const named = stageSchema.safeParse(stage);
+  if (named.success) return;
+  throw badInput('--aws', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
+}
+
+function clientOver(desk: TaskDesk, stage: string): WorldClient {
   const url = `aws:${stage}`;
   return {
     url,

@@ -3,6 +3,7 @@ import { batonVersion } from '../runtime/version.ts';
 import { cancelCommand } from './cancel.ts';
 import { errorJson, errorLines, exitCodeFor } from './cli-error.ts';
 import { devCommand } from './dev.ts';
+import { doctorCommand } from './doctor.ts';
 import { CLI_EXIT } from './exit-codes.ts';
 import { listCommand } from './list.ts';
 import { logsCommand } from './logs.ts';
@@ -47,6 +48,7 @@ export function programOn(terminal: Terminal): Command {
     logsCommand,
     cancelCommand,
     simulateCommand,
+    doctorCommand,
   ];
   for (const add of commands) add(program, terminal);
   return program;

@@ -211,7 +211,7 @@ describe('the version', () => {
 });
 
 describe('help', () => {
-  const commands = ['run', 'dev', 'submit', 'list', 'show', 'watch', 'logs', 'cancel', 'simulate'];
+  const commands = ['run', 'dev', 'submit', 'list', 'show', 'watch', 'logs', 'cancel', 'simulate', 'doctor'];
 
   it('lists every command', async () => {
     const { code, stdout } = await scene.run(['--help']);
