@@ -1,17 +1,41 @@
 import type { AnyEventDefinition } from '../events/define.ts';
 
-/** One condition on a leaf, as EventBridge writes it. What the matcher does not know, it refuses when a rule is registered. */
+/** One condition on a leaf, as EventBridge writes it (EventBridge user guide, "Comparison operators"). */
 export type Matcher =
   | string
   | number
   | boolean
   | null
-  | { readonly prefix: string }
-  | { readonly suffix: string }
-  | { readonly exists: boolean }
-  | { readonly 'anything-but': string | number | readonly (string | number)[] };
+  | { readonly prefix: string | IgnoringCase }
+  | { readonly suffix: string | IgnoringCase }
+  | IgnoringCase
+  | { readonly wildcard: string }
+  | { readonly 'anything-but': AnythingBut }
+  | { readonly numeric: NumericRange }
+  | { readonly cidr: string }
+  | { readonly exists: boolean };
 
-/** A pattern on `detail`: leaves are lists of conditions of which one must hold; fields are all required. `$or` lists alternatives. */
+export interface IgnoringCase {
+  readonly 'equals-ignore-case': string;
+}
+
+type OneOrMore<Value> = Value | readonly Value[];
+
+/** All texts or all numbers, never mixed. */
+export type AnythingBut =
+  | OneOrMore<string>
+  | OneOrMore<number>
+  | { readonly prefix: OneOrMore<string> }
+  | { readonly suffix: OneOrMore<string> }
+  | { readonly 'equals-ignore-case': OneOrMore<string> }
+  | { readonly wildcard: OneOrMore<string> };
+
+/** An operator and its number; a range has its lower end first. */
+export type NumericRange =
+  | readonly ['=' | '<' | '<=' | '>' | '>=', number]
+  | readonly ['>' | '>=', number, '<' | '<=', number];
+
+/** Leaves are lists of conditions of which one must hold; fields are all required. `$or` lists alternatives. */
 export interface EventPattern {
   readonly [field: string]: EventPattern | readonly Matcher[] | readonly EventPattern[];
 }

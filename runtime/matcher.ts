@@ -1,99 +1,172 @@
 import type { EventPattern, Matcher } from '../rules/event-pattern.ts';
+import { type Condition, fitsConsistently } from './array-consistency.ts';
 import { BatonError } from './errors.ts';
+import { type Alternative, alternativesOf } from './pattern-alternatives.ts';
+import { whyInvalid } from './pattern-validity.ts';
+import { type Scalar, valueTest } from './value-test.ts';
 
-/** True when a value (an event's `detail`) fits. Made once per rule, when it is registered. */
+/** True when a value (an event, or its `detail`) fits. Made once per rule, when it is registered. */
 export type Match = (value: unknown) => boolean;
 
-const KNOWN = 'exact values, prefix, suffix, exists, anything-but (values), $or';
-
 /**
- * Compiles the part of EventBridge's pattern language that the rules use. Anything else is refused here, loudly, rather than
- * matched wrongly later (`unsupported_pattern`). Semantics: EventBridge user guide, "Comparison operators".
+ * Compiles a pattern of EventBridge's language, for whole events or for a part of them such as `detail`. What EventBridge would
+ * refuse is refused here (`invalid_pattern`). Semantics: EventBridge user guide, "Event patterns"; compared with AWS's event-ruler.
  */
-export function compilePattern(pattern: EventPattern, path = 'detail'): Match {
-  const fields = Object.entries(pattern);
-  if (fields.length === 0) throw unsupported(path, 'an empty object');
-  const checks: Match[] = [];
-  for (const [field, wanted] of fields) {
-    const at = `${path}.${field}`;
-    if (field === '$or') checks.push(compileOr(wanted, pattern, at));
-    else if (Array.isArray(wanted)) checks.push(leaf(field, compileLeaf(wanted as readonly Matcher[], at)));
-    else if (typeof wanted === 'object' && wanted !== null) checks.push(branch(field, wanted as EventPattern, at));
-    else throw unsupported(at, 'a leaf that is no list');
-  }
-  return (value) => checks.every((check) => check(value));
+export function compilePattern(pattern: EventPattern): Match {
+  return anyOf(compileAlternatives(pattern).map(({ matches }) => matches));
 }
 
-function compileOr(wanted: unknown, outer: EventPattern, at: string): Match {
-  if (!Array.isArray(wanted) || wanted.length < 2) throw unsupported(at, '$or with fewer than two alternatives');
-  const alternatives = (wanted as readonly EventPattern[]).map((one, index) => {
-    const both = Object.keys(one).find((field) => field in outer);
-    // EventBridge lets the alternative override the outer field; nobody means that.
-    if (both !== undefined) throw unsupported(at, `field "${both}" both outside and inside $or`);
-    return compilePattern(one, `${at}[${index}]`);
+/** A pattern without `$or`, compiled: the conditions on its leaves, and all of them together. */
+export interface CompiledAlternative {
+  readonly wanted: Alternative;
+  readonly conditions: readonly Condition[];
+  readonly matches: Match;
+}
+
+/** The alternatives that a pattern stands for, for who looks at many rules at once. Throws like `compilePattern`. */
+export function compileAlternatives(pattern: EventPattern): CompiledAlternative[] {
+  const reason = whyInvalid(pattern);
+  if (reason !== undefined) throw new BatonError('invalid_pattern', `event pattern is not valid: ${reason}`);
+  return alternativesOf(pattern).map((wanted) => {
+    const conditions = [...wanted].map(([path, matchers]) => conditionOf(path, matchers));
+    return { wanted, conditions, matches: matchOf(conditions) };
   });
-  return (value) => alternatives.some((one) => one(value));
 }
 
-/** A nested object; below an array one and the same element must fit. */
-function branch(field: string, wanted: EventPattern, at: string): Match {
-  const inner = compilePattern(wanted, at);
-  return (value) => {
-    const below = fieldOf(value, field);
-    return Array.isArray(below) ? below.some(inner) : inner(below);
+function matchOf(conditions: readonly Condition[]): Match {
+  const exactly: Match = (value) => fitsConsistently(conditions, value);
+  const tree = treeOf(conditions);
+  if (!tree) return exactly;
+  const fits = belowTest(tree);
+  const isPlain = plainTest(tree);
+  return isPlain ? (value) => (isPlain(value) ? fits(value) : exactly(value)) : fits;
+}
+
+function conditionOf(path: string, wanted: readonly Matcher[]): Condition {
+  return {
+    path,
+    fits: anyOf(wanted.map(valueTest)),
+    mayBeAbsent: wanted.some((one) => typeof one === 'object' && one !== null && 'exists' in one && !one.exists),
   };
 }
 
-const leaf =
-  (field: string, fits: Match): Match =>
-  (value) =>
-    fits(fieldOf(value, field));
-
-function compileLeaf(wanted: readonly Matcher[], at: string): Match {
-  if (wanted.length === 0) throw unsupported(at, 'an empty list');
-  const tests = wanted.map((one) => compileMatcher(one, at));
-  return (value) => tests.some((test) => test(value));
+/** An inner field of a pattern: what is wanted of the fields below it. */
+interface Branch {
+  readonly leaves: Map<string, Condition>;
+  readonly branches: Map<string, Branch>;
 }
 
-function compileMatcher(wanted: Matcher, at: string): Match {
-  if (wanted === null || typeof wanted !== 'object') return anyElement((value) => value === wanted);
-  const [operator, ...more] = Object.keys(wanted);
-  if (operator === undefined || more.length > 0)
-    throw unsupported(at, 'a matcher that does not have exactly one operator');
-  if ('exists' in wanted && typeof wanted.exists === 'boolean') {
-    return (value) => isLeaf(value) === wanted.exists;
-  }
-  if ('prefix' in wanted && typeof wanted.prefix === 'string') {
-    return anyElement((value) => typeof value === 'string' && value.startsWith(wanted.prefix));
-  }
-  if ('suffix' in wanted && typeof wanted.suffix === 'string') {
-    return anyElement((value) => typeof value === 'string' && value.endsWith(wanted.suffix));
-  }
-  if ('anything-but' in wanted) {
-    const excluded = [wanted['anything-but']].flat();
-    if (excluded.length === 0 || !excluded.every((one) => typeof one === 'string' || typeof one === 'number')) {
-      throw unsupported(at, 'anything-but with something other than strings and numbers');
+/** The paths as a tree; undefined if a field is a leaf and an inner field at once. */
+function treeOf(conditions: readonly Condition[]): Branch | undefined {
+  const root: Branch = { leaves: new Map(), branches: new Map() };
+  for (const condition of conditions) {
+    const steps = condition.path.split('.');
+    const last = steps.pop() ?? '';
+    let branch = root;
+    for (const step of steps) {
+      const next = branch.branches.get(step) ?? { leaves: new Map(), branches: new Map() };
+      if (branch.leaves.has(step)) return undefined;
+      branch.branches.set(step, next);
+      branch = next;
     }
-    return anyElement((value) => value !== undefined && !excluded.includes(value as string | number));
+    if (branch.branches.has(last)) return undefined;
+    branch.leaves.set(last, condition);
   }
-  throw unsupported(at, `operator "${operator}"`);
+  return root;
 }
 
-/** An array matches when one of its elements does. */
-const anyElement =
-  (test: Match): Match =>
-  (value) =>
-    Array.isArray(value) ? value.some(test) : typeof value !== 'object' || value === null ? test(value) : false;
+/** Tests what is found where an object is wanted; in an array one and the same element must fit. */
+function belowTest(branch: Branch): Match {
+  const fits = objectTest(branch);
+  const fitsNothing = conditionsBelow(branch).every(({ mayBeAbsent }) => mayBeAbsent);
+  const fitsElement: Match = (element) =>
+    typeof element === 'object' && element !== null && (Array.isArray(element) ? element.some(fitsElement) : fits(element));
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return fitsNothing;
+    return Array.isArray(value) ? value.some(fitsElement) : fits(value);
+  };
+}
 
-/** `exists` looks at leaves only: an object or an empty array does not count as existing. */
-const isLeaf = (value: unknown): boolean =>
-  value !== undefined && (Array.isArray(value) ? value.some(isLeaf) : typeof value !== 'object' || value === null);
+function objectTest({ leaves, branches }: Branch): Match {
+  const tests = [
+    ...[...leaves].map(([field, condition]) => fieldTest(field, leafTest(condition))),
+    ...[...branches].map(([field, below]) => fieldTest(field, belowTest(below))),
+  ];
+  const [one, two, ...more] = tests;
+  if (one && !two) return one;
+  if (one && two && more.length === 0) return (value) => one(value) && two(value);
+  return (value) => {
+    for (const test of tests) if (!test(value)) return false;
+    return true;
+  };
+}
 
-const fieldOf = (value: unknown, field: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[field] : undefined;
+/** Names that every object answers to must be asked for as its own. */
+function fieldTest(field: string, test: Match): Match {
+  if (field in Object.prototype) {
+    return (value) => test(Object.hasOwn(value as object, field) ? (value as Fields)[field] : undefined);
+  }
+  return (value) => test((value as Fields)[field]);
+}
 
-const unsupported = (at: string, what: string): BatonError =>
-  new BatonError(
-    'unsupported_pattern',
-    `event pattern at ${at}: ${what} is not supported here; supported are ${KNOWN}`,
-  );
+/** Tests what an event has at a leaf: a scalar or what an array holds of them: neither an object nor an empty array is there. */
+export function leafTest({ fits, mayBeAbsent }: Condition): Match {
+  return (value) => {
+    if (typeof value !== 'object' || value === null) {
+      return value === undefined ? mayBeAbsent : fits(value as Scalar);
+    }
+    const scalars = Array.isArray(value) ? scalarsOf(value) : [];
+    return scalars.length === 0 ? mayBeAbsent : scalars.some(fits);
+  };
+}
+
+const scalarsOf = (array: readonly unknown[]): Scalar[] =>
+  array.flat(Number.POSITIVE_INFINITY).filter((one): one is Scalar => one === null || isScalarType(typeof one));
+
+const isScalarType = (type: string): boolean => type === 'string' || type === 'number' || type === 'boolean';
+
+/**
+ * Tests whether the tree can judge an event, or `undefined` when it always can. It cannot where a name of the event has dots (the
+ * event then has the same path twice), nor where something below an array may be absent.
+ */
+function plainTest(branch: Branch): Match | undefined {
+  const dotted = [...branch.branches].flatMap(([field, below]) => pathsBelow(below).map((path) => `${field}.${path}`));
+  const isDelicate = dotted.length > 0 || conditionsBelow(branch).some(({ mayBeAbsent }) => mayBeAbsent);
+  if (!isDelicate) return undefined;
+  const inner = [...branch.branches].flatMap(([field, below]) => {
+    const test = plainTest(below);
+    return test ? [fieldTest(field, test)] : [];
+  });
+  return (value) => {
+    if (typeof value !== 'object' || value === null) return true;
+    if (Array.isArray(value)) return false;
+    for (const name of dotted) if ((value as Fields)[name] !== undefined) return false;
+    for (const test of inner) if (!test(value)) return false;
+    return true;
+  };
+}
+
+/** Every way to write a path below a branch, beginning there: "b" and "b.c" of a leaf b.c. */
+function pathsBelow({ leaves, branches }: Branch): string[] {
+  return [
+    ...leaves.keys(),
+    ...[...branches].flatMap(([field, below]) => [field, ...pathsBelow(below).map((path) => `${field}.${path}`)]),
+  ];
+}
+
+function conditionsBelow({ leaves, branches }: Branch): Condition[] {
+  return [...leaves.values(), ...[...branches.values()].flatMap(conditionsBelow)];
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** One of the tests must hold. Most lists have one member, and a call less counts: this is the hot path of the bus. */
+function anyOf<Value>(tests: readonly ((value: Value) => boolean)[]): (value: Value) => boolean {
+  const [one, two, ...more] = tests;
+  if (one && !two) return one;
+  if (one && two && more.length === 0) return (value) => one(value) || two(value);
+  return (value) => {
+    for (const test of tests) if (test(value)) return true;
+    return false;
+  };
+}

@@ -555,11 +555,11 @@ describe('a runner', () => {
 });
 
 describe('what is not a call of this API', () => {
-  it('is told that AWS does not live at POST / yet, in the words of AWS', async () => {
+  it('is told in the words of AWS that a call to AWS needs a signature', async () => {
     const told = await ask('/', { method: 'POST', headers: { 'x-amz-target': 'AWSEvents.PutEvents' }, text: '{}' });
-    expect(told.status).toBe(501);
+    expect(told.status).toBe(400);
     expect(told.headers['content-type']).toBe('application/x-amz-json-1.1');
-    expect(told.json).toMatchObject({ __type: 'NotImplementedException' });
+    expect(told.json).toMatchObject({ __type: 'MissingAuthenticationTokenException' });
   });
 
   it.each(['/', '/baton', '/baton/v1', '/baton/v2/tasks', '/baton/v1/nothing', '/baton/v1/tasks/a/b/c'])(

@@ -1,0 +1,89 @@
+import { describe, expect, test } from '@jest/globals';
+import { awsTimings } from '../../../lifecycle/timings.ts';
+import { functionEnvironment, timingsOf } from '../../../runtime/aws/environment.ts';
+import type { BatonError } from '../../../runtime/errors.ts';
+
+const TASKS = {
+  BATON_TABLE: 'baton',
+  BATON_RECORD_RETENTION_D: '90',
+  BATON_ALARM_QUEUE_URL: 'https://sqs.us-east-1.amazonaws.com/000000000000/baton-alarms',
+  BATON_ALARM_QUEUE_ARN: 'arn:aws:sqs:us-east-1:000000000000:baton-alarms',
+  BATON_ALARM_GROUP: 'baton',
+  BATON_ALARM_ROLE_ARN: 'arn:aws:iam::000000000000:role/baton-alarms',
+};
+const ECS = {
+  BATON_ECS_CLUSTER: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',
+  BATON_ECS_TASK_FAMILY: 'baton-agent',
+  BATON_ECS_SUBNETS: ' subnet-a, subnet-b,,subnet-c, ',
+  BATON_ECS_SECURITY_GROUPS: 'sg-a',
+};
+
+const complaint = (read: () => unknown): BatonError => {
+  try {
+    read();
+  } catch (error) {
+    return error as BatonError;
+  }
+  throw new Error('the environment was accepted');
+};
+
+describe('an environment with everything that its ports need', () => {
+  test('is read by port, each value in its own type', () => {
+    const environment = functionEnvironment(['bus', 'tasks', 'ecs'], { BATON_BUS: 'baton', ...TASKS, ...ECS });
+    expect(environment.bus).toEqual({ BATON_BUS: 'baton' });
+    expect(environment.tasks).toEqual({ ...TASKS, BATON_RECORD_RETENTION_D: 90 });
+    expect(environment.ecs.BATON_ECS_SUBNETS).toEqual(['subnet-a', 'subnet-b', 'subnet-c']);
+  });
+
+  test('has the waits for AWS, and those that it changes', () => {
+    const { tasks } = functionEnvironment(['tasks'], { ...TASKS, BATON_TIMINGS: '{"STEP_RETRY_S":2}' });
+    expect(timingsOf(tasks)).toEqual({ ...awsTimings, STEP_RETRY_S: 2 });
+    expect(timingsOf({})).toEqual(awsTimings);
+  });
+});
+
+describe('an environment with gaps', () => {
+  test('is refused once, with the name of every variable that is missing or wrong', () => {
+    const { BATON_TABLE, BATON_ALARM_GROUP, ...rest } = TASKS;
+    const variables = {
+      ...rest,
+      ...ECS,
+      BATON_RECORD_RETENTION_D: 'soon',
+      BATON_ECS_SUBNETS: ' , ',
+      BATON_ECS_CLUSTER: 'x',
+    };
+    const error = complaint(() => functionEnvironment(['bus', 'tasks', 'slots', 'ecs'], variables));
+    expect(error.code).toBe('bad_configuration');
+    expect(error.retry).toBe('never');
+    const told = error.message.split(': ').slice(1).join(': ').split('; ');
+    expect(told.map((one) => one.split(' ')[0])).toEqual([
+      'BATON_ALARM_GROUP',
+      'BATON_BUS',
+      'BATON_ECS_CLUSTER',
+      'BATON_ECS_SUBNETS',
+      'BATON_RECORD_RETENTION_D',
+      'BATON_TABLE',
+      'BATON_TASKS_AT_ONCE',
+    ]);
+    expect(error.message).toContain('BATON_BUS is not set');
+    expect(error.message).toContain('BATON_ECS_SUBNETS names nothing');
+    expect(error.message).toContain('BATON_ECS_CLUSTER is no ARN');
+  });
+
+  test('is refused when it is empty where a name belongs', () => {
+    expect(complaint(() => functionEnvironment(['bus'], { BATON_BUS: ' ' })).message).toContain('BATON_BUS is empty');
+  });
+
+  test('is refused when it changes a wait that does not exist', () => {
+    const misspelt = { ...TASKS, BATON_TIMINGS: '{"STEP_RETRY":2}' };
+    const { message } = complaint(() => functionEnvironment(['tasks'], misspelt));
+    expect(message).toContain('BATON_TIMINGS there is no wait "STEP_RETRY"');
+  });
+
+  test('is not asked for what its ports do not need', () => {
+    expect(functionEnvironment(['bus', 'clock'], { BATON_BUS: 'baton' })).toEqual({
+      bus: { BATON_BUS: 'baton' },
+      clock: {},
+    });
+  });
+});

@@ -1,0 +1,208 @@
+import { rmSync } from 'node:fs';
+import {
+  DescribeTasksCommand,
+  ECSClient,
+  ListTasksCommand,
+  type ListTasksCommandInput,
+  RunTaskCommand,
+  type RunTaskCommandInput,
+  StopTaskCommand,
+  type Task,
+} from '@aws-sdk/client-ecs';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ecsTaskStateChangeDetail } from '../../../../events/aws/ecs-task-state-change.ts';
+import { readEcsTask } from '../../../../lifecycle/ecs-task.ts';
+import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
+import { bundled, type EcsWorld, ecsWorld } from '../../engine/local-ecs-fixture.ts';
+import { awsServer, errorOf } from './aws-server.ts';
+
+const supervisor = bundled(new URL('../../../../agent/supervisor.ts', import.meta.url));
+const place = { account: '000000000000', region: 'local' };
+let world: EcsWorld;
+let server: Awaited<ReturnType<typeof awsServer>>;
+let client: ECSClient;
+
+beforeAll(async () => {
+  world = await ecsWorld({ supervisorCommand: supervisor.command });
+  server = await awsServer([ecsService({ place, tasks: world.ecs, clusters: ['baton'], families: ['baton-agent'] })]);
+  client = new ECSClient(server.client);
+});
+afterAll(async () => {
+  client.destroy();
+  await server.close();
+  await world.close();
+  supervisor.remove();
+  rmSync(world.dataDir, { recursive: true, force: true });
+});
+
+let runs = 0;
+/** What a back end sends for a run that does what the shell script says. */
+function aRun(script: string, more: Partial<RunTaskCommandInput> = {}): RunTaskCommandInput {
+  runs += 1;
+  return {
+    cluster: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',
+    taskDefinition: 'baton-agent',
+    clientToken: `token-${runs}`,
+    startedBy: `baton/main/t${String(runs).padStart(24, '0')}/1`,
+    launchType: 'FARGATE',
+    networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-1'] } },
+    overrides: {
+      containerOverrides: [
+        { name: 'agent', command: ['-c', script], environment: [{ name: 'BATON_TASK_ID', value: 'x' }] },
+      ],
+    },
+    ...more,
+  };
+}
+const run = (input: RunTaskCommandInput) => client.send(new RunTaskCommand(input));
+
+async function arnOf(input: RunTaskCommandInput): Promise<string> {
+  return (await run(input)).tasks?.[0]?.taskArn ?? '';
+}
+async function described(...tasks: string[]): Promise<Task | undefined> {
+  return (await client.send(new DescribeTasksCommand({ cluster: 'baton', tasks }))).tasks?.[0];
+}
+async function listed(more: Partial<ListTasksCommandInput>): Promise<string[]> {
+  return (await client.send(new ListTasksCommand({ cluster: 'baton', ...more }))).taskArns ?? [];
+}
+
+describe('a task that is run', () => {
+  it('is a process, and described until it has stopped', async () => {
+    const input = aRun('echo it runs; exit 7');
+    const told = await run(input);
+    expect(told.failures).toEqual([]);
+    expect(told.tasks).toMatchObject([
+      { startedBy: input.startedBy, desiredStatus: 'RUNNING', version: expect.any(Number) },
+    ]);
+    const arn = told.tasks?.[0]?.taskArn ?? '';
+    await world.event(arn, 'STOPPED');
+    expect(world.log(arn)).toBe('it runs\n');
+    const task = await described(arn);
+    expect(task).toMatchObject({ lastStatus: 'STOPPED', containers: [{ name: 'agent', exitCode: 7 }] });
+    expect(task?.stoppedAt?.getTime()).toBeGreaterThanOrEqual(task?.startedAt?.getTime() ?? Number.NaN);
+  });
+
+  it('is read from DescribeTasks as from its events', async () => {
+    const arn = await arnOf(aRun('exit 0'));
+    const { detail } = await world.event(arn, 'STOPPED');
+    const shape = JSON.parse(JSON.stringify(await described(arn)));
+    expect(readEcsTask(ecsTaskStateChangeDetail.parse(shape))).toEqual(readEcsTask(detail));
+  });
+
+  it('is one for one client token', async () => {
+    const input = aRun('exit 0');
+    const arns = await Promise.all(Array.from({ length: 5 }, () => arnOf(input)));
+    expect(new Set(arns).size).toBe(1);
+  });
+
+  it('is not run when the token was used with other parameters, and the caller learns which task has it', async () => {
+    const input = aRun('exit 0');
+    const arn = await arnOf(input);
+    const { overrides: _overrides, ...other } = input;
+    expect(await errorOf(run(other))).toMatchObject({
+      name: 'ConflictException',
+      status: 400,
+      resourceIds: [arn],
+    });
+    expect(await listed({ startedBy: input.startedBy, desiredStatus: 'STOPPED' })).toHaveLength(
+      (await described(arn))?.desiredStatus === 'STOPPED' ? 1 : 0,
+    );
+  });
+
+  it('may be several at once', async () => {
+    const input = aRun('exit 0', { count: 3 });
+    const arns = (await run(input)).tasks?.map(({ taskArn }) => taskArn ?? '') ?? [];
+    expect(new Set(arns).size).toBe(3);
+    for (const arn of arns) await world.event(arn, 'STOPPED');
+    expect((await listed({ startedBy: input.startedBy, desiredStatus: 'STOPPED' })).sort()).toEqual(arns.sort());
+  });
+});
+
+describe('a task that is stopped', () => {
+  it('is told the reason, and is stopping before it has stopped', async () => {
+    const input = aRun('trap "" TERM; sleep 60');
+    const arn = await arnOf(input);
+    await world.event(arn, 'RUNNING');
+    expect(await listed({ startedBy: input.startedBy })).toEqual([arn]);
+    const id = arn.split('/').at(-1) ?? '';
+    const { task } = await client.send(new StopTaskCommand({ cluster: 'baton', task: id, reason: 'enough' }));
+    expect(task).toMatchObject({
+      taskArn: arn,
+      desiredStatus: 'STOPPED',
+      stopCode: 'UserInitiated',
+      stoppedReason: 'enough',
+    });
+    expect(task?.lastStatus).not.toBe('STOPPED');
+    await world.event(arn, 'STOPPED');
+    expect(await listed({ startedBy: input.startedBy })).toEqual([]);
+    const again = await client.send(new StopTaskCommand({ cluster: 'baton', task: arn, reason: 'again' }));
+    expect(again.task).toMatchObject({ lastStatus: 'STOPPED', stoppedReason: 'enough' });
+  });
+
+  it('must be one', async () => {
+    const unknown = `arn:aws:ecs:local:000000000000:task/baton/${'0'.repeat(32)}`;
+    expect(await errorOf(client.send(new StopTaskCommand({ cluster: 'baton', task: unknown })))).toMatchObject({
+      name: 'InvalidParameterException',
+      message: 'The referenced task was not found.',
+    });
+    const { failures } = await client.send(new DescribeTasksCommand({ cluster: 'baton', tasks: [unknown] }));
+    expect(failures).toEqual([{ arn: unknown, reason: 'MISSING' }]);
+  });
+});
+
+describe('a listing', () => {
+  it('comes in parts', async () => {
+    const { startedBy } = aRun('');
+    await run(aRun('sleep 60', { startedBy, count: 3 }));
+    const first = await client.send(new ListTasksCommand({ cluster: 'baton', startedBy, maxResults: 2 }));
+    const { nextToken } = first;
+    const second = await client.send(new ListTasksCommand({ cluster: 'baton', startedBy, maxResults: 2, nextToken }));
+    expect(first.taskArns).toHaveLength(2);
+    expect(second.taskArns).toHaveLength(1);
+    expect(second.nextToken).toBeUndefined();
+    expect(await listed({ family: 'another' })).toEqual([]);
+    const all = [...(first.taskArns ?? []), ...(second.taskArns ?? [])];
+    expect(await listed({})).toEqual(expect.arrayContaining(all));
+    for (const task of all) await client.send(new StopTaskCommand({ cluster: 'baton', task }));
+    for (const task of all) await world.event(task, 'STOPPED');
+  });
+});
+
+describe('what AWS would refuse', () => {
+  const invalid = 'InvalidParameterException';
+  it.each<[string, Partial<RunTaskCommandInput>, string, string]>([
+    ['an unknown cluster', { cluster: 'elsewhere' }, 'ClusterNotFoundException', 'Cluster not found.'],
+    ['the default cluster', { cluster: undefined }, 'ClusterNotFoundException', 'Cluster not found.'],
+    ['an unknown family', { taskDefinition: 'other:3' }, 'ClientException', 'TaskDefinition not found.'],
+    ['eleven at once', { count: 11 }, invalid, 'count'],
+    [
+      'Fargate without a network',
+      { networkConfiguration: undefined },
+      invalid,
+      'Network Configuration must be provided',
+    ],
+    ['a token of 65 characters', { clientToken: 'x'.repeat(65) }, invalid, 'clientToken'],
+    ['a starter with spaces', { startedBy: 'some body' }, invalid, 'startedBy'],
+    [
+      'an override of a container that is not there',
+      { overrides: { containerOverrides: [{ name: 'sidecar', command: ['x'] }] } },
+      invalid,
+      'container named sidecar is not a container in the TaskDefinition',
+    ],
+    [
+      'overrides above 8,192 characters',
+      { overrides: { containerOverrides: [{ name: 'agent', command: ['x'.repeat(8_192)] }] } },
+      invalid,
+      'at most 8192',
+    ],
+    [
+      'what cannot be honoured here',
+      { overrides: { containerOverrides: [{ name: 'agent', memory: 99 }] } },
+      invalid,
+      'memory',
+    ],
+  ])('is refused: %s', async (_what, more, name, words) => {
+    const input = aRun('exit 0', more);
+    expect(await errorOf(run(input))).toMatchObject({ name, status: 400, message: expect.stringContaining(words) });
+  });
+});
