@@ -4,9 +4,9 @@ import type { Task } from '../../schemas/task.ts';
 import { aTask, aTaskId, at } from '../builders.ts';
 import { anEngine } from '../runtime/engine/engine-fixture.ts';
 import { type VirtualTime, virtualTime } from '../runtime/engine/virtual-time.ts';
-import { onEveryStore } from './stores.ts';
+import { onEmbeddedStores } from './stores.ts';
 
-onEveryStore((present) => {
+onEmbeddedStores((present) => {
   let time: VirtualTime;
   beforeEach(() => {
     time = virtualTime();

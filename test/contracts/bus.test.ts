@@ -12,13 +12,13 @@ import type { Reaction } from '../../runtime/react.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import { anArn, anEcsEvent, anEvent, aRequest, aTaskId, at } from '../builders.ts';
 import { type VirtualTime, virtualTime } from '../runtime/engine/virtual-time.ts';
-import { onEveryStore } from './stores.ts';
+import { onEmbeddedStores } from './stores.ts';
 
 const queued = (position: number) => anEvent(taskQueued.of({ slotKey: 'k', position }), { id: `queued-${position}` });
 const rule = (name: string, on: readonly AnyEventDefinition[] = [taskQueued], where?: Rule['where']): Rule =>
   defineRule({ name, summary: '', on, emits: [taskQueued], uses: [], kind: 'state', ...(where ? { where } : {}) });
 
-onEveryStore((present) => {
+onEmbeddedStores((present) => {
   let time: VirtualTime;
   let letters: DeadLetter[];
   beforeEach(() => {

@@ -1,23 +1,60 @@
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { ecsBackend } from '../../runtime/aws/ecs-backend.ts';
+import { ecsService } from '../../runtime/endpoint/aws/ecs.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
+import type { EcsHandle } from '../../schemas/run-handle.ts';
+import { served } from '../runtime/aws/served.ts';
 import { aRun, bundled, ecsWorld } from '../runtime/engine/local-ecs-fixture.ts';
-import { computeBackendContract } from './compute-backend.ts';
+import { type ComputeBackendHarness, computeBackendContract } from './compute-backend.ts';
 
-computeBackendContract('embedded ECS', async () => {
+const CLUSTER = 'arn:aws:ecs:local:000000000000:cluster/baton';
+const unknownHandle: EcsHandle = {
+  backend: 'ecs',
+  taskArn: `arn:aws:ecs:local:000000000000:task/baton/${'0'.repeat(32)}`,
+  clusterArn: CLUSTER,
+  taskDefinitionArn: 'arn:aws:ecs:local:000000000000:task-definition/baton-agent:1',
+  region: 'local',
+};
+
+const aRunThat: ComputeBackendHarness['aRun'] = (behaviour) =>
+  aRun(behaviour === 'goes on' ? 'sleep 300' : `exit ${behaviour.exitCode}`);
+
+async function embeddedEcs() {
   const supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
   const world = await ecsWorld({ supervisorCommand: supervisor.command, store: memoryStore({ freezeValues: true }) });
   return {
-    compute: world.ecs,
-    aRun: (behaviour) => aRun(behaviour === 'goes on' ? 'sleep 300' : `exit ${behaviour.exitCode}`),
-    unknownHandle: {
-      backend: 'ecs',
-      taskArn: `arn:aws:ecs:local:000000000000:task/baton/${'0'.repeat(32)}`,
-      clusterArn: 'arn:aws:ecs:local:000000000000:cluster/baton',
-      taskDefinitionArn: 'arn:aws:ecs:local:000000000000:task-definition/baton-agent:1',
-      region: 'local',
-    },
+    ecs: world.ecs,
     close: async () => {
       await world.close();
       supervisor.remove();
+    },
+  };
+}
+
+computeBackendContract('embedded ECS', async () => {
+  const { ecs, close } = await embeddedEcs();
+  return { compute: ecs, aRun: aRunThat, unknownHandle, close };
+});
+
+computeBackendContract('ECS, as its client sees it', async () => {
+  const { ecs, close } = await embeddedEcs();
+  const place = { account: '000000000000', region: 'local' };
+  const service = await served([ecsService({ place, tasks: ecs, clusters: ['baton'], families: ['baton-agent'] })]);
+  const client = new ECSClient(service.client);
+  return {
+    compute: ecsBackend({
+      client,
+      cluster: CLUSTER,
+      taskFamily: 'baton-agent',
+      subnets: ['subnet-1'],
+      securityGroups: ['sg-1'],
+    }),
+    aRun: aRunThat,
+    unknownHandle,
+    close: async () => {
+      client.destroy();
+      await service.close();
+      await close();
     },
   };
 });

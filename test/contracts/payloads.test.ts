@@ -1,58 +1,52 @@
-import { beforeEach, expect, it } from '@jest/globals';
+import { S3Client } from '@aws-sdk/client-s3';
+import { afterEach, beforeEach, describe } from '@jest/globals';
+import { s3Payloads } from '../../runtime/aws/s3-payloads.ts';
+import { type Bucket, memoryBucket } from '../../runtime/endpoint/aws/buckets.ts';
+import { payloadBucket } from '../../runtime/endpoint/aws/payload-bucket.ts';
+import { s3Service } from '../../runtime/endpoint/aws/s3.ts';
+import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import { payloadsOver } from '../../runtime/payloads.ts';
-import type { Payloads } from '../../runtime/ports.ts';
-import { aTaskId } from '../builders.ts';
-import { onEveryStore } from './stores.ts';
+import { at } from '../builders.ts';
+import { type Served, served } from '../runtime/aws/served.ts';
+import { payloadsContract } from './payloads.ts';
+import { onEmbeddedStores } from './stores.ts';
 
-onEveryStore((present) => {
-  let payloads: Payloads;
-  beforeEach(() => {
-    payloads = payloadsOver({ store: present.store, secret: () => 'secret' });
+onEmbeddedStores((present) =>
+  payloadsContract({
+    open: (secret) => payloadsOver({ store: present.store, secret: () => secret }),
+    reopen: async (secret) => {
+      await present.store.durable();
+      return payloadsOver({ store: await present.reopen(), secret: () => secret });
+    },
+    count: async () => (await present.store.list('PAYLOAD#', { limit: 9 })).length,
+  }),
+);
+
+describe.each([
+  ['S3', () => memoryBucket('payloads', () => at(0))],
+  ["the bucket of a world's endpoint", () => payloadBucket('payloads', memoryStore({ freezeValues: true }))],
+])('over %s', (_, openBucket) => {
+  let bucket: Bucket;
+  let service: Served;
+  let clients: S3Client[];
+  beforeEach(async () => {
+    clients = [];
+    bucket = openBucket();
+    service = await served([s3Service({ buckets: [bucket] })]);
+  });
+  afterEach(async () => {
+    for (const client of clients) client.destroy();
+    await service.close();
   });
 
-  it('come back as they were put, a megabyte and more', async () => {
-    const text = 'é🐢x'.repeat(400_000);
-    const ref = await payloads.put(aTaskId(), text);
-    expect(await payloads.get(ref)).toBe(text);
-  });
-
-  it('have one reference for the same text of the same task', async () => {
-    const refs = [await payloads.put(aTaskId(), 'x'), await payloads.put(aTaskId(), 'x')];
-    expect(refs[0]).toBe(refs[1]);
-    expect(await present.store.list('PAYLOAD#', { limit: 9 })).toHaveLength(1);
-  });
-
-  it('have a reference that nobody can guess: not from the text, nor from another world', async () => {
-    const ref = await payloads.put(aTaskId(), 'x');
-    const elsewhere = payloadsOver({ store: present.store, secret: () => 'another' });
-    expect(await payloads.put(aTaskId('green'), 'x')).not.toBe(ref);
-    expect(await elsewhere.put(aTaskId(), 'x')).not.toBe(ref);
-    expect(ref).toMatch(/^t[0-9a-z]{24}\.[A-Za-z0-9_-]{43}$/);
-  });
-
-  it('are all gone when their task is forgotten, and those of others are not', async () => {
-    const mine = [await payloads.put(aTaskId(), 'x'), await payloads.put(aTaskId(), 'y')];
-    const other = await payloads.put(aTaskId('green'), 'x');
-    await payloads.forget(aTaskId());
-    for (const ref of mine) expect(await payloads.get(ref)).toBeUndefined();
-    expect(await payloads.get(other)).toBe('x');
-  });
-
-  it('are gone when deleted, twice', async () => {
-    const ref = await payloads.put(aTaskId(), 'x');
-    await payloads.delete(ref);
-    await payloads.delete(ref);
-    expect(await payloads.get(ref)).toBeUndefined();
-  });
-
-  it('are undefined under a reference that never was', async () => {
-    expect(await payloads.get('nothing')).toBeUndefined();
-  });
-
-  it('are kept over a restart', async () => {
-    const ref = await payloads.put(aTaskId(), 'x');
-    await present.store.durable();
-    const reopened = payloadsOver({ store: await present.reopen(), secret: () => 'secret' });
-    expect(await reopened.get(ref)).toBe('x');
+  const open = (secret: string) => {
+    const client = new S3Client(service.client);
+    clients.push(client);
+    return s3Payloads({ client, bucket: 'payloads', secret: async () => secret });
+  };
+  payloadsContract({
+    open,
+    reopen: async (secret) => open(secret),
+    count: async () => (await bucket.list('payloads/', { limit: 9 })).length,
   });
 });

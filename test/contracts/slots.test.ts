@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { waitersInOrder } from '../../lifecycle/slot-decisions.ts';
 import type { Slots } from '../../runtime/ports.ts';
 import { slotKey } from '../../runtime/records.ts';
 import { slotsOver } from '../../runtime/slots.ts';
@@ -119,7 +120,7 @@ onEveryStore((present) => {
     for (const n of [0, 1, 2]) await take(n);
     await present.store.durable();
     await present.reopen();
-    expect(Object.keys((await slot()).waiters)).toEqual([lease(1), lease(2)]);
+    expect(waitersInOrder(await slot())).toEqual([lease(1), lease(2)]);
   });
 
   describe('under a storm of takers, leavers and the dead', () => {

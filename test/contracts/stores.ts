@@ -5,38 +5,49 @@ import { afterAll, afterEach, beforeEach, describe } from '@jest/globals';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { RecordStore } from '../../runtime/ports.ts';
-import type { StoreUnderTest } from './record-store.ts';
+import { dynamo, onEveryDynamo } from './dynamo-stores.ts';
+import { embedded, type StoreTraits, type StoreUnderTest } from './record-store.ts';
 import { bundleStore } from './record-store-bundle.ts';
 
 /** The store of the test that runs; `reopen` ends it and opens what it left on disk. */
 export interface PresentStore {
   readonly store: RecordStore;
+  readonly traits: StoreTraits;
   reopen(): Promise<RecordStore>;
 }
 
+type Suite = (present: PresentStore) => void;
+
 /** Runs one suite on every store there is. */
-export function onEveryStore(suite: (present: PresentStore) => void): void {
+export function onEveryStore(suite: Suite): void {
+  onEmbeddedStores(suite);
+  onEveryDynamo((open) => onStore(dynamo, open, suite));
+}
+
+/** The same for parts of the in-process engine, which never run on another. */
+export function onEmbeddedStores(suite: Suite): void {
   const bundle = bundleStore();
   afterAll(() => bundle.remove());
 
-  describe.each([
-    ['memory', openMemory],
-    ['libsql', () => openLibsql(bundle.workerUrl)],
-  ] as const)('over %s', (_, open) => {
-    let opened: StoreUnderTest;
-    beforeEach(async () => {
-      opened = await open();
-    });
-    afterEach(() => opened.remove());
-    suite({
-      get store() {
-        return opened.store;
-      },
-      async reopen() {
-        opened.store = await opened.reopen();
-        return opened.store;
-      },
-    });
+  describe('over memory', () => onStore(embedded, openMemory, suite));
+  describe('over libsql', () => onStore(embedded, () => openLibsql(bundle.workerUrl), suite));
+}
+
+function onStore(traits: StoreTraits, open: () => Promise<StoreUnderTest>, suite: Suite): void {
+  let opened: StoreUnderTest;
+  beforeEach(async () => {
+    opened = await open();
+  });
+  afterEach(() => opened.remove());
+  suite({
+    traits,
+    get store() {
+      return opened.store;
+    },
+    async reopen() {
+      opened.store = await opened.reopen();
+      return opened.store;
+    },
   });
 }
 

@@ -1,0 +1,28 @@
+import type { RunRecord } from '../../schemas/run-record.ts';
+import type { Rejection, Task } from '../../schemas/task.ts';
+
+const DAY_S = 86_400;
+
+/**
+ * When a record may be forgotten, in epoch seconds; undefined while it is needed, and for kinds that stay for ever. `now` is in epoch
+ * milliseconds. DynamoDB deletes within days after, and until then the record counts as before: this is no timer.
+ */
+export function expiryOf(key: string, value: unknown, days: number, now: number): number | undefined {
+  const kind = key.slice(0, key.indexOf('#'));
+  const needlessSince =
+    kind === 'TASK'
+      ? endOfTask(value as Task | Rejection)
+      : kind === 'RUN'
+        ? endOfRun(value as RunRecord, now)
+        : undefined;
+  return needlessSince === undefined ? undefined : Math.ceil(needlessSince / 1000 + days * DAY_S);
+}
+
+/** Epoch milliseconds. An unsettled task still has something due. */
+function endOfTask(value: Task | Rejection): number | undefined {
+  if (value.status === 'REJECTED') return Date.parse(value.at);
+  return 'settledAt' in value && value.settledAt !== undefined ? Date.parse(value.settledAt) : undefined;
+}
+
+/** A run record does not say when it was closed: it is written for the last time about then. */
+const endOfRun = (value: RunRecord, now: number): number | undefined => (value.closed ? now : undefined);
