@@ -3,12 +3,15 @@ import { fileURLToPath } from 'node:url';
 import { readWhole } from '../agent/supervisor-files.ts';
 import { reactions } from '../handlers/index.ts';
 import { embeddedTimings, type Timings } from '../lifecycle/timings.ts';
+import { rules } from '../rules/index.ts';
 import { agentReport } from '../schemas/agent-report.ts';
 import type { BatonEvent, Envelope } from '../schemas/envelope.ts';
 import { RUN_FILES } from '../schemas/run-files.ts';
 import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import type { WorldView } from '../schemas/world-api.ts';
+import { awsEndpoint } from './endpoint/aws/aws-endpoint.ts';
+import { embeddedServices } from './endpoint/aws/embedded-services.ts';
 import { deadLetterRoutes } from './endpoint/dead-letter-routes.ts';
 import { eventStreams } from './endpoint/event-stream.ts';
 import { type LoopbackServer, loopbackServer } from './endpoint/loopback-server.ts';
@@ -28,7 +31,7 @@ import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
 import { taskCensus } from './engine/task-census.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
-import { type BatonError, StoreError } from './errors.ts';
+import { BatonError, StoreError } from './errors.ts';
 import type { StartRun } from './ports.ts';
 import type { RunnerSide } from './runs.ts';
 import { batonVersion } from './version.ts';
@@ -136,9 +139,10 @@ async function opened(
   const secret = dataDir.secret();
   const secrets = payloadSecrets(secret);
   const parts: { ecs?: LocalEcs } = {};
+  const scheduler = realScheduler();
   const engine = createEngine({
     store: observed,
-    scheduler: realScheduler(),
+    scheduler,
     reactions,
     secret,
     limitOf: () => limit,
@@ -192,7 +196,8 @@ async function opened(
   await census.take(observed);
   await letters.take(observed);
   // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
-  await parts.ecs?.recover();
+  const ecs = ecsOf(parts);
+  await ecs.recover();
   await engine.recover();
 
   const world: WorldView = {
@@ -207,7 +212,7 @@ async function opened(
   };
   const desk = taskDesk(engine, dataDir.runs);
   const streams = eventStreams(engine.bus.listen, observed);
-  server.serve([
+  const routes = [
     ...taskRoutes(desk),
     ...worldRoutes(
       () => ({ ...world, unsettled: census.unsettled(), tasks: census.byStatus(), deadLetters: letters.count() }),
@@ -216,7 +221,10 @@ async function opened(
     ),
     ...deadLetterRoutes(letters, observed),
     ...runRoutes(engine, secrets),
-  ]);
+  ];
+  const aws = embeddedServices({ engine, rules, ecs, scheduler, url: server.url, warn });
+  undo.push(() => aws.stop());
+  server.serve(routes, awsEndpoint(aws.services, { warn }));
   // First nobody comes in any more, then everything inside ends, then the next world may begin.
   undo.push(() => server.close());
   undo.push(() => streams.close());
@@ -230,6 +238,12 @@ async function opened(
   const opened = worldOf(server, dataDir, engine, desk, census.unsettled, failure.told, undo);
   void failure.told.then(() => opened.close()).catch(() => undefined);
   return opened;
+}
+
+/** Made by the engine while it is made itself. */
+function ecsOf({ ecs }: { ecs?: LocalEcs }): LocalEcs {
+  if (ecs) return ecs;
+  throw new BatonError('missing_port', 'The engine was made without its embedded ECS.');
 }
 
 function worldOf(

@@ -4,6 +4,7 @@ import { isErrno } from '../../agent/supervisor-files.ts';
 import { API_PREFIX } from '../../schemas/world-api.ts';
 import { BatonError } from '../errors.ts';
 import { failureOf } from './api-failure.ts';
+import { type AwsEndpoint, awsUnavailable, isAwsCall } from './aws/aws-endpoint.ts';
 
 /** Largest body in bytes: a prompt of 64 KiB, every byte of it escaped, and the rest of a request. */
 export const BODY_MAX_BYTES = 512 * 1024;
@@ -13,6 +14,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const CLOSE_GRACE_MS = 1_000;
 /** Nothing but this machine can connect. */
 const ADDRESS = '127.0.0.1';
+const NOT_OPEN = 'The world is starting or closing.';
 
 /** One call, as a route sees it. */
 export interface Call {
@@ -42,14 +44,14 @@ export interface Route {
 export interface LoopbackServer {
   readonly port: number;
   readonly url: string;
-  /** From now on calls reach the routes; before, they are told to wait. */
-  serve(routes: readonly Route[]): void;
+  /** From now on calls reach the routes, and those of AWS clients their endpoint; before, they are told to wait. */
+  serve(routes: readonly Route[], aws: AwsEndpoint): void;
   close(): Promise<void>;
 }
 
 /** Binds a port of the loopback interface, 0 for a free one. Throws `port_in_use` or `bad_input`. */
 export async function loopbackServer(wantedPort: number): Promise<LoopbackServer> {
-  let routes: readonly Route[] | undefined;
+  let served: { readonly routes: readonly Route[]; readonly aws: AwsEndpoint } | undefined;
   let closing: Promise<void> | undefined;
   const server = createServer((request, response) => {
     response.on('error', () => undefined);
@@ -61,8 +63,8 @@ export async function loopbackServer(wantedPort: number): Promise<LoopbackServer
   return {
     port,
     url: `http://${ADDRESS}:${port}`,
-    serve: (served) => {
-      routes = served;
+    serve: (routes, aws) => {
+      served = { routes, aws };
     },
     close() {
       closing ??= new Promise((resolve) => {
@@ -77,11 +79,13 @@ export async function loopbackServer(wantedPort: number): Promise<LoopbackServer
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       assertHost(request, port);
+      const open = closing === undefined ? served : undefined;
+      if (isAwsCall(request.headers)) {
+        return open ? await open.aws(request, response) : awsUnavailable(response, NOT_OPEN);
+      }
+      if (open === undefined) throw new BatonError('world_starting', NOT_OPEN);
       const { pathname, searchParams } = new URL(request.url ?? '/', `http://${ADDRESS}`);
-      if (pathname === '/' && request.method === 'POST') return awsIsNotHere(response);
-      if (routes === undefined || closing !== undefined)
-        throw new BatonError('world_starting', 'The world is starting or closing.');
-      const { route, params } = routeOf(routes, request.method ?? '', pathname);
+      const { route, params } = routeOf(open.routes, request.method ?? '', pathname);
       const query = Object.fromEntries(searchParams);
       const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const told = await route.handle({ params, query, bearer, body: () => bodyOf(request), response });
@@ -199,11 +203,4 @@ function write(response: ServerResponse, status: number, headers: Record<string,
     ...headers,
   });
   response.end(body);
-}
-
-/** Where the AWS protocols will answer; their clients understand this refusal. */
-function awsIsNotHere(response: ServerResponse): void {
-  const message = `The AWS protocols are not served here yet; Baton's own API is below ${API_PREFIX}.`;
-  const body = Buffer.from(JSON.stringify({ __type: 'NotImplementedException', message }));
-  write(response, 501, { 'content-type': 'application/x-amz-json-1.1' }, body);
 }

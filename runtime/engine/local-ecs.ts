@@ -9,7 +9,7 @@ import { because } from '../../schemas/reason.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
 import { BatonError, ComputeError } from '../errors.ts';
-import type { Clock, ComputeBackend, RecordStore, StartRun } from '../ports.ts';
+import type { Clock, ComputeBackend, RecordStore, StartOutcome, StartRun } from '../ports.ts';
 import { type RunDir, runDir } from './local-ecs-run-dir.ts';
 import {
   type EcsTaskRecord,
@@ -91,6 +91,10 @@ export interface LocalEcsOptions {
 }
 
 export interface LocalEcs extends ComputeBackend {
+  /** Starts as RunTask does: a client token that was used with other parameters is a conflict; `start` adopts its task. */
+  startOnce(run: StartRun): Promise<StartOutcome | { readonly outcome: 'conflict'; readonly taskArn: string }>;
+  /** Every task that can be described, or those that were started as `startedBy`. */
+  taskArns(startedBy?: string): string[];
   /** The task as DescribeTasks shows it; a running one was just seen to live. */
   describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined>;
   /** Takes up all unfinished tasks of an earlier process. Call once, before the first `start`. */
@@ -142,25 +146,20 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
 
   return {
     async start(run) {
-      const invalid = whyInvalid(run);
-      if (invalid !== undefined) {
-        return { outcome: 'refused', reason: because('start_refused', `InvalidParameterException: ${invalid}`) };
-      }
-      const id = ecsTaskIdOf(run.clientToken);
-      const record = newTask(run, clock.now());
-      const put = await store.put(KEY_PREFIX + id, record, 'absent');
-      if (put.outcome === 'written') {
-        remember(id, run.startedBy);
-        const task = opened(id, record, put.revision);
-        await inTurn(task, () => launch(task));
-      } else if (put.current && !isSameRun(recordOf(put.current.value).run, run)) {
-        warn(
-          `ConflictException: ${run.clientToken} was used with other parameters; its task is adopted`,
-          taskArnOf(id),
-        );
-      }
-      await store.durable();
-      return { outcome: 'started', handle: handleOf(id) };
+      const started = await startOnce(run);
+      if (started.outcome !== 'conflict') return started;
+      warn(
+        `ConflictException: ${run.clientToken} was used with other parameters; its task is adopted`,
+        started.taskArn,
+      );
+      return { outcome: 'started', handle: handleOf(ecsTaskIdOf(run.clientToken)) };
+    },
+
+    startOnce,
+
+    taskArns(startedBy) {
+      const ids = startedBy === undefined ? [...idsStartedBy.values()] : [idsStartedBy.get(startedBy) ?? []];
+      return ids.flatMap((some) => [...some].map(taskArnOf));
     },
 
     async stop(handle, reason) {
@@ -212,6 +211,24 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
       await Promise.allSettled([...open.values()].map((task) => task.turn));
     },
   };
+
+  async function startOnce(run: StartRun): ReturnType<LocalEcs['startOnce']> {
+    const invalid = whyInvalid(run);
+    if (invalid !== undefined) {
+      return { outcome: 'refused', reason: because('start_refused', `InvalidParameterException: ${invalid}`) };
+    }
+    const id = ecsTaskIdOf(run.clientToken);
+    const record = newTask(run, clock.now());
+    const put = await store.put(KEY_PREFIX + id, record, 'absent');
+    const isOther = put.outcome === 'conflict' && put.current && !isSameRun(recordOf(put.current.value).run, run);
+    if (put.outcome === 'written') {
+      remember(id, run.startedBy);
+      const task = opened(id, record, put.revision);
+      await inTurn(task, () => launch(task));
+    }
+    await store.durable();
+    return isOther ? { outcome: 'conflict', taskArn: taskArnOf(id) } : { outcome: 'started', handle: handleOf(id) };
+  }
 
   async function describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined> {
     const task = await find(taskArn);

@@ -1,0 +1,196 @@
+import { createHash, randomUUID } from 'node:crypto';
+import * as z from 'zod';
+import type { EcsTaskStateChangeDetail } from '../../../events/aws/ecs-task-state-change.ts';
+import { AGENT_CONTAINER, parseStartedBy } from '../../../lifecycle/ecs-task.ts';
+import type { LocalEcs } from '../../engine/local-ecs.ts';
+import type { StartRun } from '../../ports.ts';
+import { refused } from './aws-error.ts';
+import { type AwsService, type Place, pageOf, parsedInput } from './aws-service.ts';
+import { describedTask } from './ecs-task-shape.ts';
+import { jsonProtocol } from './json-protocol.ts';
+
+/** Tasks of one RunTask, and of one DescribeTasks (ECS API reference). */
+const COUNT_MAX = 10;
+const DESCRIBED_MAX = 100;
+
+/** The part of the embedded ECS that its API needs. */
+export type EcsTasks = Pick<LocalEcs, 'startOnce' | 'taskArns' | 'describe' | 'stop'>;
+
+export interface EcsParts {
+  /** Where the tasks say that they are. */
+  readonly place: Place;
+  readonly tasks: EcsTasks;
+  /** Names of the clusters that are known; all of them hold the same tasks. */
+  readonly clusters: readonly string[];
+  /** Names of the task definition families that can be run. */
+  readonly families: readonly string[];
+}
+
+const text = z.string();
+const tags = z.array(z.unknown()).optional();
+/** What would change the run and cannot be honoured here is refused, not ignored. */
+const containerOverride = z.strictObject({
+  name: text,
+  command: z.array(text).optional(),
+  environment: z.array(z.strictObject({ name: text, value: text })).optional(),
+});
+const runTask = z.looseObject({
+  cluster: text.default('default'),
+  taskDefinition: text,
+  count: z.int().min(1).max(COUNT_MAX).default(1),
+  clientToken: text.max(64).optional(),
+  startedBy: text.optional(),
+  launchType: text.optional(),
+  networkConfiguration: z
+    .looseObject({ awsvpcConfiguration: z.looseObject({ subnets: z.array(text).min(1) }) })
+    .optional(),
+  overrides: z.strictObject({ containerOverrides: z.array(containerOverride).optional() }).optional(),
+  tags,
+});
+type RunTask = z.infer<typeof runTask>;
+
+const describeTasks = z.looseObject({
+  cluster: text.default('default'),
+  tasks: z.array(text).min(1).max(DESCRIBED_MAX),
+});
+const stopTask = z.looseObject({ cluster: text.default('default'), task: text, reason: text.optional() });
+const listTasks = z.looseObject({
+  cluster: text.default('default'),
+  startedBy: text.optional(),
+  family: text.optional(),
+  desiredStatus: z.enum(['RUNNING', 'PENDING', 'STOPPED']).default('RUNNING'),
+  maxResults: z.int().min(1).max(100).default(100),
+  nextToken: text.optional(),
+});
+
+/** ECS over processes of this machine. Images, roles, sizes and networks are those of the machine. */
+export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsService {
+  return {
+    signingName: 'ecs',
+    targetPrefix: 'AmazonEC2ContainerServiceV20141113',
+    protocol: jsonProtocol('1.1'),
+    operations: {
+      async RunTask(given) {
+        const input = parsedInput(runTask, given, 'InvalidParameterException');
+        assertCluster(input.cluster);
+        assertFamily(input.taskDefinition);
+        assertNetwork(input);
+        const arns: string[] = [];
+        for (const run of runsOf(input)) arns.push(await started(run));
+        return { tasks: await shown(arns), failures: [] };
+      },
+      async DescribeTasks(given) {
+        const input = parsedInput(describeTasks, given, 'InvalidParameterException');
+        const cluster = assertCluster(input.cluster);
+        const asked = input.tasks.map((task) => arnOf(cluster, task));
+        const found = await Promise.all(asked.map((arn) => tasks.describe(arn)));
+        return {
+          tasks: found.flatMap((detail) => (detail ? [describedTask(detail)] : [])),
+          failures: asked.filter((_arn, index) => !found[index]).map((arn) => ({ arn, reason: 'MISSING' })),
+        };
+      },
+      async ListTasks(given) {
+        const input = parsedInput(listTasks, given, 'InvalidParameterException');
+        assertCluster(input.cluster);
+        const details = await Promise.all(tasks.taskArns(input.startedBy).map((arn) => tasks.describe(arn)));
+        const arns = details.flatMap((detail) => (detail && isListed(detail, input) ? [detail.taskArn] : []));
+        const { page, next } = pageOf(arns, input.maxResults, input.nextToken);
+        return { taskArns: page, ...(next.NextToken === undefined ? {} : { nextToken: next.NextToken }) };
+      },
+      async StopTask(given) {
+        const { cluster, task, reason } = parsedInput(stopTask, given, 'InvalidParameterException');
+        const taskArn = arnOf(assertCluster(cluster), task);
+        const known = await tasks.describe(taskArn);
+        if (!known) throw refused('InvalidParameterException', 'The referenced task was not found.');
+        const { clusterArn, taskDefinitionArn } = known;
+        const handle = { backend: 'ecs', taskArn, clusterArn, taskDefinitionArn, region: place.region } as const;
+        const stoppedReason = reason ?? 'Task stopped by user';
+        const told = await tasks.stop(handle, stoppedReason);
+        // ECS answers with what is wanted before anything has ended, however fast it ends.
+        const wanted = { ...known, desiredStatus: 'STOPPED', stopCode: 'UserInitiated', stoppedReason };
+        return { task: told === 'stopping' ? describedTask(wanted) : (await shown([taskArn]))[0] };
+      },
+    },
+  };
+
+  async function started(run: StartRun): Promise<string> {
+    const told = await tasks.startOnce(run);
+    switch (told.outcome) {
+      case 'started':
+        if (told.handle.backend === 'ecs') return told.handle.taskArn;
+        throw new Error(`a task of ECS has a handle of ${told.handle.backend}`);
+      case 'refused':
+        throw refused('InvalidParameterException', told.reason.message.replace(/^InvalidParameterException: /, ''));
+      case 'conflict':
+        throw refused('ConflictException', 'The client token was already used with different request parameters.', {
+          resourceIds: [told.taskArn],
+        });
+    }
+  }
+
+  async function shown(arns: readonly string[]): Promise<object[]> {
+    const details = await Promise.all(arns.map((arn) => tasks.describe(arn)));
+    return details.flatMap((detail) => (detail ? [describedTask(detail)] : []));
+  }
+
+  function assertCluster(nameOrArn: string): string {
+    const name = nameOrArn.replace(/^arn:[^:]*:ecs:[^:]*:[^:]*:cluster\//, '');
+    if (clusters.includes(name)) return name;
+    throw refused('ClusterNotFoundException', 'Cluster not found.');
+  }
+
+  function assertFamily(definition: string): void {
+    const family = definition.replace(/^arn:[^:]*:ecs:[^:]*:[^:]*:task-definition\//, '').replace(/:\d+$/, '');
+    if (!families.includes(family)) throw refused('ClientException', 'TaskDefinition not found.');
+  }
+
+  /** Tasks are named by ARN, or by id within a cluster. */
+  function arnOf(cluster: string, task: string): string {
+    return task.startsWith('arn:') ? task : `arn:aws:ecs:${place.region}:${place.account}:task/${cluster}/${task}`;
+  }
+}
+
+function assertNetwork({ launchType, networkConfiguration }: RunTask): void {
+  if (launchType !== 'FARGATE' || networkConfiguration !== undefined) return;
+  throw refused(
+    'InvalidParameterException',
+    "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+  );
+}
+
+/** What the embedded ECS is to start, one run for each that was asked for. A run of nobody's task has none. */
+function runsOf({ count, clientToken = randomUUID(), startedBy, overrides }: RunTask): StartRun[] {
+  if (startedBy === undefined) {
+    throw refused('InvalidParameterException', 'startedBy must not be empty here: it tells whose run it is.');
+  }
+  const { command = [], environment = [] } = agentOverride(overrides);
+  const whose = parseStartedBy(startedBy) ?? { taskId: '', attempt: 0 };
+  return Array.from({ length: count }, (_one, index) => ({
+    taskId: whose.taskId,
+    attempt: whose.attempt,
+    startedBy,
+    clientToken: index === 0 ? clientToken : createHash('sha256').update(`${clientToken}#${index}`).digest('hex'),
+    environment: Object.fromEntries(environment.map(({ name, value }) => [name, value])),
+    command,
+  }));
+}
+
+function agentOverride(overrides: RunTask['overrides']): Partial<z.infer<typeof containerOverride>> {
+  const all = overrides?.containerOverrides ?? [];
+  const stray = all.find(({ name }) => name !== AGENT_CONTAINER);
+  if (stray) {
+    throw refused(
+      'InvalidParameterException',
+      `Override for container named ${stray.name} is not a container in the TaskDefinition.`,
+    );
+  }
+  return all[0] ?? {};
+}
+
+function isListed(
+  { desiredStatus, taskDefinitionArn }: EcsTaskStateChangeDetail,
+  wanted: z.infer<typeof listTasks>,
+): boolean {
+  const isOfFamily = wanted.family === undefined || taskDefinitionArn.includes(`:task-definition/${wanted.family}:`);
+  return desiredStatus === wanted.desiredStatus && isOfFamily;
+}

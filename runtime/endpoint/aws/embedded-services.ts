@@ -1,0 +1,79 @@
+import { alarmRang } from '../../../events/alarm-rang.ts';
+import type { Rule } from '../../../rules/rule.ts';
+import type { Envelope } from '../../../schemas/envelope.ts';
+import type { Engine } from '../../engine/engine.ts';
+import type { LocalEcs } from '../../engine/local-ecs.ts';
+import type { Scheduler } from '../../engine/scheduler.ts';
+import { alarmQueue } from './alarm-queue.ts';
+import type { AwsService, Place } from './aws-service.ts';
+import { dynamoDbService } from './dynamodb.ts';
+import { ecsService } from './ecs.ts';
+import { eventBridgeService } from './eventbridge.ts';
+import { DEFAULT_BUS, listedRules } from './listed-rules.ts';
+import { memorySchedules } from './memory-schedules.ts';
+import { payloadBucket } from './payload-bucket.ts';
+import type { TakingBus } from './put-events.ts';
+import { s3Service } from './s3.ts';
+import { schedulerService } from './scheduler.ts';
+import { sqsService } from './sqs.ts';
+
+/** Where the embedded world says that it is; its ECS and its events say the same. */
+const PLACE: Place = { account: '000000000000', region: 'local' };
+/** Names of the main stage, as infrastructure gives them. */
+const PREFIX = 'baton';
+const BUCKET = `${PREFIX}-payloads`;
+const ALARM_QUEUE = `${PREFIX}-alarms`;
+/** Cluster and family of the embedded ECS. */
+const CLUSTERS = ['baton'];
+const FAMILIES = ['baton-agent'];
+/** What the policy of the bus leaves to handlers and the alarm clock, which speak by other ways here. What runners say counts by their record. */
+const RESERVED_SOURCES: readonly string[] = ['baton', alarmRang.source];
+
+export interface EmbeddedParts {
+  readonly engine: Pick<Engine, 'bus' | 'store' | 'alarms' | 'ports'>;
+  readonly rules: readonly Rule[];
+  readonly ecs: LocalEcs;
+  readonly scheduler: Scheduler;
+  /** Address of the world. */
+  readonly url: string;
+  readonly warn: (message: string, error: unknown) => void;
+}
+
+/** The services of AWS that the embedded world can stand for, over its own parts. */
+export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]; stop(): void } {
+  const { engine, rules, ecs, scheduler, url, warn } = parts;
+  const { now } = engine.ports.clock;
+  const queue = alarmQueue({ name: ALARM_QUEUE, place: PLACE, url, alarms: engine.alarms });
+  const deliver = (body: string) => queue.send({ body, delaySeconds: 0 });
+  const book = memorySchedules({ scheduler, targets: [{ arn: queue.arn, deliver }], warn });
+  const services = [
+    eventBridgeService({
+      place: PLACE,
+      buses: [ownBus(engine), defaultBus],
+      rules: listedRules(rules, PREFIX, PLACE),
+      now,
+      warn,
+    }),
+    ecsService({ place: PLACE, tasks: ecs, clusters: CLUSTERS, families: FAMILIES }),
+    s3Service({ buckets: [payloadBucket(BUCKET, engine.store)] }),
+    sqsService({ queues: [queue] }),
+    schedulerService({ place: PLACE, groups: [PREFIX], book, now }),
+    dynamoDbService({ place: PLACE, table: PREFIX, store: engine.store }),
+  ];
+  return { services, stop: () => book.stop() };
+}
+
+/** The world's own bus. Handlers trust what comes in Baton's own name, so nobody from outside may speak in it. */
+function ownBus({ bus, store }: Pick<Engine, 'bus' | 'store'>): TakingBus {
+  return {
+    name: PREFIX,
+    async publish(events: readonly Envelope[]) {
+      await bus.publish(events);
+      await store.durable();
+    },
+    refuses: (source) => RESERVED_SOURCES.includes(source),
+  };
+}
+
+/** Only AWS's own services have rules there, and nobody else may speak in their name: whatever is put matches nothing. */
+const defaultBus: TakingBus = { name: DEFAULT_BUS, publish: async () => undefined };

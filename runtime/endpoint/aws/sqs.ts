@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import { refused } from './aws-error.ts';
+import { type AwsService, parsedInput } from './aws-service.ts';
+import { jsonProtocol } from './json-protocol.ts';
+
+/** Longest delay of a message in seconds (SQS developer guide, delay queues). */
+export const DELAY_MAX_S = 900;
+/** Largest message in bytes: 1 MiB since August 2025 (SQS developer guide, message quotas). */
+export const MESSAGE_MAX_BYTES = 1024 * 1024;
+
+/** A message as a producer sends it. */
+export interface SentMessage {
+  readonly body: string;
+  readonly delaySeconds: number;
+  /** As they came, for a consumer that wants them. */
+  readonly attributes?: Readonly<Record<string, unknown>>;
+}
+
+/** A queue that takes messages. */
+export interface TakingQueue {
+  readonly name: string;
+  readonly arn: string;
+  readonly url: string;
+  /** Keeps the message; answers its id. */
+  send(message: SentMessage): Promise<string>;
+  /** Attributes by AWS's names; all values are texts. */
+  attributes(): Readonly<Record<string, string>>;
+}
+
+export interface SqsParts {
+  readonly queues: readonly TakingQueue[];
+}
+
+const sendMessage = z.looseObject({
+  QueueUrl: z.string(),
+  MessageBody: z.string().min(1),
+  DelaySeconds: z.int().optional(),
+  MessageAttributes: z.record(z.string(), z.unknown()).optional(),
+});
+const getAttributes = z.looseObject({ QueueUrl: z.string(), AttributeNames: z.array(z.string()).optional() });
+
+/** SQS as far as producers need it; whoever reads a queue is inside the world. */
+export function sqsService({ queues }: SqsParts): AwsService {
+  return {
+    signingName: 'sqs',
+    targetPrefix: 'AmazonSQS',
+    protocol: jsonProtocol('1.0'),
+    operations: {
+      async SendMessage(input) {
+        const { QueueUrl, MessageBody, DelaySeconds = 0, MessageAttributes } = parsedInput(sendMessage, input);
+        const queue = queueAt(QueueUrl);
+        if (DelaySeconds < 0 || DelaySeconds > DELAY_MAX_S) {
+          throw invalid(
+            `Value ${DelaySeconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= ${DELAY_MAX_S}.`,
+          );
+        }
+        if (Buffer.byteLength(MessageBody) > MESSAGE_MAX_BYTES) {
+          throw invalid(
+            `One or more parameters are invalid. Reason: Message must be shorter than ${MESSAGE_MAX_BYTES} bytes.`,
+          );
+        }
+        const attributes = MessageAttributes ? { attributes: MessageAttributes } : {};
+        const MessageId = await queue.send({ body: MessageBody, delaySeconds: DelaySeconds, ...attributes });
+        // Clients compare it with what they sent.
+        return { MessageId, MD5OfMessageBody: createHash('md5').update(MessageBody).digest('hex') };
+      },
+      async GetQueueUrl(input) {
+        const { QueueName } = parsedInput(z.looseObject({ QueueName: z.string() }), input);
+        const found = queues.find(({ name }) => name === QueueName);
+        if (!found) throw noSuchQueue();
+        return { QueueUrl: found.url };
+      },
+      async GetQueueAttributes(input) {
+        const { QueueUrl, AttributeNames: wanted = [] } = parsedInput(getAttributes, input);
+        const queue = queueAt(QueueUrl);
+        const all = Object.entries({ QueueArn: queue.arn, ...queue.attributes() });
+        return {
+          Attributes: Object.fromEntries(all.filter(([name]) => wanted.includes('All') || wanted.includes(name))),
+        };
+      },
+    },
+  };
+
+  /** By the path alone: clients come by different names of this machine. */
+  function queueAt(url: string): TakingQueue {
+    const path = pathOf(url);
+    const found = queues.find((queue) => pathOf(queue.url) === path);
+    if (!found) throw noSuchQueue();
+    return found;
+  }
+}
+
+const invalid = (message: string) => refused('InvalidParameterValue', message);
+const noSuchQueue = () => refused('QueueDoesNotExist', 'The specified queue does not exist.');
+const pathOf = (url: string): string => (URL.canParse(url) ? new URL(url).pathname : url);
