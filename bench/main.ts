@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { bundleFigures } from './bundles.ts';
 import type { LoopFigures } from './closed-loop.ts';
 import { median } from './meter.ts';
 import type { ParkedFigures, RestartFigures } from './parked.ts';
@@ -16,9 +17,13 @@ import type { Area } from './where-time-goes.ts';
 /** Longest single scenario in milliseconds; one that takes longer hangs. */
 const SCENARIO_MAX_MS = 120_000;
 
+/** Cold loads of each bundle unless `--rounds` says otherwise: they vary by some milliseconds. */
+const BUNDLE_ROUNDS = 15;
+
 const USAGE = `Usage: npm run bench [-- options]
   --quick          one short round, up to 1,000 parked tasks (half a minute)
   --rounds <n>     rounds of the closed loop, of which the medians are printed (default 3)
+  --bundles        only size and cold load of the Lambda functions, beside bare bundles of the same clients (default 15 rounds)
   --peer-harness   only bundle the harness for a comparison with other orchestrators, and print its path`;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -29,6 +34,7 @@ const { values: asked } = parseArgs({
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     'peer-harness': { type: 'boolean', default: false },
+    bundles: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -37,6 +43,8 @@ const rounds = Number(asked.rounds ?? (asked.quick ? 1 : 3));
 if (asked.help || !Number.isInteger(rounds) || rounds < 1) {
   console.log(USAGE);
   process.exitCode = asked.help ? 0 : 2;
+} else if (asked.bundles) {
+  await bundles();
 } else {
   await bundle();
   if (asked['peer-harness']) console.log(join(outdir, 'peer-harness.js'));
@@ -128,6 +136,40 @@ async function profiled(): Promise<void> {
     'Where the time goes, 64 in flight (sampled)',
     ['area', '% of CPU', 'ms/task'],
     areas.map(({ area, percent, msPerTask }) => [area, percent, msPerTask]),
+  );
+}
+
+async function bundles(): Promise<void> {
+  const times = asked.rounds === undefined && !asked.quick ? BUNDLE_ROUNDS : rounds;
+  const figures = await bundleFigures(times);
+  printTable(
+    `Lambda functions and bare bundles of the same clients (load: Node ${process.version}, medians of ${times} cold processes)`,
+    [
+      'function',
+      'others of its clients',
+      'kB',
+      'bare kB',
+      'ratio',
+      'gzip kB',
+      'bare',
+      'ratio',
+      'load ms',
+      'bare',
+      'ratio',
+    ],
+    figures.map(({ rules, ours, bare }) => [
+      rules[0] ?? '',
+      rules.length - 1,
+      ours.kb,
+      bare.kb,
+      (ours.kb / bare.kb).toFixed(2),
+      ours.gzipKb,
+      bare.gzipKb,
+      (ours.gzipKb / bare.gzipKb).toFixed(2),
+      ours.loadMs,
+      bare.loadMs,
+      (ours.loadMs / bare.loadMs).toFixed(2),
+    ]),
   );
 }
 

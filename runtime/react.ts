@@ -151,7 +151,7 @@ const stamped = (event: BatonEvent, replayOf: string): BatonEvent => ({
 });
 
 /** The task an event speaks of, for the journal; empty when it speaks of none. */
-function subjectOf(event: Envelope): string {
+export function subjectOf(event: Envelope): string {
   const detail = event.detail as { metadata?: { taskId?: string }; data?: { taskId?: string }; startedBy?: string };
   return detail.metadata?.taskId ?? detail.data?.taskId ?? detail.startedBy?.split('/')[2] ?? '';
 }

@@ -1,4 +1,5 @@
 // Bundles the entry points into dist/, where the command line, the worlds and the runner's image take them from.
+// `--lambda` bundles the Lambda functions instead, `--all` both; `--if-stale` only what is not of the present sources.
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,6 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const ENTRY_POINTS = {
   baton: 'cli/main.ts',
   runner: 'agent/main.ts',
+  'runner-aws': 'agent/aws-main.ts',
   supervisor: 'agent/supervisor.ts',
   'libsql-worker': 'runtime/engine/libsql-worker.ts',
   demo: 'scripts/demo.ts',
@@ -83,6 +85,23 @@ export async function build(checkout = root, sources = fingerprint(checkout)) {
   return entryPoints.map(([out]) => `dist/${out}.js`);
 }
 
+/** Bundles the Lambda functions unless dist/lambda/ was made from exactly the present sources. Answers whether it built. */
+export async function buildLambdaIfStale(checkout = root) {
+  const sources = fingerprint(checkout);
+  if (readIfThere(join(checkout, 'dist', 'lambda', '.sources')) === sources) return false;
+  await buildLambda(checkout, sources);
+  return true;
+}
+
+/** Bundles every Lambda function into dist/lambda/<rule>/index.mjs. A build of its own: nothing on one machine needs it. */
+export async function buildLambda(checkout = root, sources = fingerprint(checkout)) {
+  const { bundleLambda } = await import('./lambda-entries.mjs');
+  const outdir = join(checkout, 'dist', 'lambda');
+  const bundles = await bundleLambda(checkout, outdir);
+  put(outdir, '.sources', sources);
+  return bundles.map(({ name }) => `dist/lambda/${name}/index.mjs`);
+}
+
 function put(dist, name, contents) {
   const draft = join(dist, `.${name}.${randomUUID()}.tmp`);
   writeFileSync(draft, contents);
@@ -140,16 +159,19 @@ function readIfThere(path) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.includes('--if-stale'));
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(new Set(process.argv.slice(2)));
 
-async function main(quietly) {
+async function main(asked) {
   const startedMs = performance.now();
+  const isForLambda = asked.has('--lambda') || asked.has('--all');
+  const isForHere = !asked.has('--lambda') || asked.has('--all');
   try {
-    if (quietly) {
-      await buildIfStale();
+    if (asked.has('--if-stale')) {
+      if (isForHere) await buildIfStale();
+      if (isForLambda) await buildLambdaIfStale();
       return;
     }
-    const bundles = await build();
+    const bundles = [...(isForHere ? await build() : []), ...(isForLambda ? await buildLambda() : [])];
     const what = bundles.length === 0 ? 'no entry point exists yet' : bundles.join(', ');
     console.log(`build: ${what} (${Math.round(performance.now() - startedMs)} ms)`);
   } catch (error) {

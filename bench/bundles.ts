@@ -1,0 +1,213 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { type BuildOptions, build } from 'esbuild';
+import { rules } from '../rules/index.ts';
+import { median } from './meter.ts';
+
+/** Longest load of one bundle in milliseconds; one that takes longer hangs. */
+const LOAD_MAX_MS = 20_000;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bareDir = join(root, 'dist', 'bench', 'bare');
+
+interface Client {
+  readonly package: string;
+  readonly name: string;
+  /** What our adapters send with it. */
+  readonly commands: readonly string[];
+  /** The call that our functions make while they start, if any. */
+  readonly first?: string;
+}
+
+/** The clients of a function, as somebody would write them who used nothing else. */
+const clients = {
+  eventBridge: {
+    package: 'client-eventbridge',
+    name: 'EventBridgeClient',
+    commands: ['PutEventsCommand', 'DescribeEventBusCommand'],
+    first: `new DescribeEventBusCommand({ Name: 'baton' })`,
+  },
+  dynamoDb: {
+    package: 'client-dynamodb',
+    name: 'DynamoDBClient',
+    commands: ['GetItemCommand', 'PutItemCommand', 'DeleteItemCommand', 'QueryCommand', 'ScanCommand'],
+    first: `new GetItemCommand({ TableName: 'baton', Key: { key: { S: 'TASK#' } } })`,
+  },
+  sqs: { package: 'client-sqs', name: 'SQSClient', commands: ['SendMessageCommand'] },
+  scheduler: { package: 'client-scheduler', name: 'SchedulerClient', commands: ['CreateScheduleCommand'] },
+  secretsManager: {
+    package: 'client-secrets-manager',
+    name: 'SecretsManagerClient',
+    commands: ['GetSecretValueCommand'],
+    first: `new GetSecretValueCommand({ SecretId: 'baton' })`,
+  },
+  s3: {
+    package: 'client-s3',
+    name: 'S3Client',
+    commands: [
+      'PutObjectCommand',
+      'GetObjectCommand',
+      'DeleteObjectCommand',
+      'DeleteObjectsCommand',
+      'ListObjectsV2Command',
+    ],
+  },
+  ecs: {
+    package: 'client-ecs',
+    name: 'ECSClient',
+    commands: ['RunTaskCommand', 'StopTaskCommand', 'DescribeTasksCommand', 'ListTasksCommand'],
+  },
+} as const satisfies Record<string, Client>;
+type ClientName = keyof typeof clients;
+
+/** The clients that each port is made of. */
+const clientsOf: Readonly<Record<string, readonly ClientName[]>> = {
+  bus: ['eventBridge'],
+  tasks: ['dynamoDb', 'sqs', 'scheduler'],
+  slots: ['dynamoDb'],
+  runs: ['dynamoDb', 'secretsManager'],
+  payloads: ['s3', 'secretsManager'],
+  ecs: ['ecs'],
+};
+
+export interface BundleFigures {
+  /** Rules whose functions are made of the same clients; the first one was measured. */
+  readonly rules: readonly string[];
+  readonly ours: Weight;
+  readonly bare: Weight;
+}
+
+interface Weight {
+  /** Minified, in kB of 1,000 bytes. */
+  readonly kb: number;
+  readonly gzipKb: number;
+  /** From the import to the end of the first calls, in a fresh process. */
+  readonly loadMs: number;
+}
+
+/** Size and cold load of the function bundles, each beside a bundle of the same clients, commands and first calls and nothing else. */
+export async function bundleFigures(rounds: number): Promise<BundleFigures[]> {
+  await promisify(execFile)(process.execPath, [join(root, 'scripts/build.mjs'), '--lambda', '--if-stale']);
+  mkdirSync(bareDir, { recursive: true });
+  const server = await answeringServer();
+  const loader = join(bareDir, 'load.mjs');
+  writeFileSync(loader, LOADER);
+  try {
+    const figures: BundleFigures[] = [];
+    for (const [names, own] of byClients()) {
+      const ours = join(root, 'dist/lambda', own[0] ?? '', 'index.mjs');
+      const bare = join(bareDir, `${names.join('-')}.mjs`);
+      await bundleBare(names, bare);
+      const loadMs = { ours: [] as number[], bare: [] as number[] };
+      // In turn, so that what else the machine does falls on both.
+      for (let round = 0; round < rounds; round++) {
+        loadMs.bare.push(await loadedMs(loader, bare, server));
+        loadMs.ours.push(await loadedMs(loader, ours, server));
+      }
+      figures.push({
+        rules: own,
+        ours: { ...sizeOf(ours), loadMs: median(loadMs.ours) },
+        bare: { ...sizeOf(bare), loadMs: median(loadMs.bare) },
+      });
+    }
+    return figures;
+  } finally {
+    server.close();
+    rmSync(bareDir, { recursive: true, force: true });
+  }
+}
+
+/** Rules by the clients that they are made of. */
+function byClients(): Map<readonly ClientName[], string[]> {
+  const found = new Map<string, { names: readonly ClientName[]; rules: string[] }>();
+  for (const { name, uses } of rules) {
+    const names = [...new Set(['bus', ...uses].flatMap((port) => clientsOf[port] ?? []))].sort();
+    const group = found.get(names.join()) ?? { names, rules: [] };
+    group.rules.push(name);
+    found.set(names.join(), group);
+  }
+  return new Map([...found.values()].map((group) => [group.names, group.rules]));
+}
+
+async function bundleBare(names: readonly ClientName[], outfile: string): Promise<void> {
+  const { LAMBDA_BUNDLING } = (await import(pathToFileURL(join(root, 'scripts/lambda-entries.mjs')).href)) as {
+    LAMBDA_BUNDLING: BuildOptions;
+  };
+  const used = names.map((name): Client & { key: ClientName } => ({ key: name, ...clients[name] }));
+  const contents = [
+    ...used.map((one) => `import { ${[one.name, ...one.commands].join(', ')} } from '@aws-sdk/${one.package}';`),
+    ...used.map((one) => `const ${one.key} = new ${one.name}({});`),
+    `await Promise.all([${used.flatMap((one) => (one.first ? [`${one.key}.send(${one.first})`] : [])).join(', ')}]);`,
+    `const commands = { ${used.map((one) => `${one.key}: { ${one.commands.join(', ')} }`).join(', ')} };`,
+    `const clients = { ${used.map((one) => one.key).join(', ')} };`,
+    'export const handler = ({ client, command, input }) => clients[client].send(new commands[client][command](input));',
+  ].join('\n');
+  await build({ ...LAMBDA_BUNDLING, write: true, outfile, absWorkingDir: root, stdin: { contents, resolveDir: root } });
+}
+
+function sizeOf(file: string): { kb: number; gzipKb: number } {
+  const code = readFileSync(file);
+  return { kb: code.length / 1000, gzipKb: gzipSync(code).length / 1000 };
+}
+
+/** Imports a bundle and says how long that took. Lambda's own runtime has opened the output by then, so that is no part of it. */
+const LOADER = `process.stdout.write('');
+const begun = performance.now();
+await import(process.argv[2]);
+process.stdout.write(String(performance.now() - begun) + '\\n');
+process.exit();
+`;
+
+async function loadedMs(loader: string, bundle: string, server: Server): Promise<number> {
+  const { port } = server.address() as AddressInfo;
+  const { stdout } = await promisify(execFile)(process.execPath, [loader, pathToFileURL(bundle).href], {
+    env: { ...ENVIRONMENT, PATH: process.env['PATH'], AWS_ENDPOINT_URL: `http://127.0.0.1:${port}` },
+    timeout: LOAD_MAX_MS,
+  });
+  return Number(stdout.trim().split('\n').at(-1));
+}
+
+/** Answers the first calls of every function at once. */
+async function answeringServer(): Promise<Server> {
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => {
+      response.setHeader('content-type', 'application/x-amz-json-1.0');
+      response.end('{"SecretString":"a secret"}');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** All that any function reads. */
+const ENVIRONMENT = {
+  NODE_NO_WARNINGS: '1',
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: 'bench',
+  AWS_SECRET_ACCESS_KEY: 'bench',
+  BATON_BUS: 'baton',
+  BATON_TABLE: 'baton',
+  BATON_RECORD_RETENTION_D: '90',
+  BATON_ALARM_QUEUE_URL: 'http://127.0.0.1/baton-alarms',
+  BATON_ALARM_QUEUE_ARN: 'arn:aws:sqs:us-east-1:000000000000:baton-alarms',
+  BATON_ALARM_GROUP: 'baton',
+  BATON_ALARM_ROLE_ARN: 'arn:aws:iam::000000000000:role/baton-alarms',
+  BATON_TASKS_AT_ONCE: '4',
+  BATON_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:baton',
+  BATON_PAYLOAD_BUCKET: 'baton-payloads',
+  BATON_STAGE: 'main',
+  BATON_COMPUTES: 'ecs',
+  BATON_ECS_CLUSTER: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',
+  BATON_ECS_TASK_FAMILY: 'baton-agent',
+  BATON_ECS_SUBNETS: 'subnet-a',
+  BATON_ECS_SECURITY_GROUPS: 'sg-a',
+} as const;

@@ -1,0 +1,14 @@
+import type { ComputeBackend } from '../../ports.ts';
+import { ecs } from '../clients/ecs.ts';
+import { ecsBackend } from '../ecs-backend.ts';
+import type { EnvironmentOf } from '../environment.ts';
+
+/** Runs as Fargate tasks of one cluster. */
+export const open = (environment: EnvironmentOf<'ecs'>): ComputeBackend =>
+  ecsBackend({
+    client: ecs(),
+    cluster: environment.BATON_ECS_CLUSTER,
+    taskFamily: environment.BATON_ECS_TASK_FAMILY,
+    subnets: environment.BATON_ECS_SUBNETS,
+    securityGroups: environment.BATON_ECS_SECURITY_GROUPS,
+  });

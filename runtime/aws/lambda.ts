@@ -1,0 +1,77 @@
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
+import { logMetrics } from '@aws-lambda-powertools/metrics/middleware';
+import { parse } from '@aws-lambda-powertools/parser';
+import { parser } from '@aws-lambda-powertools/parser/middleware';
+import middy from '@middy/core';
+import type { Context, SQSBatchResponse } from 'aws-lambda';
+import type * as z from 'zod';
+import type { Timings } from '../../lifecycle/timings.ts';
+import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import type { Clock } from '../ports.ts';
+import type { Reaction } from '../react.ts';
+import type { DeliveryLog } from './delivery-log.ts';
+import { batchSchema, eventSchema, messageSchema } from './event-schema.ts';
+import { logJournal } from './log-journal.ts';
+
+export interface FunctionParts {
+  /** The ports that the rule `uses`. */
+  readonly ports: Readonly<Record<string, unknown>>;
+  readonly bus: { publish(events: readonly Envelope[]): Promise<void> };
+  readonly clock: Clock;
+  readonly timings: Timings;
+  readonly log: DeliveryLog;
+}
+
+/** A Lambda function: what it resolves with is the answer, what it rejects with is delivered again or dead-lettered. */
+export type LambdaFunction = (event: unknown, context: Context) => Promise<unknown>;
+
+/**
+ * No early time-out of middy's own: it would answer while the reaction goes on, and what Lambda then freezes would wake up in a later
+ * invocation, when its commit is no longer young. Lambda's own time-out ends the process, so nothing runs on after it. That
+ * is why the figures stand as they do: time-out of a function 30 s < REPUBLISH_AGE_S 55 s < Lambda's first retry 60 s. A copy
+ * that finds a younger commit may meet its maker still publishing; one that finds an older commit never does.
+ */
+const NO_EARLY_TIMEOUT = { timeoutEarlyInMillis: 0 } as const;
+
+/**
+ * A reaction as a Lambda function: parses what is delivered, lets the reaction run, and publishes what it returns before the
+ * delivery counts as handled. A direct rule gets one EventBridge envelope; a queue rule an SQS batch, and names the messages that failed.
+ */
+export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaFunction {
+  const { log } = parts;
+  const { rule } = reaction;
+  const wrapped = middy(NO_EARLY_TIMEOUT)
+    .use(injectLambdaContext(log.logger, { resetKeys: true }))
+    .use(logMetrics(log.metrics))
+    .onError((request) => {
+      request.error = log.failed(request.error);
+    });
+  return rule.delivery === 'queue'
+    ? wrapped.use(parser({ schema: batchSchema })).handler(takeBatch)
+    : wrapped.use(parser({ schema: eventSchema(rule.on) })).handler((event) => deliver(event, 1));
+
+  /** One after the other: a batch is one message unless infrastructure says otherwise. */
+  async function takeBatch({ Records: messages }: z.infer<typeof batchSchema>): Promise<SQSBatchResponse> {
+    const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
+    const schema = messageSchema(rule.on);
+    for (const { messageId, body, attributes } of messages) {
+      try {
+        await deliver(parse(body, undefined, schema), attributes.ApproximateReceiveCount);
+      } catch (error) {
+        log.failed(error);
+        batchItemFailures.push({ itemIdentifier: messageId });
+      }
+      log.logger.resetKeys();
+    }
+    return { batchItemFailures };
+  }
+
+  async function deliver(event: Envelope, tries: number): Promise<void> {
+    log.about(event, tries);
+    const journal = logJournal();
+    const world = { now: parts.clock.now, republishAgeSeconds: () => parts.timings.REPUBLISH_AGE_S, journal };
+    const facts: readonly BatonEvent[] = await reaction.run(event, parts.ports, world, { tries });
+    if (facts.length > 0) await parts.bus.publish(facts);
+    log.handled(journal, facts);
+  }
+}
