@@ -1,0 +1,127 @@
+import { ArnFormat, Stack, type StackProps } from 'aws-cdk-lib';
+import type { IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { IEventBus } from 'aws-cdk-lib/aws-events';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { Construct } from 'constructs';
+import { alarmRang } from '../events/alarm-rang.ts';
+import type { Rule } from '../rules/rule.ts';
+import { busPolicy } from './bus-policy.ts';
+import { deployedRules } from './deployed-rules.ts';
+import { EcsCompute } from './ecs-compute.ts';
+import type { Feed } from './feed.ts';
+import type { Variables } from './function-environment.ts';
+import type { Names } from './names.ts';
+import { peoplePolicies } from './people-policies.ts';
+import type { Places } from './port-grants.ts';
+import { Reaction } from './reaction.ts';
+import { ecsScope, hearsNative, scopedPattern } from './scoped-pattern.ts';
+import type { Settings } from './settings.ts';
+import type { StateStack } from './state-stack.ts';
+
+export interface ChoreographyStackProps extends StackProps {
+  readonly settings: Settings;
+  readonly names: Names;
+  readonly state: StateStack;
+  readonly rules: readonly Rule[];
+  /** Directory with one bundle per rule. */
+  readonly bundles: string;
+}
+
+/** Who reacts to what: one Reaction per rule of this deployment, the back ends that it has, and who may put events on the bus. */
+export class ChoreographyStack extends Stack {
+  constructor(
+    scope: Construct,
+    id: string,
+    { settings, names, state, rules, bundles, ...props }: ChoreographyStackProps,
+  ) {
+    super(scope, id, props);
+    const common = placesOf(state, names);
+    const variables = variablesOf(state, settings);
+    const ecs =
+      settings.ecs && new EcsCompute(this, 'Ecs', { settings: settings.ecs, names, variables, places: common });
+    const places: Places = { ...common, ...(ecs ? { ecs: ecs.places } : {}) };
+    const scopes = { 'aws.ecs': ecs ? ecsScope(ecs.places.clusterArn, settings.stage) : null };
+    const alarmActions = this.alarmActions(settings);
+
+    const reactions = deployedRules(rules, settings.computes).map(
+      (rule) =>
+        new Reaction(this, {
+          rule,
+          names,
+          bundles,
+          variables: { ...variables, ...ecs?.variables },
+          places,
+          feed: feedOf(rule),
+          alarmActions,
+        }),
+    );
+    busPolicy(
+      this,
+      { busName: state.bus.eventBusName, busArn: state.bus.eventBusArn },
+      {
+        ...settings,
+        handlers: reactions.map(({ role }) => role.roleArn),
+        runners: ecs ? [ecs.taskRole.roleArn] : [],
+      },
+    );
+    peoplePolicies(this, names, { ...places, archiveArn: state.archive.archiveArn });
+
+    function feedOf(rule: Rule): Feed {
+      if (rule.on.some(({ source }) => source === alarmRang.source))
+        return { alarms: state.alarmQueue, deadLetters: state.alarmDeadLetters };
+      const pattern = scopedPattern(rule, scopes);
+      return hearsNative(rule) ? { pattern } : { pattern, bus: state.bus as IEventBus };
+    }
+  }
+
+  /** Where alarms go: nowhere but the console unless a topic or an address is given. */
+  private alarmActions({ alarmTopic, alarmEmail }: Settings): IAlarmAction[] {
+    if (alarmTopic !== undefined) return [new SnsAction(Topic.fromTopicArn(this, 'AlarmTopic', alarmTopic))];
+    if (alarmEmail === undefined) return [];
+    const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
+    topic.addSubscription(new EmailSubscription(alarmEmail));
+    return [new SnsAction(topic)];
+  }
+}
+
+/** What every function may need of the state. */
+function placesOf(state: StateStack, names: Names): Places {
+  return {
+    tableArn: state.table.tableArn,
+    busArn: state.bus.eventBusArn,
+    // Wildcards below it are acknowledged by name, so the reference must read the same before and after synthesis.
+    payloadBucketArn: state.exportValue(state.payloads.bucketArn),
+    secretArn: state.secret.secretArn,
+    alarmQueueArn: state.alarmQueue.queueArn,
+    schedulesArn: state.formatArn({
+      service: 'scheduler',
+      resource: 'schedule',
+      resourceName: `${names.scheduleGroup}/*`,
+      arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+    }),
+    schedulerRoleArn: state.schedulerRole.roleArn,
+  };
+}
+
+function variablesOf(state: StateStack, settings: Settings): Variables {
+  const { agentCommand, agentCommandAllowed } = settings;
+  return {
+    // Its ARN: the name alone would be right in every account and region, and EventBridge drops what a wrong one gets.
+    BATON_BUS: state.bus.eventBusArn,
+    BATON_TABLE: state.table.tableName,
+    BATON_RECORD_RETENTION_D: String(settings.recordRetentionDays),
+    BATON_ALARM_QUEUE_URL: state.alarmQueue.queueUrl,
+    BATON_ALARM_QUEUE_ARN: state.alarmQueue.queueArn,
+    BATON_ALARM_GROUP: state.scheduleGroup,
+    BATON_ALARM_ROLE_ARN: state.schedulerRole.roleArn,
+    BATON_TASKS_AT_ONCE: String(settings.tasksAtOnce),
+    BATON_SECRET_ARN: state.secret.secretArn,
+    BATON_PAYLOAD_BUCKET: state.payloads.bucketName,
+    BATON_STAGE: settings.stage,
+    BATON_COMPUTES: settings.computes.join(','),
+    ...(agentCommand === undefined ? {} : { BATON_AGENT_COMMAND: agentCommand }),
+    ...(agentCommandAllowed === undefined ? {} : { BATON_AGENT_COMMAND_ALLOWED: agentCommandAllowed }),
+  };
+}

@@ -1,0 +1,16 @@
+import type { Rule } from '../rules/rule.ts';
+import type { Compute } from '../schemas/compute.ts';
+
+/** Back end → what of a rule names it: the port that it `uses`, the AWS service that it listens to. */
+const BACK_ENDS: { readonly [Name in Compute]: { readonly port: string; readonly source: string } } = {
+  ecs: { port: 'ecs', source: 'aws.ecs' },
+};
+
+/** The rules that this deployment has: all but those of back ends that it does not have. */
+export const deployedRules = (rules: readonly Rule[], computes: readonly Compute[]): readonly Rule[] =>
+  rules.filter((rule) => backEndsOf(rule).every((name) => computes.includes(name)));
+
+const backEndsOf = ({ uses, on }: Rule): Compute[] =>
+  (Object.keys(BACK_ENDS) as Compute[]).filter(
+    (name) => uses.includes(BACK_ENDS[name].port) || on.some(({ source }) => source === BACK_ENDS[name].source),
+  );

@@ -1,0 +1,125 @@
+import { ArnFormat, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { type ISecurityGroup, Peer, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import {
+  Cluster,
+  ContainerImage,
+  ContainerInsights,
+  CpuArchitecture,
+  FargateTaskDefinition,
+  LogDrivers,
+  OperatingSystemFamily,
+} from 'aws-cdk-lib/aws-ecs';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { AGENT_CONTAINER } from '../lifecycle/ecs-task.ts';
+import { imagePullGrants } from './agent-image.ts';
+import { agentNetwork } from './agent-network.ts';
+import type { Variables } from './function-environment.ts';
+import { allow } from './granted.ts';
+import type { Names } from './names.ts';
+import { type EcsPlaces, type Places, runnerGrants } from './port-grants.ts';
+import { LOG_RETENTION } from './reaction.ts';
+import type { EcsSettings } from './settings.ts';
+
+/** CPU units and MB of one run: 2 vCPU and 4 GB, with which builds and tests of an ordinary repository run. */
+const TASK_CPU = 2_048;
+const TASK_MEMORY_MB = 4_096;
+
+export interface EcsComputeProps {
+  readonly settings: EcsSettings;
+  readonly names: Names;
+  /** What the runner reads; of its deployment only names. */
+  readonly variables: Variables;
+  readonly places: Places;
+}
+
+/** The back end ECS: a cluster that starts nothing by itself, the task definition of the agent, its two roles and its network. */
+export class EcsCompute extends Construct {
+  readonly places: EcsPlaces;
+  readonly variables: Variables;
+  readonly taskRole: Role;
+
+  constructor(scope: Construct, id: string, { settings, names, variables, places }: EcsComputeProps) {
+    super(scope, id);
+    const { vpc, subnetIds } = agentNetwork(this, settings.network);
+    const cluster = new Cluster(this, 'Cluster', {
+      clusterName: names.cluster,
+      vpc,
+      containerInsightsV2: ContainerInsights.ENABLED,
+    });
+    const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
+      vpc,
+      description: 'Agents: HTTPS out, nothing in.',
+      allowAllOutbound: false,
+    });
+    securityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'Repositories, packages, models and AWS.');
+
+    const ecsTasks = new ServicePrincipal('ecs-tasks.amazonaws.com');
+    this.taskRole = new Role(this, 'TaskRole', { assumedBy: ecsTasks, description: 'What the runner may do.' });
+    allow(this.taskRole, runnerGrants(places));
+    const executionRole = new Role(this, 'ExecutionRole', {
+      assumedBy: ecsTasks,
+      description: 'What ECS does before the runner: pull the image, write the log.',
+    });
+    allow(executionRole, imagePullGrants(Stack.of(this), settings.agentImage));
+
+    this.taskDefinition({ settings, names, variables, executionRole });
+    const arnOf = (resource: string, resourceName: string) =>
+      Stack.of(this).formatArn({ service: 'ecs', resource, resourceName, arnFormat: ArnFormat.SLASH_RESOURCE_NAME });
+    this.places = {
+      clusterArn: cluster.clusterArn,
+      taskFamilyArn: arnOf('task-definition', `${names.taskFamily}:*`),
+      tasksArn: arnOf('task', `${names.cluster}/*`),
+      taskRoleArn: this.taskRole.roleArn,
+      executionRoleArn: executionRole.roleArn,
+    };
+    this.variables = variablesOf(cluster, names, subnetIds, securityGroup);
+  }
+
+  private taskDefinition(of: {
+    settings: EcsSettings;
+    names: Names;
+    variables: Variables;
+    executionRole: Role;
+  }): FargateTaskDefinition {
+    const definition = new FargateTaskDefinition(this, 'TaskDefinition', {
+      family: of.names.taskFamily,
+      cpu: TASK_CPU,
+      memoryLimitMiB: TASK_MEMORY_MB,
+      runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
+      taskRole: this.taskRole,
+      executionRole: of.executionRole,
+    });
+    const { BATON_TABLE = '', BATON_BUS = '', BATON_PAYLOAD_BUCKET = '' } = of.variables;
+    definition.addContainer(AGENT_CONTAINER, {
+      image: ContainerImage.fromRegistry(of.settings.agentImage),
+      environment: { BATON_TABLE, BATON_BUS, BATON_PAYLOAD_BUCKET },
+      logging: LogDrivers.awsLogs({
+        streamPrefix: 'run',
+        logGroup: new LogGroup(this, 'Logs', {
+          logGroupName: of.names.logGroupOf('agent'),
+          retention: LOG_RETENTION,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+      }),
+    });
+    Validations.of(definition).acknowledge({
+      id: 'AwsSolutions-ECS2',
+      reason: 'The variables are names of the table, the bus and the bucket. Secrets are never among them.',
+    });
+    return definition;
+  }
+}
+
+const variablesOf = (
+  cluster: Cluster,
+  names: Names,
+  subnetIds: readonly string[],
+  securityGroup: ISecurityGroup,
+): Variables => ({
+  BATON_ECS_CLUSTER: cluster.clusterArn,
+  BATON_ECS_TASK_FAMILY: names.taskFamily,
+  BATON_ECS_SUBNETS: subnetIds.join(','),
+  BATON_ECS_SECURITY_GROUPS: securityGroup.securityGroupId,
+});

@@ -1,0 +1,41 @@
+import { Stack, Validations } from 'aws-cdk-lib';
+import { type IRole, type ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js';
+import type { IConstruct } from 'constructs';
+import type { Grant } from './port-grants.ts';
+
+/** The grants as statements, in their order; the ones that another contains are left out. */
+export const statementsOf = (grants: readonly Grant[]): PolicyStatement[] =>
+  grants.map(
+    ({ actions, resources, conditions }) =>
+      new PolicyStatement({
+        actions: [...actions],
+        resources: [...resources],
+        ...(conditions ? { conditions: structuredClone(conditions) } : {}),
+      }),
+  );
+
+/** Lets a role do what the grants say, and acknowledges each wildcard with its reason and the exact actions. */
+export function allow(to: IRole & IConstruct, grants: readonly Grant[]): void {
+  for (const statement of statementsOf(grants)) to.addToPrincipalPolicy(statement);
+  acknowledgeWildcards(to, grants);
+}
+
+/** The same for a policy that people attach. */
+export function include(into: ManagedPolicy, grants: readonly Grant[]): void {
+  into.addStatements(...statementsOf(grants));
+  acknowledgeWildcards(into, grants);
+}
+
+function acknowledgeWildcards(scope: IConstruct, grants: readonly Grant[]): void {
+  const told = new Map<string, string[]>();
+  for (const { reason, actions, resources } of grants) {
+    for (const resource of resources) {
+      const flat = flattenCfnReference(Stack.of(scope).resolve(resource));
+      if (flat.includes('*')) told.set(flat, [...(told.get(flat) ?? []), `${actions.join(', ')}: ${reason}`]);
+    }
+  }
+  for (const [resource, reasons] of told) {
+    Validations.of(scope).acknowledge({ id: `AwsSolutions-IAM5[Resource::${resource}]`, reason: reasons.join(' ') });
+  }
+}

@@ -1,0 +1,45 @@
+import { prefixOf, STAGE_DEFAULT } from '../schemas/stage.ts';
+
+/** What a stage calls its resources. Whatever is not here gets a name from CloudFormation. */
+export interface Names {
+  readonly prefix: string;
+  readonly stateStack: string;
+  readonly choreographyStack: string;
+  readonly table: string;
+  readonly bus: string;
+  readonly archive: string;
+  readonly scheduleGroup: string;
+  readonly alarmQueue: string;
+  readonly alarmDeadLetters: string;
+  readonly cluster: string;
+  readonly taskFamily: string;
+  /** Namespace of the metrics: stages of one account must not count each other's facts. */
+  readonly metrics: string;
+  /** Function, EventBridge rule and, where the rule has one of its own, queue of a rule. */
+  ofRule(rule: string): string;
+  deadLettersOf(rule: string): string;
+  /** Log group of a rule's function, or of the agent. */
+  logGroupOf(what: string): string;
+}
+
+/** The names of a stage, all in one place: nothing else in this room writes one. */
+export function namesOf(stage: string): Names {
+  const prefix = prefixOf(stage);
+  return {
+    prefix,
+    stateStack: `${prefix}-state`,
+    choreographyStack: `${prefix}-choreography`,
+    table: prefix,
+    bus: prefix,
+    archive: prefix,
+    scheduleGroup: prefix,
+    alarmQueue: `${prefix}-alarms`,
+    alarmDeadLetters: `${prefix}-alarms-dead`,
+    cluster: `${prefix}-agent`,
+    taskFamily: `${prefix}-agent`,
+    metrics: stage === STAGE_DEFAULT ? 'Baton' : `Baton/${stage}`,
+    ofRule: (rule) => `${prefix}-${rule}`,
+    deadLettersOf: (rule) => `${prefix}-${rule}-dead`,
+    logGroupOf: (what) => `/baton/${prefix}/${what}`,
+  };
+}

@@ -1,0 +1,162 @@
+import type { PortName } from '../schemas/environment.ts';
+
+/** What a role may do, and why. Resources and conditions are as in IAM. */
+export interface Grant {
+  /** Why; where a resource has a wildcard it is the reason of the acknowledgement too. */
+  readonly reason: string;
+  readonly actions: readonly string[];
+  readonly resources: readonly string[];
+  readonly conditions?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+}
+
+/** ARNs of what the ports stand on. */
+export interface Places {
+  readonly tableArn: string;
+  readonly busArn: string;
+  readonly payloadBucketArn: string;
+  readonly secretArn: string;
+  readonly alarmQueueArn: string;
+  readonly schedulesArn: string;
+  readonly schedulerRoleArn: string;
+  readonly ecs?: EcsPlaces;
+}
+
+export interface EcsPlaces {
+  readonly clusterArn: string;
+  /** Every revision of the agent's task definition. */
+  readonly taskFamilyArn: string;
+  /** Every task in the cluster. */
+  readonly tasksArn: string;
+  readonly taskRoleArn: string;
+  readonly executionRoleArn: string;
+}
+
+/** Port → what a function needs whose rule `uses` it. Every function has `bus` besides. */
+export const portGrants: { readonly [Port in PortName]: (places: Places) => readonly Grant[] } = {
+  bus: ({ busArn }) => [
+    {
+      reason: 'Publishes what the reaction returns, as Baton itself and as nobody else.',
+      actions: ['events:PutEvents'],
+      resources: [busArn],
+      conditions: { StringEquals: { 'events:source': 'baton' } },
+    },
+    {
+      reason:
+        'Looks at its start whether the bus exists: EventBridge accepts events for a bus that does not, and drops them.',
+      actions: ['events:DescribeEventBus'],
+      resources: [busArn],
+    },
+  ],
+
+  tasks: ({ tableArn, alarmQueueArn, schedulesArn, schedulerRoleArn }) => [
+    records('Tasks, and the records of their runs, which a move closes.', READ_AND_WRITE, tableArn, ['TASK#', 'RUN#']),
+    { reason: 'Sets the alarm clock: up to 15 minutes.', actions: ['sqs:SendMessage'], resources: [alarmQueueArn] },
+    {
+      reason: 'Sets the alarm clock: beyond 15 minutes. One schedule per task and second, named by them.',
+      actions: ['scheduler:CreateSchedule'],
+      resources: [schedulesArn],
+    },
+    {
+      reason: 'The schedule rings as the role that may put messages into the alarm queue.',
+      actions: ['iam:PassRole'],
+      resources: [schedulerRoleArn],
+      conditions: { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } },
+    },
+  ],
+
+  slots: ({ tableArn }) => [
+    records('Slots: who holds, and who waits.', READ_AND_WRITE, tableArn, ['SLOT#']),
+    records('Whether a lease is stale is read from its task.', READ, tableArn, ['TASK#']),
+  ],
+
+  runs: ({ tableArn, secretArn }) => [
+    records('Run records, and the tokens in them.', READ_AND_WRITE, tableArn, ['RUN#']),
+    secret('Run tokens derive from it.', secretArn),
+  ],
+
+  payloads: ({ payloadBucketArn, secretArn }) => [
+    {
+      reason: 'Prompts and inputs of runs, under references that derive from the secret.',
+      actions: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+      resources: [`${payloadBucketArn}/payloads/*`],
+    },
+    {
+      reason: 'Finds what is kept for a task that has ended; and without it a missing object is answered as forbidden.',
+      actions: ['s3:ListBucket'],
+      resources: [payloadBucketArn],
+      conditions: { StringLike: { 's3:prefix': 'payloads/*' } },
+    },
+    secret('References derive from it.', secretArn),
+  ],
+
+  settings: () => [],
+  clock: () => [],
+
+  ecs: ({ ecs }) => {
+    if (!ecs) throw new Error('A rule uses the port "ecs" in a deployment without ECS.');
+    const { clusterArn, taskFamilyArn, tasksArn, taskRoleArn, executionRoleArn } = ecs;
+    const inCluster = { ArnEquals: { 'ecs:cluster': clusterArn } };
+    return [
+      {
+        reason: 'Starts the newest revision of one task definition in one cluster.',
+        actions: ['ecs:RunTask'],
+        resources: [taskFamilyArn],
+        conditions: inCluster,
+      },
+      {
+        reason: 'Asks about, and stops, tasks of one cluster; their ids come with them.',
+        actions: ['ecs:DescribeTasks', 'ecs:StopTask'],
+        resources: [tasksArn],
+        conditions: inCluster,
+      },
+      {
+        reason:
+          'Has no resource of its own for Fargate; the condition names the cluster (Service Authorization Reference, ECS).',
+        actions: ['ecs:ListTasks'],
+        resources: ['*'],
+        conditions: inCluster,
+      },
+      {
+        reason: 'Hands exactly the two roles of the task definition to ECS tasks.',
+        actions: ['iam:PassRole'],
+        resources: [taskRoleArn, executionRoleArn],
+        conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+      },
+    ];
+  },
+};
+
+/** What the runner may do beside starting: its own record (checked by the run token), its one payload, its own events. */
+export const runnerGrants = ({ tableArn, busArn, payloadBucketArn }: Places): readonly Grant[] => [
+  records('Claims, confirms and reports in run records.', ['dynamodb:GetItem', 'dynamodb:UpdateItem'], tableArn, [
+    'RUN#',
+  ]),
+  {
+    reason: 'Tells what it does, as an agent and as nobody else.',
+    actions: ['events:PutEvents'],
+    resources: [busArn],
+    conditions: { StringEquals: { 'events:source': 'baton.agent' } },
+  },
+  {
+    reason: 'Reads the one payload whose reference it was given; nobody can guess another.',
+    actions: ['s3:GetObject'],
+    resources: [`${payloadBucketArn}/payloads/*`],
+  },
+];
+
+const READ = ['dynamodb:GetItem'] as const;
+const READ_AND_WRITE = ['dynamodb:GetItem', 'dynamodb:PutItem'] as const;
+
+/** Records whose key begins so, of the one table. */
+const records = (reason: string, actions: readonly string[], tableArn: string, kinds: readonly string[]): Grant => ({
+  reason,
+  actions,
+  resources: [tableArn],
+  conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': kinds.map((kind) => `${kind}*`) } },
+});
+
+const secret = (reason: string, secretArn: string): Grant => ({
+  reason,
+  actions: ['secretsmanager:GetSecretValue'],
+  resources: [secretArn],
+});

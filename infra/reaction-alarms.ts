@@ -1,0 +1,118 @@
+import { Duration } from 'aws-cdk-lib';
+import {
+  Alarm,
+  ComparisonOperator,
+  type IAlarmAction,
+  type IMetric,
+  MathExpression,
+  Metric,
+  Stats,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import type { Rule as EventRule } from 'aws-cdk-lib/aws-events';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { runOrphaned } from '../events/run-orphaned.ts';
+import type { Rule } from '../rules/rule.ts';
+import type { Feed } from './feed.ts';
+import type { Names } from './names.ts';
+
+/** Minutes of one look at the figures: dead letters wait for days, so minutes do not matter. */
+const LOOK_MIN = 5;
+/** Looks in a row with a ringing alarm clock that nobody answers: 15 minutes, far beyond the retries of one message. */
+const UNANSWERED_LOOKS = 3;
+
+/** Facts that a person must look at: compute may be running on, and costs money. Functions count them by type (dimension `rule`). */
+const LOUD_FACTS: readonly string[] = [runOrphaned.type];
+
+interface Watched {
+  readonly rule: Rule;
+  readonly names: Names;
+  readonly feed: Feed;
+  readonly eventRule: EventRule | undefined;
+  readonly function: LambdaFunction;
+  readonly deadLetters: IQueue;
+  readonly alarmActions: readonly IAlarmAction[];
+}
+
+/** The alarms of a reaction: dead letters; events that did not even become dead letters; wake-ups that nobody takes; facts that are alarms. */
+export function reactionAlarms(scope: Construct, watched: Watched): void {
+  const { rule, names, feed, deadLetters, alarmActions } = watched;
+  const period = Duration.minutes(LOOK_MIN);
+  const name = names.ofRule(rule.name);
+  const alarms = [
+    alarm('DeadLetters', `${name}-dead-letters`, {
+      description: `Dead letters of ${rule.name}: ${rule.summary} Look at them, correct the cause, redrive them (docs/runbook.md).`,
+      metric: deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: Stats.MAXIMUM }),
+    }),
+    alarm('Lost', `${name}-lost`, {
+      description: `Events for ${rule.name} that reached neither its function nor its dead letters. Due dates repeat what drives a task; a request is gone.`,
+      metric: lost(watched, period),
+    }),
+  ];
+  if ('alarms' in feed) {
+    alarms.push(
+      alarm('Unanswered', `${name}-unanswered`, {
+        description: 'The alarm clock rings and nobody answers: the function is throttled, or its queue is not read.',
+        metric: feed.alarms.metricApproximateNumberOfMessagesVisible({ period, statistic: Stats.MINIMUM }),
+        looks: UNANSWERED_LOOKS,
+      }),
+    );
+  }
+  for (const { type } of rule.emits.filter(({ type }) => LOUD_FACTS.includes(type))) {
+    alarms.push(
+      alarm(type, `${name}-${type}`, {
+        description: `${rule.name} said ${type}. What to do: docs/runbook.md.`,
+        metric: new Metric({
+          namespace: names.metrics,
+          metricName: type,
+          dimensionsMap: { rule: rule.name },
+          period,
+          statistic: Stats.SUM,
+        }),
+      }),
+    );
+  }
+  for (const one of alarms) one.addAlarmAction(...alarmActions);
+
+  function alarm(id: string, alarmName: string, seen: { description: string; metric: IMetric; looks?: number }): Alarm {
+    return new Alarm(scope, `${id}Alarm`, {
+      alarmName,
+      alarmDescription: seen.description,
+      metric: seen.metric,
+      threshold: 1,
+      evaluationPeriods: seen.looks ?? 1,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    });
+  }
+}
+
+/**
+ * Events that Lambda dropped, that it could not hand to the dead letters, and that EventBridge could not. Sums whatever of them exists: a
+ * metric that never counted anything has no data. Dimensions: EventBridge user guide, "EventBridge metrics" (a bus of one's own is named
+ * beside the rule).
+ */
+function lost({ rule, names, feed, eventRule, function: of }: Watched, period: Duration): IMetric {
+  const options = { period, statistic: Stats.SUM };
+  const ofRule = {
+    namespace: 'AWS/Events',
+    metricName: 'InvocationsFailedToBeSentToDlq',
+    dimensionsMap: {
+      RuleName: names.ofRule(rule.name),
+      ...('bus' in feed ? { EventBusName: names.bus } : {}),
+    },
+    ...options,
+  };
+  return new MathExpression({
+    expression: 'SUM(METRICS())',
+    label: 'lost events',
+    usingMetrics: {
+      dropped: of.metric('AsyncEventsDropped', options),
+      unsent: of.metric('DestinationDeliveryFailures', options),
+      ...(eventRule ? { undelivered: new Metric(ofRule) } : {}),
+    },
+    period,
+  });
+}

@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { ATTEMPTS_OF_A_DELIVERY, type Rule } from '../rules/rule.ts';
+import { type PortName, portEnvironment } from '../schemas/environment.ts';
+import { deadLettersFor } from './dead-letters.ts';
+import { DELIVERY_AGE_MAX_S, FUNCTION_TIMEOUT_S } from './delivery-bounds.ts';
+import { type Feed, feedFrom } from './feed.ts';
+import { environmentOf, type Variables } from './function-environment.ts';
+import { allow } from './granted.ts';
+import type { Names } from './names.ts';
+import { type Grant, type Places, portGrants } from './port-grants.ts';
+import { reactionAlarms } from './reaction-alarms.ts';
+
+/** Memory in MB. Lambda gives CPU in proportion; below this a cold start, which loads one to four SDK clients, takes more than a second. */
+const FUNCTION_MEMORY_MB = 512;
+
+/** Days that logs stay: a month, as long as people ask what happened to a task. */
+export const LOG_RETENTION = RetentionDays.ONE_MONTH;
+
+export interface ReactionProps {
+  readonly rule: Rule;
+  readonly names: Names;
+  /** Directory with one bundle per rule: `<rule>/index.mjs`. */
+  readonly bundles: string;
+  readonly variables: Variables;
+  readonly places: Places;
+  readonly feed: Feed;
+  readonly alarmActions: readonly IAlarmAction[];
+}
+
+/**
+ * A rule value as AWS resources: function with its role and log group, the way in (EventBridge rule, queue, or both), dead letters for
+ * every way in and for failed runs, alarms. The function's environment and actions are those of the ports that the rule `uses`.
+ */
+export class Reaction extends Construct {
+  readonly function: LambdaFunction;
+  readonly role: Role;
+  readonly deadLetters: IQueue;
+
+  constructor(scope: Construct, { rule, names, bundles, variables, places, feed, alarmActions }: ReactionProps) {
+    super(scope, rule.name);
+    const ports = portsOf(rule);
+    const logGroup = new LogGroup(this, 'Logs', {
+      logGroupName: names.logGroupOf(rule.name),
+      retention: LOG_RETENTION,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    this.deadLetters = 'alarms' in feed ? feed.deadLetters : deadLettersFor(this, names.deadLettersOf(rule.name));
+    allow(this.role, [
+      {
+        reason: 'Writes its log.',
+        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        resources: [logGroup.logGroupArn],
+      },
+      {
+        reason: 'Lambda puts what failed for good there, in the name of the function.',
+        actions: ['sqs:SendMessage'],
+        resources: [this.deadLetters.queueArn],
+      },
+      ...ports.flatMap((port): readonly Grant[] => portGrants[port](places)),
+    ]);
+    this.function = new LambdaFunction(this, 'Function', {
+      functionName: names.ofRule(rule.name),
+      description: rule.summary,
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      memorySize: FUNCTION_MEMORY_MB,
+      timeout: Duration.seconds(FUNCTION_TIMEOUT_S),
+      code: Code.fromAsset(join(bundles, rule.name)),
+      handler: 'index.handler',
+      environment: { ...environmentOf(ports, variables), POWERTOOLS_METRICS_NAMESPACE: names.metrics },
+      role: this.role,
+      logGroup,
+      retryAttempts: asynchronousTriesOf(rule) - 1,
+      maxEventAge: Duration.seconds(DELIVERY_AGE_MAX_S),
+      onFailure: { bind: () => ({ destination: this.deadLetters.queueArn }) },
+    });
+    const eventRule = feedFrom(this, {
+      rule,
+      names,
+      feed,
+      to: this.function,
+      role: this.role,
+      deadLetters: this.deadLetters,
+    });
+    reactionAlarms(this, {
+      rule,
+      names,
+      feed,
+      eventRule,
+      function: this.function,
+      deadLetters: this.deadLetters,
+      alarmActions,
+    });
+  }
+}
+
+/** The ports of a rule's function: those that it uses, and the bus. Throws for a name that is no port. */
+export function portsOf({ name, uses }: Rule): readonly PortName[] {
+  const unknown = uses.filter((port) => !(port in portEnvironment));
+  if (unknown.length > 0) throw new Error(`The rule ${name} uses ${unknown.join(', ')}: no such port on AWS.`);
+  return [...(uses as readonly PortName[]), 'bus'];
+}
+
+/** Tries of an asynchronous invocation, at most what Lambda makes. Only a queue makes more of them. */
+function asynchronousTriesOf({ name, attempts, delivery }: Rule): number {
+  if (delivery === 'direct' && attempts > ATTEMPTS_OF_A_DELIVERY) {
+    throw new Error(
+      `The rule ${name} wants ${attempts} attempts: beyond ${ATTEMPTS_OF_A_DELIVERY} it needs delivery "queue".`,
+    );
+  }
+  return Math.min(attempts, ATTEMPTS_OF_A_DELIVERY);
+}

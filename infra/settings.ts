@@ -1,0 +1,152 @@
+import * as z from 'zod';
+import { compute } from '../schemas/compute.ts';
+import { STAGE_DEFAULT, stage } from '../schemas/stage.ts';
+
+/** Days that the archive keeps events when nobody says otherwise: a month of work can be replayed. */
+const ARCHIVE_RETENTION_DEFAULT_D = 30;
+/** Longest retention of an archive in days. Rows of settled tasks are kept as long, and what is older nobody replays. */
+const ARCHIVE_RETENTION_MAX_D = 3_650;
+/** Rows of settled tasks are kept so many days at least, whatever the archive keeps: people ask about tasks of last quarter. */
+const RECORD_RETENTION_MIN_D = 90;
+/** Tasks of one user that run at the same time. Each Fargate task costs money while it runs, so the default is small. */
+const TASKS_AT_ONCE_DEFAULT = 4;
+/** Slot holders that one key may have (`docs/records.md`). */
+const TASKS_AT_ONCE_MAX = 500;
+
+/** `a, b,,c, ` is three names. A list that names nothing counts as not given. */
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+const text = z.string().trim().min(1, 'is empty');
+
+const principal = z
+  .string()
+  .regex(
+    /^arn:aws[a-z-]*:iam::\d{12}:(role|user)\/.+$/,
+    'is no ARN of an IAM role or user (of an assumed role, give the role itself)',
+  );
+const requester = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}=arn:/, 'is not <name>=<ARN>, the name of letters, digits, "_" and "-"')
+  .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }))
+  .refine(({ arn }) => principal.safeParse(arn).success, 'names no ARN of an IAM role or user');
+
+const whole = (max: number) => z.coerce.number('is no number').int('is no whole number').min(1).max(max);
+
+/** Every setting of a deployment: the context values of `cdk deploy -c name=value`. */
+const context = z.object({
+  stage: stage.default(STAGE_DEFAULT),
+  /** Back ends to deploy, the default one first. */
+  computes: list.pipe(z.array(compute)).default([]),
+  /** Principals that are trusted to ask for tasks in the name of any user. */
+  producers: list.pipe(z.array(principal)).default([]),
+  /** Principals that may ask for tasks in one name only, as `name=ARN`. */
+  requesters: list.pipe(z.array(requester)).default([]),
+  /** Principals that may cancel any task. */
+  operators: list.pipe(z.array(principal)).default([]),
+  archiveRetentionDays: whole(ARCHIVE_RETENTION_MAX_D).default(ARCHIVE_RETENTION_DEFAULT_D),
+  tasksAtOnce: whole(TASKS_AT_ONCE_MAX).default(TASKS_AT_ONCE_DEFAULT),
+  agentCommand: text.optional(),
+  agentCommandAllowed: z.enum(['true', 'false'], 'is neither true nor false').optional(),
+  /** Where alarms go: an SNS topic that exists, or an address for a new one. */
+  alarmTopic: text.regex(/^arn:aws[a-z-]*:sns:/, 'is no ARN of an SNS topic').optional(),
+  alarmEmail: z.email('is no e-mail address').optional(),
+  /** ECS: the image with the runner; `own` or the id of a VPC; its subnets. */
+  agentImage: text.optional(),
+  vpc: text.regex(/^(own|vpc-[0-9a-f]{8,17})$/, 'is neither "own" nor the id of a VPC').optional(),
+  subnets: list.pipe(z.array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, 'is no id of a subnet'))).optional(),
+});
+
+type Context = z.infer<typeof context>;
+
+export type SettingName = keyof typeof context.shape;
+export const settingNames = Object.keys(context.shape) as readonly SettingName[];
+
+/** Where agents run: a network of the deployment's own, or one that exists. */
+export type EcsNetwork =
+  | { readonly kind: 'own' }
+  | { readonly kind: 'given'; readonly vpcId: string; readonly subnetIds: readonly string[] };
+
+export interface EcsSettings {
+  readonly agentImage: string;
+  readonly network: EcsNetwork;
+}
+
+export type Settings = Omit<Context, 'agentImage' | 'vpc' | 'subnets'> & {
+  /** Days that rows outlive their task: never less than the archive keeps, so that a replay meets no forgotten task. */
+  readonly recordRetentionDays: number;
+  /** Present exactly when `computes` has ecs. */
+  readonly ecs?: EcsSettings;
+};
+
+/** Checks all context values at once. Throws one error that names every setting that is missing, wrong, unknown or of no use. */
+export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings {
+  const values = Object.fromEntries(settingNames.map((name) => [name, present(given[name])]));
+  const parsed = context.safeParse(values);
+  const complaints = [
+    ...Object.keys(given)
+      .filter(isStray)
+      .map((name) => `${name} is no setting`),
+    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${String(path[0])} ${message}`),
+    ...contradictions(validPart(values)),
+  ];
+  if (!parsed.success || complaints.length > 0) {
+    throw new Error(
+      `These settings cannot be deployed: ${complaints.join('; ')}. Settings are: ${settingNames.join(', ')}.`,
+    );
+  }
+  const { agentImage, vpc, subnets, ...settings } = parsed.data;
+  const recordRetentionDays = Math.max(settings.archiveRetentionDays, RECORD_RETENTION_MIN_D);
+  if (agentImage === undefined || vpc === undefined) return { ...settings, recordRetentionDays };
+  const network: EcsNetwork = vpc === 'own' ? { kind: 'own' } : { kind: 'given', vpcId: vpc, subnetIds: subnets ?? [] };
+  return { ...settings, recordRetentionDays, ecs: { agentImage, network } };
+}
+
+/** The settings that are right by themselves, so that one bad value does not hide a contradiction among the others. */
+const validPart = (values: Readonly<Record<string, string | undefined>>): Partial<Context> =>
+  Object.fromEntries(
+    settingNames.flatMap((name) => {
+      const parsed = context.shape[name].safeParse(values[name]);
+      return parsed.success ? [[name, parsed.data]] : [];
+    }),
+  );
+
+/** What ECS needs; all of it or nothing. */
+const ECS_NEEDS = ['agentImage', 'vpc', 'subnets'] as const;
+
+function contradictions({
+  computes = [],
+  requesters = [],
+  alarmTopic,
+  alarmEmail,
+  ...all
+}: Partial<Context>): string[] {
+  const given = ECS_NEEDS.filter((name) => (all[name]?.length ?? 0) > 0);
+  const enabled = computes.includes('ecs');
+  const own = all.vpc === 'own';
+  const missing = ECS_NEEDS.filter((name) => !given.includes(name) && !(own && name === 'subnets'));
+  return [
+    ...(enabled && missing.length > 0 ? [`computes has ecs, which needs ${missing.join(', ')} as well`] : []),
+    ...(!enabled && given.length > 0 ? [`${given.join(', ')} is for ecs, which computes does not have`] : []),
+    ...(own && given.includes('subnets') ? ['subnets are not for a VPC of our own'] : []),
+    ...(alarmTopic !== undefined && alarmEmail !== undefined ? ['alarmTopic and alarmEmail exclude each other'] : []),
+    ...twice('computes', computes),
+    ...twice(
+      'requesters',
+      requesters.map(({ name }) => name),
+    ),
+  ];
+}
+
+const twice = (setting: SettingName, names: readonly string[]): string[] =>
+  new Set(names).size < names.length ? [`${setting} has one name twice`] : [];
+
+/** Context values come as text; an empty one is how a script says "none". */
+const present = (value: unknown): string | undefined =>
+  value === undefined || value === null || value === '' ? undefined : String(value);
+
+/** The CDK keeps flags and look-ups of its own in the same place; their names have a colon or an at sign. */
+const isStray = (name: string): boolean => !/[:@/]/.test(name) && !(settingNames as readonly string[]).includes(name);

@@ -1,0 +1,146 @@
+import { describe, expect, it } from '@jest/globals';
+import { type BusStatement, busStatements, type Writers } from '../../infra/bus-policy.ts';
+import { synthesised, withEcs, withPeople } from './scene.ts';
+
+const people = {
+  handler: 'arn:aws:iam::000000000000:role/handler',
+  runner: 'arn:aws:iam::000000000000:role/runner',
+  producer: 'arn:aws:iam::111111111111:role/producer',
+  operator: 'arn:aws:iam::000000000000:role/operator',
+  ada: 'arn:aws:iam::000000000000:role/ada',
+  stranger: 'arn:aws:iam::000000000000:role/administrator',
+} as const;
+type Person = keyof typeof people;
+
+const writers: Writers = {
+  handlers: [people.handler],
+  runners: [people.runner],
+  producers: [people.producer],
+  operators: [people.operator],
+  requesters: [{ name: 'ada', arn: people.ada }],
+};
+const nobody: Writers = { handlers: [], runners: [], producers: [], operators: [], requesters: [] };
+
+interface Entry {
+  readonly source: string;
+  readonly type: string;
+}
+
+/** IAM's judgement on one entry of PutEvents: a deny wins; an allow may come from the bus or from the identity. */
+function mayPut(person: Person, entry: Entry, given: Writers, options: { identityAllows: boolean }): boolean {
+  const statements = busStatements(given).map(([, statement]) => statement);
+  const applying = statements.filter((statement) => applies(statement, people[person], entry));
+  if (applying.some(({ Effect }) => Effect === 'Deny')) return false;
+  return options.identityAllows || applying.some(({ Effect }) => Effect === 'Allow');
+}
+
+function applies({ Principal, Condition }: BusStatement, principal: string, { source, type }: Entry): boolean {
+  if (Principal !== '*' && !Principal.AWS.includes(principal)) return false;
+  const keys: Readonly<Record<string, string>> = {
+    'events:source': source,
+    'events:detail-type': type,
+    'aws:PrincipalArn': principal,
+  };
+  return Object.entries(Condition).every(([operator, wanted]) =>
+    Object.entries(wanted).every(([key, values]) => {
+      const isOne = [values].flat().includes(keys[key] ?? '');
+      return operator.includes('Not') ? !isOne : isOne;
+    }),
+  );
+}
+
+const REQUEST = { source: 'baton.request', type: 'TaskRequested' };
+const CANCEL = { source: 'baton.request', type: 'TaskCancelRequested' };
+const FACT = { source: 'baton', type: 'TaskCompleted' };
+const REPORT = { source: 'baton.agent', type: 'RunReported' };
+const OWN = { source: 'baton.request.ada', type: 'TaskRequested' };
+const OWN_CANCEL = { source: 'baton.request.ada', type: 'TaskCancelRequested' };
+const STRAY = { source: 'baton.request.eve', type: 'TaskRequested' };
+const ALARM = { source: 'baton.alarm', type: 'AlarmRang' };
+const entries = { REQUEST, CANCEL, FACT, REPORT, OWN, OWN_CANCEL, STRAY, ALARM };
+
+/** Who may put what, when the identity's own policy allows everything. */
+const ALLOWED: { readonly [Who in Person]: readonly (keyof typeof entries)[] } = {
+  handler: ['FACT'],
+  runner: ['REPORT'],
+  producer: ['REQUEST', 'CANCEL'],
+  operator: ['CANCEL'],
+  ada: ['OWN', 'OWN_CANCEL'],
+  stranger: [],
+};
+
+describe('the bus', () => {
+  it.each(Object.entries(ALLOWED) as [Person, readonly string[]][])(
+    'takes from %s, whatever its own policy says, only %j',
+    (person, allowed) => {
+      const taken = Object.entries(entries).filter(([, entry]) =>
+        mayPut(person, entry, writers, { identityAllows: true }),
+      );
+      expect(taken.map(([name]) => name)).toEqual(allowed);
+    },
+  );
+
+  it.each([
+    ['producer', REQUEST],
+    ['producer', CANCEL],
+    ['operator', CANCEL],
+    ['ada', OWN],
+  ] as const)('lets %s put %j without a policy of its own, from any account', (person, entry) => {
+    expect(mayPut(person, entry, writers, { identityAllows: false })).toBe(true);
+  });
+
+  it('that names nobody takes nothing', () => {
+    for (const person of Object.keys(people) as Person[]) {
+      for (const entry of Object.values(entries))
+        expect(mayPut(person, entry, nobody, { identityAllows: true })).toBe(false);
+    }
+  });
+});
+
+describe('the deployed bus policy', () => {
+  const deployed = synthesised({ ...withEcs, ...withPeople });
+  const statements = deployed
+    .all('AWS::Events::EventBusPolicy')
+    .map(
+      ({ properties }) => properties['Statement'] as BusStatement & { Sid: string; Resource: string; Action: string },
+    );
+  const bus = deployed.one('AWS::Events::EventBus');
+  const named = (sid: string) => statements.find(({ Sid }) => Sid === sid);
+  const rolesOf = (idPart: RegExp) =>
+    deployed
+      .all('AWS::IAM::Role')
+      .filter(({ id }) => idPart.test(id))
+      .map(({ arn }) => arn)
+      .sort();
+
+  it('binds facts to the functions and agents to the task role', () => {
+    const functions = deployed.all('AWS::Lambda::Function').map(({ properties }) => String(properties['Role']));
+    const principals = (sid: string) =>
+      [named(sid)?.Condition['ArnNotEquals']?.['aws:PrincipalArn'] ?? []].flat().sort();
+    expect(principals('OnlyHandlersSayFacts')).toEqual(functions.sort());
+    expect(principals('OnlyRunnersSpeakAsAgents')).toEqual(rolesOf(/^EcsTaskRole/));
+  });
+
+  it('names the people of the settings', () => {
+    expect(named('ProducersAsk')?.Principal).toEqual({ AWS: withPeople.producers.split(',') });
+    expect(named('OperatorsCancel')?.Principal).toEqual({ AWS: [withPeople.operators] });
+    expect(named('Requester-ada')?.Principal).toEqual({ AWS: ['arn:aws:iam::123456789012:role/ada'] });
+  });
+
+  it('is about putting on this bus and nothing else', () => {
+    for (const { Action, Resource } of statements) expect([Action, Resource]).toEqual(['events:PutEvents', bus.arn]);
+  });
+
+  it('without ECS lets nobody speak as an agent', () => {
+    const [only] = synthesised()
+      .all('AWS::Events::EventBusPolicy')
+      .map(({ properties }) => properties['Statement'] as BusStatement & { Sid: string })
+      .filter(({ Sid }) => Sid === 'OnlyRunnersSpeakAsAgents');
+    expect(only).toMatchObject({
+      Effect: 'Deny',
+      Principal: '*',
+      Condition: { StringEquals: { 'events:source': 'baton.agent' } },
+    });
+    expect(only?.Condition).not.toHaveProperty('ArnNotEquals');
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { type App, CfnResource, Stack } from 'aws-cdk-lib';
+import { CfnManagedPolicy, CfnPolicy } from 'aws-cdk-lib/aws-iam';
+import { CfnBucket } from 'aws-cdk-lib/aws-s3';
+import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js';
+import type { IConstruct } from 'constructs';
+import { checkedApp, withEcs, withPeople } from './scene.ts';
+
+/** Checks take many seconds, more on a busy machine: milliseconds. */
+const CHECKS_MAX_MS = 300_000;
+jest.setTimeout(CHECKS_MAX_MS);
+
+const { subnets: _, ...ecs } = withEcs;
+const everything = { ...ecs, ...withPeople, vpc: 'own', alarmEmail: 'a@b.example' };
+
+/** Where the CDK keeps what was acknowledged. */
+const ACKNOWLEDGED = 'aws:cdk:acknowledged-rules';
+
+describe('the templates of a deployment', () => {
+  it('with everything that there is pass the checks of cdk-nag and of the CDK', () => {
+    const app = checkedApp(everything);
+    const acknowledged = acknowledgementsIn(app);
+    const wildcards = acknowledged.filter(({ id }) => id.includes('IAM5'));
+    expect(wildcards.length).toBeGreaterThan(20);
+    for (const { id, reason, scope } of wildcards) {
+      const wanted = actionsOn(scope, id);
+      expect([id, wanted.length > 0]).toEqual([id, true]);
+      // The reason begins with the actions that it is about; further grants on the same resource follow.
+      for (const action of wanted) expect([id, reason]).toEqual([id, expect.stringContaining(action)]);
+    }
+    for (const { reason } of acknowledged) expect(reason.length).toBeGreaterThan(20);
+  });
+
+  it('without a back end pass them too', () => {
+    expect(() => checkedApp()).not.toThrow();
+  });
+
+  it.each([
+    ['an open bucket', 'AwsSolutions-S10', (stack: Stack) => new CfnBucket(stack, 'Spoilt')],
+    [
+      'a wildcard that nobody gave a reason for',
+      'AwsSolutions-IAM5[Action::s3:*]',
+      (stack: Stack) => new CfnManagedPolicy(stack, 'Spoilt', { policyDocument: anyS3 }),
+    ],
+    [
+      'a property that does not exist',
+      'CloudFormation-Validate::F3002',
+      (stack: Stack) => new CfnResource(stack, 'Spoilt', { type: 'AWS::SQS::Queue', properties: { QueueNaem: 'x' } }),
+    ],
+  ])('do not pass with %s', (_what, finding, spoil) => {
+    expect(() => checkedApp({}, (app) => spoil(app.node.findChild('baton-state') as Stack))).toThrow(finding);
+  });
+});
+
+const anyS3 = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: 's3:*', Resource: 'arn:aws:s3:::one-bucket' }],
+};
+
+interface Acknowledgement {
+  readonly scope: IConstruct;
+  readonly id: string;
+  readonly reason: string;
+}
+
+function acknowledgementsIn(app: App): Acknowledgement[] {
+  return app.node.findAll().flatMap((scope) =>
+    scope.node.metadata
+      .filter(({ type }) => type === ACKNOWLEDGED)
+      .flatMap(({ data }) => Object.entries(data as Record<string, string>))
+      .map(([id, reason]) => ({ scope, id, reason })),
+  );
+}
+
+/** The actions that the policies below a construct allow on the resource that an acknowledgement is about. */
+function actionsOn(scope: IConstruct, id: string): string[] {
+  const [, resource = ''] = /\[Resource::(.*)\]$/.exec(id) ?? [];
+  return scope.node.findAll().flatMap((node) => {
+    if (!(node instanceof CfnPolicy || node instanceof CfnManagedPolicy)) return [];
+    const { Statement } = Stack.of(node).resolve(node.policyDocument) as { Statement: Record<string, unknown>[] };
+    return Statement.filter((one) => [one['Resource']].flat().map(flattenCfnReference).includes(resource)).flatMap(
+      (one) => [one['Action']].flat().map(String),
+    );
+  });
+}

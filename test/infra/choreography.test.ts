@@ -1,0 +1,325 @@
+import { describe, expect, it } from '@jest/globals';
+import { alarmRang } from '../../events/alarm-rang.ts';
+import { ecsTaskStateChange } from '../../events/aws/ecs-task-state-change.ts';
+import { taskFailed } from '../../events/task-failed.ts';
+import { portGrants } from '../../infra/port-grants.ts';
+import { rules } from '../../rules/index.ts';
+import { defineRule, type Rule } from '../../rules/rule.ts';
+import { type PortName, portEnvironment } from '../../schemas/environment.ts';
+import { ruleOf, statementsIn, synthesised, withEcs, withPeople } from './scene.ts';
+
+const everything = { ...withEcs, ...withPeople, stage: 'test', agentCommand: 'agent', agentCommandAllowed: 'true' };
+const deployment = synthesised(everything);
+const portsOf = ({ uses }: Rule): PortName[] => [...(uses as PortName[]), 'bus'];
+const onTheBus = rules.filter(({ on }) => !on.some(({ source }) => source === alarmRang.source));
+const deadLettersOf = ({ name }: Rule): string =>
+  name === 'wake-task' ? 'baton-test-alarms-dead' : `baton-test-${name}-dead`;
+
+describe('a deployment with every back end', () => {
+  it.each(rules.map((rule) => [rule.name, rule] as const))(
+    'has for %s a function of its name, and only one',
+    (name, rule) => {
+      const [made, ...more] = deployment.of(rule, 'AWS::Lambda::Function');
+      expect(more).toEqual([]);
+      expect(made?.properties).toMatchObject({
+        FunctionName: `baton-test-${name}`,
+        Description: rule.summary,
+        Handler: 'index.handler',
+        Architectures: ['arm64'],
+        Runtime: 'nodejs24.x',
+        Timeout: 30,
+      });
+    },
+  );
+
+  it.each(rules.map((rule) => [rule.name, rule] as const))(
+    'gives %s exactly the environment of its ports',
+    (_name, rule) => {
+      const [made] = deployment.of(rule, 'AWS::Lambda::Function');
+      const environment = made?.properties['Environment'] as { Variables: Record<string, string> } | undefined;
+      const { POWERTOOLS_METRICS_NAMESPACE: metrics, ...variables } = environment?.Variables ?? {};
+      const wanted = portsOf(rule).flatMap((port) => Object.keys(portEnvironment[port]));
+      // Tests and demonstrations change the waits; a deployment does not.
+      expect(Object.keys(variables).sort()).toEqual(
+        [...new Set(wanted)].filter((one) => one !== 'BATON_TIMINGS').sort(),
+      );
+      expect(metrics).toBe('Baton/test');
+      for (const port of portsOf(rule)) {
+        for (const [variable, schema] of Object.entries(portEnvironment[port])) {
+          expect([variable, schema.safeParse(variables[variable]).error?.issues]).toEqual([variable, undefined]);
+        }
+      }
+    },
+  );
+
+  it.each(rules.map((rule) => [rule.name, rule] as const))(
+    'lets %s do what its ports need and nothing more',
+    (name, rule) => {
+      const [policy, ...more] = deployment.of(rule, 'AWS::IAM::Policy');
+      expect(more).toEqual([]);
+      const placeholder = new Proxy({}, { get: () => 'x', has: () => true });
+      const ofPorts = portsOf(rule).flatMap((port) =>
+        portGrants[port]({ ecs: placeholder, ...placeholder } as never).flatMap(({ actions }) => actions),
+      );
+      const ofQueue = [
+        'sqs:ReceiveMessage',
+        'sqs:DeleteMessage',
+        'sqs:GetQueueAttributes',
+        'sqs:ChangeMessageVisibility',
+      ];
+      const common = ['logs:CreateLogStream', 'logs:PutLogEvents', 'sqs:SendMessage'];
+      const wanted = [...ofPorts, ...common, ...(rule.delivery === 'queue' ? ofQueue : [])];
+      const statements = statementsIn(policy?.properties['PolicyDocument']);
+      expect([...new Set(statements.flatMap(({ actions }) => actions))].sort()).toEqual([...new Set(wanted)].sort());
+      expect(statements.filter(({ actions }) => actions.some((action) => action.includes('*')))).toEqual([]);
+      expect(statements.filter(({ resources }) => resources.includes('*')).flatMap(({ actions }) => actions)).toEqual(
+        rule.uses.includes('ecs') ? ['ecs:ListTasks'] : [],
+      );
+      expect(deployment.of(rule, 'AWS::IAM::Role')[0]?.properties['ManagedPolicyArns']).toBeUndefined();
+      expect(name).toBe(ruleOf(policy?.id ?? '')?.name);
+    },
+  );
+
+  it.each(onTheBus.map((rule) => [rule.name, rule] as const))(
+    'tries %s again, and keeps what nobody could deliver',
+    (_name, rule) => {
+      const dead = deployment.one('AWS::SQS::Queue', 'QueueName', deadLettersOf(rule));
+      const [eventRule, ...more] = deployment.of(rule, 'AWS::Events::Rule');
+      expect(more).toEqual([]);
+      expect(eventRule?.properties).toMatchObject({
+        Name: `baton-test-${rule.name}`,
+        Description: rule.summary,
+        State: 'ENABLED',
+      });
+      const [to] = deployment.of(rule, 'AWS::Lambda::Function');
+      expect(eventRule?.properties['Targets']).toEqual([
+        expect.objectContaining({
+          Arn: to?.arn,
+          DeadLetterConfig: { Arn: dead.arn },
+          RetryPolicy: { MaximumEventAgeInSeconds: 21_600, MaximumRetryAttempts: 185 },
+        }),
+      ]);
+      const policy = deployment.of(rule, 'AWS::SQS::QueuePolicy')[0]?.properties['PolicyDocument'];
+      expect(statementsIn(policy)).toContainEqual({
+        effect: 'Allow',
+        actions: ['sqs:SendMessage'],
+        resources: [dead.arn],
+        condition: { ArnEquals: { 'aws:SourceArn': eventRule?.arn } },
+      });
+      expect(deployment.of(rule, 'AWS::Lambda::Permission').map(({ properties }) => properties)).toEqual([
+        expect.objectContaining({
+          Principal: 'events.amazonaws.com',
+          SourceArn: eventRule?.arn,
+          FunctionName: to?.arn,
+        }),
+      ]);
+    },
+  );
+
+  it.each(rules.map((rule) => [rule.name, rule] as const))(
+    'keeps what %s could not handle, after as many tries as it says',
+    (_name, rule) => {
+      const [configuration] = deployment.of(rule, 'AWS::Lambda::EventInvokeConfig');
+      const dead = deployment.one('AWS::SQS::Queue', 'QueueName', deadLettersOf(rule));
+      expect(configuration?.properties).toMatchObject({
+        MaximumRetryAttempts: rule.attempts - 1,
+        MaximumEventAgeInSeconds: 21_600,
+        DestinationConfig: { OnFailure: { Destination: dead.arn } },
+      });
+      expect(dead.properties).toMatchObject({ SqsManagedSseEnabled: true, MessageRetentionPeriod: 14 * 86_400 });
+      const [policy] = deployment.of(rule, 'AWS::IAM::Policy');
+      expect(statementsIn(policy?.properties['PolicyDocument'])).toContainEqual(
+        expect.objectContaining({ actions: ['sqs:SendMessage'], resources: [dead.arn], condition: {} }),
+      );
+    },
+  );
+
+  it.each(rules.map((rule) => [rule.name, rule] as const))(
+    'rings when %s has dead letters, or lost an event',
+    (name, rule) => {
+      const alarms = deployment.of(rule, 'AWS::CloudWatch::Alarm').map(({ properties }) => properties);
+      const named = (what: string) => alarms.find(({ AlarmName }) => AlarmName === `baton-test-${name}-${what}`);
+      expect(named('dead-letters')).toMatchObject({
+        MetricName: 'ApproximateNumberOfMessagesVisible',
+        Dimensions: [{ Name: 'QueueName', Value: deadLettersOf(rule) }],
+        Threshold: 1,
+        TreatMissingData: 'notBreaching',
+      });
+      const lost = named('lost')?.['Metrics'] as { MetricStat?: { Metric: { MetricName: string } } }[];
+      expect(lost.flatMap(({ MetricStat }) => MetricStat?.Metric.MetricName ?? []).sort()).toEqual(
+        [
+          'AsyncEventsDropped',
+          'DestinationDeliveryFailures',
+          ...(rule.delivery === 'queue' ? [] : ['InvocationsFailedToBeSentToDlq']),
+        ].sort(),
+      );
+      const orphans = rule.emits.some(({ type }) => type === 'RunOrphaned');
+      expect(named('RunOrphaned') !== undefined).toBe(orphans);
+    },
+  );
+
+  it.each([
+    'AWS::Lambda::Function',
+    'AWS::Lambda::EventInvokeConfig',
+    'AWS::Lambda::EventSourceMapping',
+    'AWS::Lambda::Permission',
+    'AWS::Events::Rule',
+    'AWS::CloudWatch::Alarm',
+  ])('has no %s that belongs to no rule', (type) => {
+    expect(deployment.all(type).length).toBeGreaterThan(0);
+    expect(deployment.all(type).filter(({ id }) => !ruleOf(id))).toEqual([]);
+  });
+
+  it('has no queue that belongs to no rule', () => {
+    const queues = deployment.all('AWS::SQS::Queue').map(({ properties }) => properties['QueueName']);
+    expect(queues.sort()).toEqual([...rules.map(deadLettersOf), 'baton-test-alarms'].sort());
+  });
+});
+
+describe('the alarm clock', () => {
+  const wakeTask = rules.find(({ name }) => name === 'wake-task') as Rule;
+  const queue = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms');
+
+  it('rings in a queue, one wake-up at a time, and on no bus', () => {
+    const [mapping, ...more] = deployment.all('AWS::Lambda::EventSourceMapping');
+    expect(more).toEqual([]);
+    expect(mapping?.properties).toMatchObject({
+      EventSourceArn: queue.arn,
+      FunctionName: deployment.of(wakeTask, 'AWS::Lambda::Function')[0]?.ref,
+      BatchSize: 1,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+    });
+    expect(deployment.of(wakeTask, 'AWS::Events::Rule')).toEqual([]);
+  });
+
+  it('is tried as often as the rule says, and hidden for six time-outs', () => {
+    const dead = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms-dead');
+    expect(queue.properties).toMatchObject({
+      VisibilityTimeout: 180,
+      RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: wakeTask.attempts },
+    });
+  });
+
+  it('is set by whoever has the port tasks: a message, or a schedule of this stage in the one role', () => {
+    for (const rule of rules.filter(({ uses }) => uses.includes('tasks'))) {
+      const [policy] = deployment.of(rule, 'AWS::IAM::Policy');
+      const statements = statementsIn(policy?.properties['PolicyDocument']);
+      expect(statements).toContainEqual(
+        expect.objectContaining({ actions: ['sqs:SendMessage'], resources: [queue.arn] }),
+      );
+      expect(statements).toContainEqual(
+        expect.objectContaining({
+          actions: ['scheduler:CreateSchedule'],
+          resources: ['arn:aws:scheduler:us-east-1:000000000000:schedule/baton-test/*'],
+        }),
+      );
+      const role = deployment.all('AWS::IAM::Role').find(({ id }) => id.startsWith('SchedulerRole'));
+      expect(statements).toContainEqual({
+        effect: 'Allow',
+        actions: ['iam:PassRole'],
+        resources: [role?.arn],
+        condition: { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } },
+      });
+    }
+  });
+
+  it('rings an alarm when nobody answers', () => {
+    const alarm = deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', 'baton-test-wake-task-unanswered');
+    expect(alarm.properties).toMatchObject({ Statistic: 'Minimum', EvaluationPeriods: 3, Period: 300 });
+  });
+});
+
+describe('records of a function', () => {
+  it.each([
+    ['admit-task', ['TASK#*', 'RUN#*', 'SLOT#*']],
+    ['take-progress', ['RUN#*']],
+    ['cancel-task', ['TASK#*', 'RUN#*']],
+  ])('of %s are %j: of those alone it reads and writes', (name, keys) => {
+    const rule = rules.find((one) => one.name === name) as Rule;
+    const [policy] = deployment.of(rule, 'AWS::IAM::Policy');
+    const table = deployment.one('AWS::DynamoDB::Table');
+    const touching = statementsIn(policy?.properties['PolicyDocument']).filter(({ actions }) =>
+      actions.some((action) => action.startsWith('dynamodb:')),
+    );
+    for (const { resources, actions } of touching) {
+      expect(resources).toEqual([table.arn]);
+      expect(['dynamodb:GetItem', 'dynamodb:PutItem']).toEqual(expect.arrayContaining([...actions]));
+    }
+    const writable = touching.filter(({ actions }) => actions.includes('dynamodb:PutItem'));
+    expect(writable.flatMap(({ condition }) => condition['ForAllValues:StringLike']?.['dynamodb:LeadingKeys'])).toEqual(
+      keys,
+    );
+  });
+});
+
+describe('a rule that is delivered through a queue', () => {
+  const notify = defineRule({
+    name: 'tell-somebody',
+    summary: 'Tells somebody that a task failed.',
+    on: [taskFailed],
+    emits: [],
+    uses: ['clock'],
+    kind: 'effect',
+    delivery: 'queue',
+    attempts: 5,
+  });
+  const deployed = synthesised({}, { rules: [notify] });
+
+  it('has a queue of its own between bus and function, with as many tries as it says', () => {
+    const queue = deployed.one('AWS::SQS::Queue', 'QueueName', 'baton-tell-somebody');
+    const dead = deployed.one('AWS::SQS::Queue', 'QueueName', 'baton-tell-somebody-dead');
+    expect(queue.properties).toMatchObject({
+      RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: 5 },
+      VisibilityTimeout: 180,
+    });
+    expect(deployed.one('AWS::Events::Rule').properties['Targets']).toEqual([
+      expect.objectContaining({ Arn: queue.arn, DeadLetterConfig: { Arn: dead.arn } }),
+    ]);
+    expect(deployed.one('AWS::Lambda::EventSourceMapping').properties).toMatchObject({
+      EventSourceArn: queue.arn,
+      BatchSize: 1,
+    });
+    expect(deployed.all('AWS::Lambda::Permission')).toEqual([]);
+  });
+});
+
+describe('rules that cannot be deployed', () => {
+  const rule = { name: 'a-rule', summary: 'Reacts.', emits: [], uses: ['clock'], kind: 'state' } as const;
+
+  it.each([
+    [
+      'with a port that AWS does not have',
+      { ...rule, on: [taskFailed], uses: ['telepathy'] },
+      'telepathy: no such port',
+    ],
+    ['with more tries than Lambda makes', { ...rule, on: [taskFailed], attempts: 4 }, 'it needs delivery "queue"'],
+    ['on two buses', { ...rule, on: [taskFailed, ecsTaskStateChange] }, 'events of two buses'],
+    [
+      'with a pattern that EventBridge refuses',
+      { ...rule, on: [taskFailed], where: { data: { x: [{ wildcard: 'a**b' }] } } },
+      'EventBridge would refuse the pattern of the rule a-rule',
+    ],
+  ])('%s: synthesis says why', (_what, declared, complaint) => {
+    expect(() => synthesised(withEcs, { rules: [defineRule(declared)] })).toThrow(complaint);
+  });
+});
+
+describe('alarms', () => {
+  it('go to a topic that exists', () => {
+    const topic = 'arn:aws:sns:us-east-1:123456789012:on-call';
+    for (const { properties } of synthesised({ alarmTopic: topic }).all('AWS::CloudWatch::Alarm')) {
+      expect(properties['AlarmActions']).toEqual([topic]);
+    }
+  });
+
+  it('go to a new topic with one subscriber', () => {
+    const deployed = synthesised({ alarmEmail: 'a@b.example' });
+    const topic = deployed.one('AWS::SNS::Topic');
+    expect(deployed.one('AWS::SNS::Subscription').properties).toMatchObject({
+      Endpoint: 'a@b.example',
+      TopicArn: topic.ref,
+    });
+    for (const { properties } of deployed.all('AWS::CloudWatch::Alarm'))
+      expect(properties['AlarmActions']).toEqual([topic.ref]);
+  });
+});

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import { rules } from '../../rules/index.ts';
+import { synthesised, withEcs } from './scene.ts';
+
+const count = (deployment: ReturnType<typeof synthesised>): Record<string, number> => {
+  const types: Record<string, number> = {};
+  for (const { type } of deployment.resources) types[type] = (types[type] ?? 0) + 1;
+  return Object.fromEntries(Object.entries(types).sort());
+};
+
+describe('a deployment without a back end', () => {
+  it('consists of this and nothing more', () => {
+    expect(count(synthesised())).toMatchInlineSnapshot(`
+{
+  "AWS::CloudWatch::Alarm": 28,
+  "AWS::DynamoDB::Table": 1,
+  "AWS::Events::Archive": 1,
+  "AWS::Events::EventBus": 1,
+  "AWS::Events::EventBusPolicy": 5,
+  "AWS::Events::Rule": 11,
+  "AWS::IAM::ManagedPolicy": 2,
+  "AWS::IAM::Policy": 13,
+  "AWS::IAM::Role": 13,
+  "AWS::Lambda::EventInvokeConfig": 12,
+  "AWS::Lambda::EventSourceMapping": 1,
+  "AWS::Lambda::Function": 12,
+  "AWS::Lambda::Permission": 11,
+  "AWS::Logs::LogGroup": 12,
+  "AWS::S3::Bucket": 1,
+  "AWS::S3::BucketPolicy": 1,
+  "AWS::SQS::Queue": 13,
+  "AWS::SQS::QueuePolicy": 13,
+  "AWS::Scheduler::ScheduleGroup": 1,
+  "AWS::SecretsManager::Secret": 1,
+}
+`);
+  });
+
+  it('has nothing of ECS or EC2', () => {
+    expect(Object.keys(count(synthesised())).filter((type) => /^AWS::(ECS|EC2)::/.test(type))).toEqual([]);
+  });
+});
+
+describe.each([
+  ['without a back end', {}],
+  ['with ECS', withEcs],
+  ['with ECS in a network of its own', { ...withEcs, vpc: 'own', subnets: '' }],
+])('a deployment %s', (_what, settings) => {
+  const deployment = synthesised(settings);
+
+  it('has two stacks, no orchestrator, and nothing that runs by the clock', () => {
+    expect([...new Set(deployment.resources.map(({ stack }) => stack))]).toEqual(['baton-choreography', 'baton-state']);
+    expect(deployment.all('AWS::StepFunctions::StateMachine')).toEqual([]);
+    expect(deployment.all('AWS::Scheduler::Schedule')).toEqual([]);
+    expect(deployment.all('AWS::Events::Rule').filter(({ properties }) => 'ScheduleExpression' in properties)).toEqual(
+      [],
+    );
+    expect(deployment.all('AWS::ECS::Service')).toEqual([]);
+    expect(
+      deployment.resources.filter(({ type }) => /^(Custom::|AWS::CloudFormation::CustomResource)/.test(type)),
+    ).toEqual([]);
+  });
+
+  it('has no function that is no reaction, and none that waits longer than half a minute', () => {
+    const functions = deployment.all('AWS::Lambda::Function').map(({ properties }) => properties);
+    expect(functions.length).toBeLessThanOrEqual(rules.length);
+    expect(functions.filter(({ Timeout }) => Number(Timeout) > 30)).toEqual([]);
+  });
+});

@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { type Grant, type Places, portGrants, runnerGrants } from '../../infra/port-grants.ts';
+import { type PortName, portEnvironment } from '../../schemas/environment.ts';
+
+const places: Places = {
+  tableArn: 'table',
+  busArn: 'bus',
+  payloadBucketArn: 'bucket',
+  secretArn: 'secret',
+  alarmQueueArn: 'queue',
+  schedulesArn: 'schedules',
+  schedulerRoleArn: 'scheduler',
+  ecs: {
+    clusterArn: 'cluster',
+    taskFamilyArn: 'family',
+    tasksArn: 'tasks',
+    taskRoleArn: 'task',
+    executionRoleArn: 'execution',
+  },
+};
+
+/** Port → the files that talk to AWS for it, with the service whose actions their commands are. */
+const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> } = {
+  bus: { 'runtime/aws/eventbridge-bus.ts': 'events' },
+  tasks: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/aws-alarms.ts': 'sqs scheduler' },
+  slots: { 'runtime/aws/dynamo-store.ts': 'dynamodb' },
+  runs: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/deployment-secret.ts': 'secretsmanager' },
+  payloads: { 'runtime/aws/s3-payloads.ts': 's3', 'runtime/aws/deployment-secret.ts': 'secretsmanager' },
+  settings: {},
+  clock: {},
+  ecs: { 'runtime/aws/ecs-backend.ts': 'ecs' },
+};
+
+/** Commands whose action is called otherwise (Service Authorization Reference, S3). */
+const OTHERWISE: Readonly<Record<string, string>> = { ListObjectsV2: 'ListBucket', DeleteObjects: 'DeleteObject' };
+/** What the store can do and no port of a function asks of it: payloads alone are put without a condition and deleted, and they are in S3. */
+const UNUSED = new Set(['dynamodb:UpdateItem', 'dynamodb:DeleteItem']);
+/** Actions that go with a call and are none: whose role a service may take. */
+const BESIDES = new Set(['iam:PassRole']);
+
+function called(file: string, services: string): string[] {
+  const commands = [...readFileSync(file, 'utf8').matchAll(/new ([A-Za-z0-9]+)Command\(/g)].map(
+    ([, name = '']) => name,
+  );
+  expect(commands.length).toBeGreaterThan(0);
+  return commands.map((command) => {
+    const service = command.includes('Schedule') ? 'scheduler' : services.split(' ')[0];
+    return `${service}:${OTHERWISE[command] ?? command}`;
+  });
+}
+
+const actionsOf = (grants: readonly Grant[]): string[] => [...new Set(grants.flatMap(({ actions }) => actions))].sort();
+
+describe('the actions of a port', () => {
+  it.each(Object.keys(portEnvironment) as PortName[])('of %s are those of the calls that its adapters make', (port) => {
+    const calls = Object.entries(ADAPTERS[port]).flatMap(([file, services]) => called(file, services));
+    const wanted = [...new Set(calls)].filter((action) => !UNUSED.has(action)).sort();
+    expect(actionsOf(portGrants[port](places)).filter((action) => !BESIDES.has(action))).toEqual(wanted);
+  });
+
+  it('of the runner are those of the calls that it makes', () => {
+    const file = 'agent/aws-control-plane.ts';
+    const services: Readonly<Record<string, string>> = { GetObject: 's3', PutEvents: 'events' };
+    const calls = called(file, 'dynamodb').map((action) => action.replace(/^.*:/, ''));
+    const wanted = [...new Set(calls)].map((command) => `${services[command] ?? 'dynamodb'}:${command}`).sort();
+    expect(actionsOf(runnerGrants(places))).toEqual(wanted);
+  });
+});
+
+const everyGrant = [...Object.values(portGrants).flatMap((grants) => grants(places)), ...runnerGrants(places)];
+
+describe('every grant', () => {
+  it('says why', () => {
+    for (const { reason } of everyGrant) expect(reason).toMatch(/^[A-Z].{10,}\.$/);
+  });
+
+  it('that touches records names their kinds', () => {
+    const records = everyGrant.filter(({ actions }) => actions.some((action) => action.startsWith('dynamodb:')));
+    for (const { conditions } of records) {
+      expect(conditions?.['ForAllValues:StringLike']?.['dynamodb:LeadingKeys']).toEqual(
+        expect.arrayContaining([expect.stringMatching(/^(TASK|RUN|SLOT)#\*$/)]),
+      );
+    }
+  });
+
+  it('that publishes names its one source', () => {
+    const publishing = everyGrant.filter(({ actions }) => actions.includes('events:PutEvents'));
+    expect(publishing.map(({ conditions }) => conditions)).toEqual([
+      { StringEquals: { 'events:source': 'baton' } },
+      { StringEquals: { 'events:source': 'baton.agent' } },
+    ]);
+  });
+
+  it('that passes a role names to whom', () => {
+    const passing = everyGrant.filter(({ actions }) => actions.includes('iam:PassRole'));
+    expect(
+      passing.map(({ resources, conditions }) => [resources, conditions?.['StringEquals']?.['iam:PassedToService']]),
+    ).toEqual([
+      [['scheduler'], 'scheduler.amazonaws.com'],
+      [['task', 'execution'], 'ecs-tasks.amazonaws.com'],
+    ]);
+  });
+});
+
+describe('the runner', () => {
+  it('reaches run records alone, and creates none', () => {
+    const [records] = runnerGrants(places);
+    expect(records?.conditions).toEqual({ 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['RUN#*'] } });
+    expect(records?.actions).toEqual(['dynamodb:GetItem', 'dynamodb:UpdateItem']);
+  });
+
+  it('neither lists nor writes payloads', () => {
+    const onPayloads = runnerGrants(places).filter(({ resources }) =>
+      resources.some((one) => one.startsWith('bucket')),
+    );
+    expect(onPayloads.flatMap(({ actions, resources }) => [actions, resources])).toEqual([
+      ['s3:GetObject'],
+      ['bucket/payloads/*'],
+    ]);
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, it } from '@jest/globals';
+import { settingsFrom } from '../../infra/settings.ts';
+import { withEcs, withPeople } from './scene.ts';
+
+describe('settings that nobody gave', () => {
+  it('deploy the main stage without a back end, and let nobody ask', () => {
+    expect(settingsFrom({})).toEqual({
+      stage: 'main',
+      computes: [],
+      producers: [],
+      requesters: [],
+      operators: [],
+      archiveRetentionDays: 30,
+      recordRetentionDays: 90,
+      tasksAtOnce: 4,
+    });
+  });
+
+  it('may be given empty, as scripts do', () => {
+    expect(settingsFrom({ computes: '', agentCommand: '', alarmEmail: '' })).toEqual(settingsFrom({}));
+  });
+});
+
+describe('settings of ECS', () => {
+  it('are taken together', () => {
+    expect(settingsFrom(withEcs).ecs).toEqual({
+      agentImage: withEcs.agentImage,
+      network: {
+        kind: 'given',
+        vpcId: withEcs.vpc,
+        subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+      },
+    });
+  });
+
+  it('need no subnets in a VPC of our own', () => {
+    const { subnets: _, ...rest } = withEcs;
+    expect(settingsFrom({ ...rest, vpc: 'own' }).ecs?.network).toEqual({ kind: 'own' });
+    expect(() => settingsFrom({ ...withEcs, vpc: 'own' })).toThrow('subnets are not for a VPC of our own');
+  });
+
+  it.each([
+    ['agentImage', {}],
+    ['vpc', {}],
+    ['subnets', {}],
+    ['subnets', { subnets: ' , ,, ' }],
+  ] as const)('without %s cannot be deployed, and the error names it', (missing, more) => {
+    const { [missing]: _, ...rest } = withEcs;
+    expect(() => settingsFrom({ ...rest, ...more })).toThrow(`computes has ecs, which needs ${missing} as well`);
+  });
+
+  it('are all named when all are missing', () => {
+    expect(() => settingsFrom({ computes: 'ecs' })).toThrow('needs agentImage, vpc, subnets as well');
+  });
+
+  it('without the back end are of no use, and that is said', () => {
+    const { computes: _, ...rest } = withEcs;
+    expect(() => settingsFrom(rest)).toThrow('agentImage, vpc, subnets is for ecs, which computes does not have');
+  });
+});
+
+describe('settings that cannot be meant', () => {
+  it.each([
+    [{ stage: 'Main Street' }, 'stage is no stage'],
+    [{ computes: 'abacus' }, /computes .*"ecs"/],
+    [{ archiveRetentionDays: '0' }, 'archiveRetentionDays'],
+    [{ archiveRetentionDays: 'unlimited' }, 'archiveRetentionDays is no number'],
+    [{ archiveRetentionDays: '99999' }, 'archiveRetentionDays'],
+    [{ tasksAtOnce: '0' }, 'tasksAtOnce'],
+    [{ tasksAtOnce: '501' }, 'tasksAtOnce'],
+    [{ producers: 'arn:aws:sts::123456789012:assumed-role/dev/me' }, 'give the role itself'],
+    [{ operators: 'everybody' }, 'operators is no ARN'],
+    [{ requesters: 'arn:aws:iam::123456789012:role/ada' }, 'requesters is not <name>=<ARN>'],
+    [{ requesters: 'ada=arn:aws:s3:::ada' }, 'requesters names no ARN'],
+    [{ requesters: `${withPeople.requesters},${withPeople.requesters}` }, 'requesters has one name twice'],
+    [{ alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:a', alarmEmail: 'a@b.example' }, 'exclude each other'],
+    [{ computs: 'ecs' }, 'computs is no setting'],
+    [{ ...withEcs, vpc: 'mine' }, 'vpc is neither "own" nor the id of a VPC'],
+    [{ ...withEcs, subnets: 'a,b' }, 'subnets is no id of a subnet'],
+  ])('%j', (given, complaint) => {
+    expect(() => settingsFrom(given)).toThrow(complaint);
+  });
+
+  it('are all named at once', () => {
+    expect(() => settingsFrom({ stage: '!', tasksAtOnce: 'many', computes: 'ecs' })).toThrow(
+      /stage .*tasksAtOnce .*needs agentImage, vpc, subnets/,
+    );
+  });
+});
+
+describe('what the CDK keeps beside the settings', () => {
+  it('is no mistake of ours', () => {
+    const others = { 'aws:cdk:enable-path-metadata': true, '@aws-cdk/core:newStyleStackSynthesis': true };
+    expect(settingsFrom(others)).toEqual(settingsFrom({}));
+  });
+});
+
+describe('rows of settled tasks', () => {
+  it.each([
+    [1, 90],
+    [90, 90],
+    [91, 91],
+    [3650, 3650],
+  ])('of an archive of %d days live for %d', (archive, records) => {
+    expect(settingsFrom({ archiveRetentionDays: String(archive) }).recordRetentionDays).toBe(records);
+  });
+});
