@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { runPayload } from '../schemas/run-payload.ts';
-import { type ControlPlane, Fenced, type Patience, Refused, type RunIdentity, Unavailable } from './control-plane.ts';
-import { HTTP_BACKOFF_FIRST_MS, HTTP_BACKOFF_MAX_MS, HTTP_TRY_TIMEOUT_MS } from './limits.ts';
+import { type ControlPlane, Fenced, type Patience, Refused, type RunIdentity } from './control-plane.ts';
+import { payloadFrom } from './payload.ts';
+import { type Tried, untilAnswered } from './until-answered.ts';
 
 /**
  * The control plane of the embedded world, over its HTTP API. Its address is read from the world file before every try,
@@ -21,9 +20,7 @@ export function httpControlPlane(worldFile: string, payloadSecret?: string): Con
       const answer = await ask(worldFile, patience, `/baton/v1/payloads/${encodeURIComponent(reference)}`, {
         ...(payloadSecret === undefined ? {} : { headers: { authorization: `Bearer ${payloadSecret}` } }),
       });
-      const parsed = runPayload.safeParse(answer);
-      if (!parsed.success) throw new Refused(`The payload is not understood: ${fieldsOf(parsed.error)}`);
-      return parsed.data;
+      return payloadFrom(answer);
     },
     claim: async (run, patience) =>
       outcomeOf(await post(run, 'claim', {}, patience)) === 'already' ? 'already' : 'claimed',
@@ -54,26 +51,10 @@ interface Request {
   readonly body?: string;
 }
 
-type TryOutcome = { readonly answer: unknown } | { readonly tryAgain: string };
+const ask = (worldFile: string, patience: Patience, path: string, request: Request): Promise<unknown> =>
+  untilAnswered(patience, (timeoutMs) => tryOnce(worldFile, timeoutMs, path, request));
 
-async function ask(worldFile: string, patience: Patience, path: string, request: Request): Promise<unknown> {
-  let pauseMs = HTTP_BACKOFF_FIRST_MS;
-  for (;;) {
-    const outcome = await tryOnce(
-      worldFile,
-      Math.ceil(Math.min(HTTP_TRY_TIMEOUT_MS, Math.max(patience(), 1))),
-      path,
-      request,
-    );
-    if ('answer' in outcome) return outcome.answer;
-    const leftMs = patience();
-    if (leftMs <= 0) throw new Unavailable(`Baton does not answer: ${outcome.tryAgain}`);
-    await sleep(Math.min(pauseMs * (0.5 + Math.random() / 2), leftMs));
-    pauseMs = Math.min(pauseMs * 2, HTTP_BACKOFF_MAX_MS);
-  }
-}
-
-async function tryOnce(worldFile: string, timeoutMs: number, path: string, request: Request): Promise<TryOutcome> {
+async function tryOnce(worldFile: string, timeoutMs: number, path: string, request: Request): Promise<Tried<unknown>> {
   let status: number;
   let body: unknown;
   try {
@@ -103,9 +84,6 @@ function outcomeOf(answer: unknown): string | undefined {
   const parsed = outcomeAnswer.safeParse(answer);
   return parsed.success ? parsed.data.outcome : undefined;
 }
-
-/** Field names only: the values are the prompt and the token. */
-const fieldsOf = (error: z.ZodError): string => error.issues.map((issue) => issue.path.join('.') || 'whole').join(', ');
 
 const sentenceOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);

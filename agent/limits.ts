@@ -12,14 +12,17 @@ export const RUNNER_REPORT_RETRY_S = 120;
 /** Telling an event: a hint that nobody waits for. */
 export const RUNNER_EVENT_RETRY_S = 10;
 
-/** One try of a request; a loopback answer takes milliseconds, a synced one tens of them. */
-export const HTTP_TRY_TIMEOUT_MS = 10_000;
+/** One try of a request; a loopback answer takes milliseconds, a synced one tens of them, one of AWS hundreds at the worst. */
+export const TRY_TIMEOUT_MS = 10_000;
+
+/** Connecting to a service of AWS, which takes milliseconds; after this the SDK tries another connection. */
+export const AWS_CONNECT_TIMEOUT_MS = 2_000;
 
 /** First pause between two tries; doubles up to the next bound. */
-export const HTTP_BACKOFF_FIRST_MS = 100;
+export const TRY_PAUSE_FIRST_MS = 100;
 
-/** Longest pause between two tries: a world that came back is noticed in two seconds. */
-export const HTTP_BACKOFF_MAX_MS = 2_000;
+/** Longest pause between two tries: a control plane that came back is noticed in two seconds. */
+export const TRY_PAUSE_MAX_MS = 2_000;
 
 /** Seconds between SIGTERM and SIGKILL when nobody says otherwise: the default of ECS. */
 export const STOP_TIMEOUT_S = 30;

@@ -31,7 +31,8 @@ import type { StopRequest } from './stop-request.ts';
 export interface Runner {
   readonly controlPlane: ControlPlane;
   readonly payloadReference: string;
-  readonly nativeId: string;
+  /** Who this run natively is, as its compute's own events name it. */
+  readonly nativeId: (patience: Patience) => Promise<string>;
   /** The clone; made anew. Its parent holds the prompt file and nothing of the clone's. */
   readonly workspace: string;
   readonly promptFile: string;
@@ -91,7 +92,7 @@ async function attempt(runner: Runner, say: Say): Promise<number> {
   const identity: RunIdentity = {
     taskId: payload.taskId,
     attempt: payload.attempt,
-    nativeId: runner.nativeId,
+    nativeId: await runner.nativeId(early),
     runToken: payload.runToken,
   };
   await runner.controlPlane.claim(identity, early);

@@ -1,6 +1,6 @@
 /** Keys of the one table; `docs/records.md` says what stands under each. */
 export const taskKey = (taskId: string): string => `TASK#${taskId}`;
-export const runKey = (taskId: string, attempt: number): string => `RUN#${taskId}#${String(attempt).padStart(3, '0')}`;
+export { runKey } from '../schemas/record-keys.ts';
 export const slotKey = (key: string): string => `SLOT#${key}`;
 export const payloadKey = (ref: string): string => `PAYLOAD#${ref}`;
 export const journalKey = (taskId: string): string => `JOURNAL#${taskId}`;

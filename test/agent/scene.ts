@@ -41,18 +41,25 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-/** Bundles the runner once for a test file; removed with `remove`. */
-export async function bundleRunner(): Promise<{ readonly file: string; remove(): void }> {
+/** Bundled CommonJS packages call `require` for Node's own modules. */
+const REQUIRE =
+  "import { createRequire as createBundleRequire } from 'node:module'; const require = createBundleRequire(import.meta.url);";
+
+/** Bundles the runner of a place once for a test file; removed with `remove`. */
+export async function bundleRunner(
+  entry: 'main.ts' | 'aws-main.ts' = 'main.ts',
+): Promise<{ readonly file: string; remove(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-runner-'));
   const file = join(folder, 'runner.mjs');
   await build({
-    entryPoints: [join(import.meta.dirname, '../../agent/main.ts')],
+    entryPoints: [join(import.meta.dirname, '../../agent', entry)],
     outfile: file,
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20',
     logLevel: 'error',
+    banner: { js: REQUIRE },
   });
   return { file, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
@@ -176,7 +183,8 @@ export const git = (folder: string, ...args: string[]): string =>
     },
   });
 
-function commitTo(folder: string, remote: string, branch: string, file: string, text: string): string {
+/** Commits a file straight to a branch of a remote, as somebody else would, from a new clone in the folder; answers the commit. */
+export function commitTo(folder: string, remote: string, branch: string, file: string, text: string): string {
   const clone = mkdtempSync(join(folder, 'other-'));
   git(clone, 'init', '--quiet', `--initial-branch=${branch}`);
   git(clone, 'remote', 'add', 'origin', remote);

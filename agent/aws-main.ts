@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { S3Client } from '@aws-sdk/client-s3';
+import * as z from 'zod';
+import { runnerEnvironment } from '../schemas/environment.ts';
+import { awsControlPlane } from './aws-control-plane.ts';
+import { ecsIdentity } from './ecs-identity.ts';
+import { AWS_CONNECT_TIMEOUT_MS } from './limits.ts';
+import { commonEnvironment, start } from './start.ts';
+
+/** On the disk of the container, which is the run's alone. */
+const RUN_DIR = '/tmp/baton';
+
+/** Where the native identity comes from: given, or asked of the metadata endpoint that ECS names. */
+const identity = {
+  BATON_NATIVE_ID: z.string().min(1).optional(),
+  ECS_CONTAINER_METADATA_URI_V4: z.url().optional(),
+};
+
+/** The runner in a container on AWS. Infrastructure sets the variables of the deployment, the start of a run those of the run. */
+const environment = z
+  .object({
+    ...commonEnvironment,
+    ...runnerEnvironment,
+    ...identity,
+    AWS_REGION: z.string().min(1),
+    BATON_RUN_DIR: z.string().startsWith('/').default(RUN_DIR),
+  })
+  .refine((settings) => Object.keys(identity).some((name) => Object.hasOwn(settings, name)), {
+    path: [Object.keys(identity).join(' or ')],
+    when: () => true,
+  });
+
+await start(environment, (settings) => {
+  mkdirSync(settings.BATON_RUN_DIR, { recursive: true, mode: 0o700 });
+  const connecting = { requestHandler: { connectionTimeout: AWS_CONNECT_TIMEOUT_MS } };
+  const dynamoDb = new DynamoDBClient(connecting);
+  // One set of credentials, fetched and renewed once.
+  const client = { ...connecting, credentials: dynamoDb.config.credentials };
+  const { BATON_NATIVE_ID: given, ECS_CONTAINER_METADATA_URI_V4: metadataUri = '' } = settings;
+  return {
+    controlPlane: awsControlPlane({
+      dynamoDb,
+      s3: new S3Client(client),
+      eventBridge: new EventBridgeClient(client),
+      table: settings.BATON_TABLE,
+      bucket: settings.BATON_PAYLOAD_BUCKET,
+      bus: settings.BATON_BUS,
+    }),
+    payloadReference: settings.BATON_PAYLOAD,
+    nativeId: (patience) => (given === undefined ? ecsIdentity(metadataUri, patience) : Promise.resolve(given)),
+    runDir: settings.BATON_RUN_DIR,
+  };
+});
