@@ -1,6 +1,6 @@
 import { eventOf } from '../events/index.ts';
 import type { Note } from '../lifecycle/move.ts';
-import type { BatonEvent, Cause } from '../schemas/envelope.ts';
+import type { BatonEvent, Cause, Envelope } from '../schemas/envelope.ts';
 import type { Grant } from '../schemas/slot.ts';
 import type { HistoryEntry, StoredFact, Task } from '../schemas/task.ts';
 
@@ -48,7 +48,7 @@ export function grantEvent(grant: Grant): BatonEvent {
 }
 
 /** A fact drives when the next step of its task depends on its delivery. */
-export const drives = (event: BatonEvent): boolean => eventOf(event['detail-type'])?.drives ?? false;
+export const drives = (event: Envelope): boolean => eventOf(event['detail-type'])?.drives ?? false;
 
 const drivingLast = (events: BatonEvent[]): BatonEvent[] => [
   ...events.filter((event) => !drives(event)),

@@ -1,9 +1,9 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { AgentReport } from '../schemas/agent-report.ts';
 import { shortText } from '../schemas/json.ts';
-import type { RunRecord } from '../schemas/run-record.ts';
+import { type RunRecord, runRecord } from '../schemas/run-record.ts';
 import type { SavedWork } from '../schemas/task-result.ts';
-import { BatonError } from './errors.ts';
+import { BatonError, StoreError } from './errors.ts';
 import type { Clock, RecordStore, RunSignal, Runs } from './ports.ts';
 import { DECIDE_TRIES, runKey } from './records.ts';
 
@@ -24,14 +24,17 @@ export interface RunsOver {
   readonly clock: Clock;
   /** Known to this deployment alone: run tokens are derived from it. Asked for when it is needed. */
   readonly secret: () => string | Promise<string>;
+  /** How a stored record is read; where runners write records themselves, with care (`runRecordIn`). */
+  readonly read?: (value: unknown) => RunRecord;
 }
 
 /** The runs port, and the runner's side of it, over any record store. */
-export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide {
+export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Runs & RunnerSide {
   return { get, open, forbidClaim, close, noteStray, progress, isToken, claim, confirm, heartbeat, report, saveWork };
 
   async function get(taskId: string, attempt: number): Promise<RunRecord | undefined> {
-    return (await store.get(runKey(taskId, attempt)))?.value as RunRecord | undefined;
+    const stored = await store.get(runKey(taskId, attempt));
+    return stored && read(stored.value);
   }
 
   async function open(taskId: string, attempt: number): Promise<{ token: string }> {
@@ -127,7 +130,7 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
     for (let tries = 0; tries < DECIDE_TRIES; tries++) {
       const stored = await store.get(runKey(taskId, attempt));
       if (!stored) return;
-      const value = next(stored.value as RunRecord);
+      const value = next(read(stored.value));
       if (!value) return;
       if ((await store.put(runKey(taskId, attempt), value, stored.revision)).outcome === 'written') return;
     }
@@ -136,6 +139,31 @@ export function runsOver({ store, clock, secret }: RunsOver): Runs & RunnerSide 
       `the run record of ${taskId}, attempt ${attempt}, was written by others ${DECIDE_TRIES} times`,
     );
   }
+}
+
+/** Where the control plane alone writes records, what is read is what was written. */
+const trusted = (value: unknown): RunRecord => value as RunRecord;
+
+/** What a runner may have written; the rest is the control plane's. */
+const RUNNERS_FIELDS = ['claim', 'heartbeatAt', 'confirmedAt', 'progress', 'report', 'savedWork'] as const;
+
+/**
+ * A record that its runner may have written to directly, with its token: a part of it that is not as it must be counts as not written.
+ * Throws `store_corrupt` where the control plane's own part is damaged.
+ */
+export function runRecordIn(value: unknown): RunRecord {
+  const whole = runRecord.safeParse(value);
+  // Unknown fields stay: newer code, side by side with this, may have written them.
+  if (whole.success) return trusted(value);
+  const kept: Record<string, unknown> = { ...(value as object) };
+  for (const { path } of whole.error.issues) {
+    const field = RUNNERS_FIELDS.find((name) => name === path[0]);
+    if (field) delete kept[field];
+  }
+  const rest = runRecord.safeParse(kept);
+  if (rest.success) return trusted(kept);
+  const said = rest.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new StoreError('store_corrupt', `A run record is damaged in ${said}`);
 }
 
 /** Only the claimant of an attempt that is not closed speaks for it. */

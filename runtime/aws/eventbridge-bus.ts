@@ -5,9 +5,9 @@ import {
   PutEventsCommand,
   type PutEventsRequestEntry,
 } from '@aws-sdk/client-eventbridge';
-import { eventOf } from '../../events/index.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { BatonError } from '../errors.ts';
+import { drives } from '../published.ts';
 import { type Fault, sdkError, serviceError } from './sdk-errors.ts';
 
 /** Entries of one PutEvents call (EventBridge API reference). */
@@ -130,7 +130,7 @@ function entryOf(event: Envelope, bus: string): Entry {
   const texts = [event.source, type, detail, ...event.resources];
   return {
     name: `${type} ${event.id}`,
-    drives: eventOf(type)?.drives ?? false,
+    drives: drives(event),
     bytes: TIME_BYTES + texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0),
     put: {
       EventBusName: bus,

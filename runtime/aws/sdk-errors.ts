@@ -16,6 +16,7 @@ const THROTTLING: ReadonlySet<string> = new Set([
   'RequestLimitExceeded',
   'RequestThrottled',
   'RequestThrottledException',
+  'ServiceQuotaExceededException',
   'SlowDown',
   'ThrottledException',
   'Throttling',

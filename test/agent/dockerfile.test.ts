@@ -14,7 +14,7 @@ describe('the image of the agent', () => {
     const builds = readFileSync(new URL('../../scripts/build.mjs', import.meta.url), 'utf8');
     const [from = '', to = ''] = (valuesOf('COPY')[0] ?? '').split(' ');
     expect(builds).toContain(`'${/^dist\/(.+)\.js$/.exec(from)?.[1]}':`);
-    expect(JSON.parse(valuesOf('ENTRYPOINT')[0] ?? '[]')).toEqual(['node', to]);
+    expect(JSON.parse(valuesOf('ENTRYPOINT')[0] ?? '[]')).toEqual(['/opt/baton/node', to]);
     // The bundle is an ES module, and no package.json beside it says so.
     expect(to).toMatch(/\.mjs$/);
   });
@@ -28,6 +28,10 @@ describe('the image of the agent', () => {
     const user = lines.findIndex((line) => line.startsWith('USER '));
     expect(valuesOf('USER')).toEqual(['node']);
     expect(lines.slice(user).filter((line) => line.startsWith('RUN ') || line.startsWith('COPY '))).toEqual([]);
+  });
+
+  it('runs by a program that the agent cannot read, so that it cannot look into its environment', () => {
+    expect(valuesOf('RUN')).toContainEqual(expect.stringMatching(/^install -D --mode=0711 .* \/opt\/baton\/node$/));
   });
 
   it('pins its base by version, and brings git', () => {

@@ -1,7 +1,7 @@
 import { BatonError } from '../../errors.ts';
 import type { Tasks } from '../../ports.ts';
 import { taskKey } from '../../records.ts';
-import { runsOver } from '../../runs.ts';
+import { runRecordIn, runsOver } from '../../runs.ts';
 import { tasksOver } from '../../tasks.ts';
 import { awsAlarms } from '../aws-alarms.ts';
 import { scheduler } from '../clients/scheduler.ts';
@@ -24,7 +24,7 @@ export function open(environment: EnvironmentOf<'tasks'>): Tasks {
     now: now.now,
   });
   const timings = timingsOf(environment);
-  const runs = runsOver({ store, clock: now, secret: noSecret });
+  const runs = runsOver({ store, clock: now, secret: noSecret, read: runRecordIn });
   return tasksOver({ store, alarms, runs, clock: now, timings: () => timings });
 }
 
