@@ -90,6 +90,8 @@ interface Weight {
   readonly gzipKb: number;
   /** From the import to the end of the first calls, in a fresh process. */
   readonly loadMs: number;
+  /** Processor time of that, which does not depend on what else the machine does. */
+  readonly loadCpuMs: number;
 }
 
 /** Size and cold load of the function bundles, each beside a bundle of the same clients, commands and first calls and nothing else. */
@@ -105,16 +107,16 @@ export async function bundleFigures(rounds: number): Promise<BundleFigures[]> {
       const ours = join(root, 'dist/lambda', own[0] ?? '', 'index.mjs');
       const bare = join(bareDir, `${names.join('-')}.mjs`);
       await bundleBare(names, bare);
-      const loadMs = { ours: [] as number[], bare: [] as number[] };
+      const loads = { ours: [] as Load[], bare: [] as Load[] };
       // In turn, so that what else the machine does falls on both.
       for (let round = 0; round < rounds; round++) {
-        loadMs.bare.push(await loadedMs(loader, bare, server));
-        loadMs.ours.push(await loadedMs(loader, ours, server));
+        loads.bare.push(await loadOf(loader, bare, server));
+        loads.ours.push(await loadOf(loader, ours, server));
       }
       figures.push({
         rules: own,
-        ours: { ...sizeOf(ours), loadMs: median(loadMs.ours) },
-        bare: { ...sizeOf(bare), loadMs: median(loadMs.bare) },
+        ours: { ...sizeOf(ours), ...medians(loads.ours) },
+        bare: { ...sizeOf(bare), ...medians(loads.bare) },
       });
     }
     return figures;
@@ -141,10 +143,13 @@ async function bundleBare(names: readonly ClientName[], outfile: string): Promis
     LAMBDA_BUNDLING: BuildOptions;
   };
   const used = names.map((name): Client & { key: ClientName } => ({ key: name, ...clients[name] }));
+  // Our functions ask for the secret while they start only where they keep payloads.
+  const asks = ({ key }: { key: ClientName }): boolean => key !== 'secretsManager' || names.includes('s3');
+  const firstCalls = used.filter(asks).flatMap((one) => (one.first ? [`${one.key}.send(${one.first})`] : []));
   const contents = [
     ...used.map((one) => `import { ${[one.name, ...one.commands].join(', ')} } from '@aws-sdk/${one.package}';`),
     ...used.map((one) => `const ${one.key} = new ${one.name}({});`),
-    `await Promise.all([${used.flatMap((one) => (one.first ? [`${one.key}.send(${one.first})`] : [])).join(', ')}]);`,
+    `await Promise.all([${firstCalls.join(', ')}]);`,
     `const commands = { ${used.map((one) => `${one.key}: { ${one.commands.join(', ')} }`).join(', ')} };`,
     `const clients = { ${used.map((one) => one.key).join(', ')} };`,
     'export const handler = ({ client, command, input }) => clients[client].send(new commands[client][command](input));',
@@ -157,21 +162,31 @@ function sizeOf(file: string): { kb: number; gzipKb: number } {
   return { kb: code.length / 1000, gzipKb: gzipSync(code).length / 1000 };
 }
 
-/** Imports a bundle and says how long that took. Lambda's own runtime has opened the output by then, so that is no part of it. */
+type Load = Pick<Weight, 'loadMs' | 'loadCpuMs'>;
+
+const medians = (loads: readonly Load[]): Load => ({
+  loadMs: median(loads.map(({ loadMs }) => loadMs)),
+  loadCpuMs: median(loads.map(({ loadCpuMs }) => loadCpuMs)),
+});
+
+/** Imports a bundle and says what that took. Lambda's own runtime has opened the output by then, so that is no part of it. */
 const LOADER = `process.stdout.write('');
 const begun = performance.now();
+const before = process.cpuUsage();
 await import(process.argv[2]);
-process.stdout.write(String(performance.now() - begun) + '\\n');
+const { user, system } = process.cpuUsage(before);
+const figures = { loadMs: performance.now() - begun, loadCpuMs: (user + system) / 1000 };
+process.stdout.write(JSON.stringify(figures) + '\\n');
 process.exit();
 `;
 
-async function loadedMs(loader: string, bundle: string, server: Server): Promise<number> {
+async function loadOf(loader: string, bundle: string, server: Server): Promise<Load> {
   const { port } = server.address() as AddressInfo;
   const { stdout } = await promisify(execFile)(process.execPath, [loader, pathToFileURL(bundle).href], {
     env: { ...ENVIRONMENT, PATH: process.env['PATH'], AWS_ENDPOINT_URL: `http://127.0.0.1:${port}` },
     timeout: LOAD_MAX_MS,
   });
-  return Number(stdout.trim().split('\n').at(-1));
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Load;
 }
 
 /** Answers the first calls of every function at once. */

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { bundleFigures } from './bundles.ts';
 import type { LoopFigures } from './closed-loop.ts';
+import type { MatcherFigures } from './matcher.ts';
 import { median } from './meter.ts';
 import type { ParkedFigures, RestartFigures } from './parked.ts';
 import { printTable } from './table.ts';
@@ -24,6 +25,7 @@ const USAGE = `Usage: npm run bench [-- options]
   --quick          one short round, up to 1,000 parked tasks (half a minute)
   --rounds <n>     rounds of the closed loop, of which the medians are printed (default 3)
   --bundles        only size and cold load of the Lambda functions, beside bare bundles of the same clients (default 15 rounds)
+  --matcher        only the matcher of event patterns, beside a naive interpreter
   --peer-harness   only bundle the harness for a comparison with other orchestrators, and print its path`;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,6 +37,7 @@ const { values: asked } = parseArgs({
     rounds: { type: 'string' },
     'peer-harness': { type: 'boolean', default: false },
     bundles: { type: 'boolean', default: false },
+    matcher: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
@@ -48,6 +51,7 @@ if (asked.help || !Number.isInteger(rounds) || rounds < 1) {
 } else {
   await bundle();
   if (asked['peer-harness']) console.log(join(outdir, 'peer-harness.js'));
+  else if (asked.matcher) await matcher();
   else await measure();
 }
 
@@ -56,6 +60,7 @@ async function measure(): Promise<void> {
   await closedLoops();
   await parkedAndRestarted();
   await profiled();
+  await matcher();
 }
 
 async function closedLoops(): Promise<void> {
@@ -139,6 +144,27 @@ async function profiled(): Promise<void> {
   );
 }
 
+async function matcher(): Promise<void> {
+  const figures = await run<MatcherFigures[]>(
+    'matcher',
+    asked.quick ? { rounds: 1, roundMs: 100 } : { rounds: 5, roundMs: 300 },
+  );
+  printTable(
+    'Rules of an event, thousands of events per second of processor time (with: and JSON.parse)',
+    ['rules', 'JSON.parse alone', 'naive', 'matcher', 'ratio', 'naive with', 'matcher with', 'ratio with'],
+    figures.map((one) => [
+      one.rules,
+      one.parse,
+      one.naive,
+      one.ours,
+      one.ours / one.naive,
+      one.parseAndNaive,
+      one.parseAndOurs,
+      one.parseAndOurs / one.parseAndNaive,
+    ]),
+  );
+}
+
 async function bundles(): Promise<void> {
   const times = asked.rounds === undefined && !asked.quick ? BUNDLE_ROUNDS : rounds;
   const figures = await bundleFigures(times);
@@ -147,15 +173,10 @@ async function bundles(): Promise<void> {
     [
       'function',
       'others of its clients',
-      'kB',
-      'bare kB',
-      'ratio',
-      'gzip kB',
-      'bare',
-      'ratio',
-      'load ms',
-      'bare',
-      'ratio',
+      ...['kB', 'bare', 'ratio'],
+      ...['gzip kB', 'bare', 'ratio'],
+      ...['load CPU ms', 'bare', 'ratio'],
+      ...['load ms', 'bare'],
     ],
     figures.map(({ rules, ours, bare }) => [
       rules[0] ?? '',
@@ -166,9 +187,11 @@ async function bundles(): Promise<void> {
       ours.gzipKb,
       bare.gzipKb,
       (ours.gzipKb / bare.gzipKb).toFixed(2),
+      ours.loadCpuMs,
+      bare.loadCpuMs,
+      (ours.loadCpuMs / bare.loadCpuMs).toFixed(2),
       ours.loadMs,
       bare.loadMs,
-      (ours.loadMs / bare.loadMs).toFixed(2),
     ]),
   );
 }

@@ -8,6 +8,11 @@ const EVENTS = 2_000;
 /** Processor time before anything is measured, in milliseconds: compilers of the engine have done their work by then. */
 const WARM_MS = 300;
 
+export interface MatcherOptions {
+  readonly rounds: number;
+  readonly roundMs: number;
+}
+
 export interface MatcherFigures {
   readonly rules: number;
   readonly matches: number;
@@ -23,12 +28,17 @@ export interface MatcherFigures {
  * How fast the matcher finds the rules of an event, beside a naive interpreter; both with `JSON.parse`, as a bus or a function gets
  * an event, and without it. Rounds of all alternate; medians by processor time, since other programs may run.
  */
-export function measureMatcher({ rounds, roundMs }: { rounds: number; roundMs: number }): MatcherFigures[] {
+export async function measureMatcher({ rounds, roundMs }: MatcherOptions): Promise<MatcherFigures[]> {
   const lines = Array.from({ length: EVENTS }, (_, index) => JSON.stringify(eventOf(index)));
   return [ourRules(), manyRules()].map((patterns) => measured(patterns, lines, rounds, roundMs));
 }
 
-function measured(patterns: readonly NamedPattern[], lines: readonly string[], rounds: number, roundMs: number): MatcherFigures {
+function measured(
+  patterns: readonly NamedPattern[],
+  lines: readonly string[],
+  rounds: number,
+  roundMs: number,
+): MatcherFigures {
   const events = lines.map((line) => JSON.parse(line) as unknown);
   const index = ruleIndex(patterns);
   const ours = (event: unknown): number => index(event).length;
@@ -38,14 +48,15 @@ function measured(patterns: readonly NamedPattern[], lines: readonly string[], r
     return fitting;
   };
   const sides = {
-    parse: (at: number) => (JSON.parse(lines[at] ?? '') as object ? 0 : 1),
+    parse: (at: number) => ((JSON.parse(lines[at] ?? '') as object) ? 0 : 1),
     naive: (at: number) => naive(events[at]),
     ours: (at: number) => ours(events[at]),
     parseAndNaive: (at: number) => naive(JSON.parse(lines[at] ?? '')),
     parseAndOurs: (at: number) => ours(JSON.parse(lines[at] ?? '')),
   };
   const matches = total(sides.ours);
-  if (matches !== total(sides.naive)) throw new Error(`matcher and naive interpreter disagree over ${patterns.length} rules`);
+  if (matches !== total(sides.naive))
+    throw new Error(`matcher and naive interpreter disagree over ${patterns.length} rules`);
 
   const names = Object.keys(sides) as (keyof typeof sides)[];
   const found = new Map(names.map((name) => [name, [] as number[]]));
@@ -96,13 +107,18 @@ function manyRules(): NamedPattern[] {
       { channel: [{ 'anything-but': ['api', 'slack'] }], userId: [`user-${index}`] },
       { compute: ['ec2'], taskId: [{ exists: true }], userId: [`user-${index}`] },
     ][index % 5];
-    const pattern = index % 2 === 0 ? { source, detail: { data } } : { source, 'detail-type': [TYPES[index % TYPES.length]], detail: { data } };
+    const pattern =
+      index % 2 === 0
+        ? { source, detail: { data } }
+        : { source, 'detail-type': [TYPES[index % TYPES.length]], detail: { data } };
     return { name: `other-${index}`, pattern: pattern as NamedPattern['pattern'] };
   });
   return [...ourRules(), ...others];
 }
 
-const TYPES = [...new Set(rules.flatMap((rule) => rule.on.filter(({ source }) => source === 'baton').map(({ type }) => type)))];
+const TYPES = [
+  ...new Set(rules.flatMap((rule) => rule.on.filter(({ source }) => source === 'baton').map(({ type }) => type))),
+];
 
 function eventOf(index: number): object {
   const pick = <One>(many: readonly One[]): One | undefined => many[(index * 7) % many.length];
@@ -140,7 +156,12 @@ function eventOf(index: number): object {
     ...(index % 6 === 1 ? { status: pick(['COMPLETED', 'STOPPING']) } : {}),
     prompt: 'x'.repeat(200),
   };
-  const metadata = { id: `e${index}`, correlationId: `c${index}`, causationId: `e${index - 1}`, occurredAt: envelope.time };
+  const metadata = {
+    id: `e${index}`,
+    correlationId: `c${index}`,
+    causationId: `e${index - 1}`,
+    occurredAt: envelope.time,
+  };
   return { ...envelope, source: 'baton', 'detail-type': pick(TYPES), resources: [], detail: { metadata, data } };
 }
 
@@ -162,7 +183,8 @@ function naiveFits(pattern: Fields, event: Fields | undefined): boolean {
 
 function naiveLeafFits(wanted: readonly unknown[], value: unknown): boolean {
   for (const matcher of wanted) {
-    if (Array.isArray(value) ? value.some((one) => naiveMatcherFits(matcher, one)) : naiveMatcherFits(matcher, value)) return true;
+    if (Array.isArray(value) ? value.some((one) => naiveMatcherFits(matcher, one)) : naiveMatcherFits(matcher, value))
+      return true;
   }
   return false;
 }

@@ -2,6 +2,7 @@ import { ArnFormat, Stack, type StackProps } from 'aws-cdk-lib';
 import type { IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
+import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
@@ -66,7 +67,12 @@ export class ChoreographyStack extends Stack {
         runners: ecs ? [ecs.taskRole.roleArn] : [],
       },
     );
-    peoplePolicies(this, names, { ...places, archiveArn: state.archive.archiveArn });
+    peoplePolicies(this, names, {
+      ...places,
+      archiveArn: state.archive.archiveArn,
+      deadLetterArns: reactions.map(({ deadLetters }) => deadLetters.queueArn),
+      functionArns: reactions.map((reaction) => reaction.function.functionArn),
+    });
 
     function feedOf(rule: Rule): Feed {
       if (rule.on.some(({ source }) => source === alarmRang.source))
@@ -82,6 +88,12 @@ export class ChoreographyStack extends Stack {
     if (alarmEmail === undefined) return [];
     const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
     topic.addSubscription(new EmailSubscription(alarmEmail));
+    // A topic with a policy of its own lets in only whom that names.
+    topic.grantPublish(
+      new ServicePrincipal('cloudwatch.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+      }),
+    );
     return [new SnsAction(topic)];
   }
 }

@@ -5,12 +5,14 @@ import {
   ContainerImage,
   ContainerInsights,
   CpuArchitecture,
+  Secret as EcsSecret,
   FargateTaskDefinition,
   LogDrivers,
   OperatingSystemFamily,
 } from 'aws-cdk-lib/aws-ecs';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { AGENT_CONTAINER } from '../lifecycle/ecs-task.ts';
 import { imagePullGrants } from './agent-image.ts';
@@ -95,6 +97,7 @@ export class EcsCompute extends Construct {
     definition.addContainer(AGENT_CONTAINER, {
       image: ContainerImage.fromRegistry(of.settings.agentImage),
       environment: { BATON_TABLE, BATON_BUS, BATON_PAYLOAD_BUCKET },
+      secrets: this.secretsOf(of.settings),
       logging: LogDrivers.awsLogs({
         streamPrefix: 'run',
         logGroup: new LogGroup(this, 'Logs', {
@@ -109,6 +112,16 @@ export class EcsCompute extends Construct {
       reason: 'The variables are names of the table, the bus and the bucket. Secrets are never among them.',
     });
     return definition;
+  }
+
+  /** ECS fetches them as the execution role when a run starts; the runner hands on those that its allow-list names. */
+  private secretsOf({ secrets }: EcsSettings): Record<string, EcsSecret> {
+    return Object.fromEntries(
+      secrets.map(({ name, arn }) => [
+        name,
+        EcsSecret.fromSecretsManager(Secret.fromSecretCompleteArn(this, `Secret-${name}`, arn)),
+      ]),
+    );
   }
 }
 

@@ -4,8 +4,8 @@ import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js'
 import type { IConstruct } from 'constructs';
 import type { Grant } from './port-grants.ts';
 
-/** The grants as statements, in their order; the ones that another contains are left out. */
-export const statementsOf = (grants: readonly Grant[]): PolicyStatement[] =>
+/** The grants as statements, in their order. */
+const statementsOf = (grants: readonly Grant[]): PolicyStatement[] =>
   grants.map(
     ({ actions, resources, conditions }) =>
       new PolicyStatement({

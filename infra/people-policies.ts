@@ -8,6 +8,9 @@ import { LISTING_INDEX } from './state-stack.ts';
 
 interface Seen extends Pick<Places, 'tableArn' | 'busArn' | 'alarmQueueArn'> {
   readonly archiveArn: string;
+  /** Of every rule; by name they could be of another stage. */
+  readonly deadLetterArns: readonly string[];
+  readonly functionArns: readonly string[];
 }
 
 /**
@@ -18,7 +21,7 @@ export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void
   const stack = Stack.of(scope);
   const policies = {
     Reader: { does: 'read tasks and logs', grants: readerGrants(stack, names, seen) },
-    Operator: { does: 'replay the archive, redrive dead letters', grants: operatorGrants(stack, names, seen) },
+    Operator: { does: 'replay the archive, redrive dead letters', grants: operatorGrants(stack, seen) },
   };
   for (const [who, { does, grants }] of Object.entries(policies)) {
     const policy = new ManagedPolicy(scope, `${who}Policy`, { description: `Baton, ${names.prefix}: ${does}.` });
@@ -45,7 +48,10 @@ const readerGrants = (stack: Stack, names: Names, { tableArn, busArn }: Seen): r
   },
 ];
 
-const operatorGrants = (stack: Stack, names: Names, { archiveArn, alarmQueueArn }: Seen): readonly Grant[] => [
+const operatorGrants = (
+  stack: Stack,
+  { archiveArn, alarmQueueArn, deadLetterArns, functionArns }: Seen,
+): readonly Grant[] => [
   {
     reason: 'Replays of this stage: their names are free.',
     actions: ['events:StartReplay', 'events:DescribeReplay', 'events:CancelReplay', 'events:DescribeArchive'],
@@ -54,7 +60,7 @@ const operatorGrants = (stack: Stack, names: Names, { archiveArn, alarmQueueArn 
   {
     reason: 'Reads, and after redriving deletes, dead letters of this stage.',
     actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:StartMessageMoveTask'],
-    resources: [arnOf(stack, 'sqs', `${names.prefix}-*-dead`)],
+    resources: deadLetterArns,
   },
   {
     reason: 'A dead wake-up goes back into the alarm queue.',
@@ -64,7 +70,7 @@ const operatorGrants = (stack: Stack, names: Names, { archiveArn, alarmQueueArn 
   {
     reason: 'Any other dead letter goes back to the function of its rule.',
     actions: ['lambda:InvokeFunction'],
-    resources: [arnOf(stack, 'lambda', `function:${names.ofRule('*')}`)],
+    resources: functionArns,
   },
 ];
 

@@ -81,10 +81,10 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
       resources: [`${payloadBucketArn}/payloads/*`],
     },
     {
-      reason: 'Finds what is kept for a task that has ended; and without it a missing object is answered as forbidden.',
+      reason:
+        'Finds what is kept for a task that has ended; and S3 answers a missing object as forbidden to whom may not list, whatever the prefix.',
       actions: ['s3:ListBucket'],
       resources: [payloadBucketArn],
-      conditions: { StringLike: { 's3:prefix': 'payloads/*' } },
     },
     secret('References derive from it.', secretArn),
   ],

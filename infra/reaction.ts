@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import type { IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, Code, Function as LambdaFunction, RecursiveLoop, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -75,6 +75,7 @@ export class Reaction extends Construct {
       timeout: Duration.seconds(FUNCTION_TIMEOUT_S),
       code: Code.fromAsset(join(bundles, rule.name)),
       handler: 'index.handler',
+      ...('alarms' in feed ? ringsAgain : {}),
       environment: { ...environmentOf(ports, variables), POWERTOOLS_METRICS_NAMESPACE: names.metrics },
       role: this.role,
       logGroup,
@@ -101,6 +102,12 @@ export class Reaction extends Construct {
     });
   }
 }
+
+/**
+ * A wake-up arms the next one in the queue that it came from, for as long as its task lives. Lambda takes that for a defect after about
+ * 16 rounds and stops it (AWS Lambda guide, "Recursive loop detection"), unless the function says that it is meant.
+ */
+const ringsAgain = { recursiveLoop: RecursiveLoop.ALLOW };
 
 /** The ports of a rule's function: those that it uses, and the bus. Throws for a name that is no port. */
 export function portsOf({ name, uses }: Rule): readonly PortName[] {

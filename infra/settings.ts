@@ -34,6 +34,15 @@ const requester = z
   .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }))
   .refine(({ arn }) => principal.safeParse(arn).success, 'names no ARN of an IAM role or user');
 
+/** The runner's own variables and those of AWS are not for anybody to set. */
+const agentSecret = z
+  .string()
+  .regex(
+    /^(?!BATON_|AWS_|ECS_)[A-Z][A-Z0-9_]*=arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/,
+    'is not <VARIABLE>=<complete ARN of a secret>, or names a variable of Baton or AWS',
+  )
+  .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }));
+
 const whole = (max: number) => z.coerce.number('is no number').int('is no whole number').min(1).max(max);
 
 /** Every setting of a deployment: the context values of `cdk deploy -c name=value`. */
@@ -54,10 +63,11 @@ const context = z.object({
   /** Where alarms go: an SNS topic that exists, or an address for a new one. */
   alarmTopic: text.regex(/^arn:aws[a-z-]*:sns:/, 'is no ARN of an SNS topic').optional(),
   alarmEmail: z.email('is no e-mail address').optional(),
-  /** ECS: the image with the runner; `own` or the id of a VPC; its subnets. */
+  /** ECS: the image with the runner; `own` or the id of a VPC; its subnets; secrets for the agent's own keys. */
   agentImage: text.optional(),
   vpc: text.regex(/^(own|vpc-[0-9a-f]{8,17})$/, 'is neither "own" nor the id of a VPC').optional(),
   subnets: list.pipe(z.array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, 'is no id of a subnet'))).optional(),
+  agentSecrets: list.pipe(z.array(agentSecret)).optional(),
 });
 
 type Context = z.infer<typeof context>;
@@ -73,9 +83,11 @@ export type EcsNetwork =
 export interface EcsSettings {
   readonly agentImage: string;
   readonly network: EcsNetwork;
+  /** Variables whose values ECS fetches when a run starts; the template and every event hold the reference alone. */
+  readonly secrets: readonly { readonly name: string; readonly arn: string }[];
 }
 
-export type Settings = Omit<Context, 'agentImage' | 'vpc' | 'subnets'> & {
+export type Settings = Omit<Context, 'agentImage' | 'vpc' | 'subnets' | 'agentSecrets'> & {
   /** Days that rows outlive their task: never less than the archive keeps, so that a replay meets no forgotten task. */
   readonly recordRetentionDays: number;
   /** Present exactly when `computes` has ecs. */
@@ -98,11 +110,11 @@ export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings
       `These settings cannot be deployed: ${complaints.join('; ')}. Settings are: ${settingNames.join(', ')}.`,
     );
   }
-  const { agentImage, vpc, subnets, ...settings } = parsed.data;
+  const { agentImage, vpc, subnets, agentSecrets: secrets = [], ...settings } = parsed.data;
   const recordRetentionDays = Math.max(settings.archiveRetentionDays, RECORD_RETENTION_MIN_D);
   if (agentImage === undefined || vpc === undefined) return { ...settings, recordRetentionDays };
   const network: EcsNetwork = vpc === 'own' ? { kind: 'own' } : { kind: 'given', vpcId: vpc, subnetIds: subnets ?? [] };
-  return { ...settings, recordRetentionDays, ecs: { agentImage, network } };
+  return { ...settings, recordRetentionDays, ecs: { agentImage, network, secrets } };
 }
 
 /** The settings that are right by themselves, so that one bad value does not hide a contradiction among the others. */
@@ -116,6 +128,8 @@ const validPart = (values: Readonly<Record<string, string | undefined>>): Partia
 
 /** What ECS needs; all of it or nothing. */
 const ECS_NEEDS = ['agentImage', 'vpc', 'subnets'] as const;
+/** What is of use with ECS alone. */
+const ECS_TAKES = [...ECS_NEEDS, 'agentSecrets'] as const;
 
 function contradictions({
   computes = [],
@@ -124,7 +138,7 @@ function contradictions({
   alarmEmail,
   ...all
 }: Partial<Context>): string[] {
-  const given = ECS_NEEDS.filter((name) => (all[name]?.length ?? 0) > 0);
+  const given = ECS_TAKES.filter((name) => (all[name]?.length ?? 0) > 0);
   const enabled = computes.includes('ecs');
   const own = all.vpc === 'own';
   const missing = ECS_NEEDS.filter((name) => !given.includes(name) && !(own && name === 'subnets'));
@@ -134,12 +148,12 @@ function contradictions({
     ...(own && given.includes('subnets') ? ['subnets are not for a VPC of our own'] : []),
     ...(alarmTopic !== undefined && alarmEmail !== undefined ? ['alarmTopic and alarmEmail exclude each other'] : []),
     ...twice('computes', computes),
-    ...twice(
-      'requesters',
-      requesters.map(({ name }) => name),
-    ),
+    ...twice('requesters', namesIn(requesters)),
+    ...twice('agentSecrets', namesIn(all.agentSecrets ?? [])),
   ];
 }
+
+const namesIn = (named: readonly { readonly name: string }[]): string[] => named.map(({ name }) => name);
 
 const twice = (setting: SettingName, names: readonly string[]): string[] =>
   new Set(names).size < names.length ? [`${setting} has one name twice`] : [];

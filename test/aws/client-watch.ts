@@ -13,6 +13,19 @@ export function requestsOf(client: DynamoDBClient): string[] {
   return sent;
 }
 
+/** The input of every call that a client is given from now on. */
+export function inputsOf(client: DynamoDBClient): object[] {
+  const given: object[] = [];
+  client.middlewareStack.add(
+    (next) => (args) => {
+      given.push(args.input);
+      return next(args);
+    },
+    { name: 'inputsOf', step: 'initialize' },
+  );
+  return given;
+}
+
 /**
  * Loses the next answer to an operation: the service has done what was asked, and the SDK meets a broken connection. `meanwhile` happens
  * after it was done and before the SDK tries again.

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import { createTable, dropTable } from './dynamo-table.ts';
 
-const { resolve } = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 
 /** How long an engine may take until it listens, in milliseconds: dynalite loads in one second, in many on a busy machine. */
 const ENGINE_START_MS = 30_000;
@@ -38,7 +38,7 @@ export const dynalite: DynamoEngine = {
   name: 'DynamoDB (dynalite)',
   start: () =>
     startEngine(process.execPath, (port) => [
-      resolve('dynalite/cli.js'),
+      require.resolve('dynalite/cli.js'),
       ...['--host', '127.0.0.1', '--port', String(port)],
       ...['--createTableMs', '0', '--deleteTableMs', '0', '--updateTableMs', '0'],
     ]),
@@ -136,7 +136,7 @@ async function listens(port: number): Promise<boolean> {
 }
 
 function dynoxideBinary(): string {
-  return resolve('@dynoxide/linux-x64/package.json').replace(/package\.json$/, 'dynoxide');
+  return require.resolve('@dynoxide/linux-x64/package.json').replace(/package\.json$/, 'dynoxide');
 }
 
 function dynoxideAbsent(): { absent?: string } {

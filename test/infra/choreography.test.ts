@@ -223,6 +223,13 @@ describe('the alarm clock', () => {
     }
   });
 
+  it('may ring a task again and again, which Lambda would else take for a loop', () => {
+    const looping = deployment
+      .all('AWS::Lambda::Function')
+      .filter(({ properties }) => properties['RecursiveLoop'] === 'Allow');
+    expect(looping.map(({ properties }) => properties['FunctionName'])).toEqual(['baton-test-wake-task']);
+  });
+
   it('rings an alarm when nobody answers', () => {
     const alarm = deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', 'baton-test-wake-task-unanswered');
     expect(alarm.properties).toMatchObject({ Statistic: 'Minimum', EvaluationPeriods: 3, Period: 300 });
@@ -319,6 +326,15 @@ describe('alarms', () => {
       Endpoint: 'a@b.example',
       TopicArn: topic.ref,
     });
+    const { Statement } = deployed.one('AWS::SNS::TopicPolicy').properties['PolicyDocument'] as { Statement: object[] };
+    expect(Statement).toContainEqual(
+      expect.objectContaining({
+        Effect: 'Allow',
+        Action: 'sns:Publish',
+        Principal: { Service: 'cloudwatch.amazonaws.com' },
+        Condition: { StringEquals: { 'aws:SourceAccount': '000000000000' } },
+      }),
+    );
     for (const { properties } of deployed.all('AWS::CloudWatch::Alarm'))
       expect(properties['AlarmActions']).toEqual([topic.ref]);
   });

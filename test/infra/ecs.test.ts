@@ -138,6 +138,24 @@ describe('the roles of a run', () => {
   });
 });
 
+describe('keys of the agent', () => {
+  const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
+  const deployed = synthesised({ ...withEcs, agentSecrets: `OPENAI_API_KEY=${arn}` });
+
+  it('are references in the task definition, fetched by ECS and by nobody else', () => {
+    const { ContainerDefinitions } = deployed.one('AWS::ECS::TaskDefinition').properties as {
+      ContainerDefinitions: object[];
+    };
+    expect(ContainerDefinitions[0]).toMatchObject({ Secrets: [{ Name: 'OPENAI_API_KEY', ValueFrom: arn }] });
+    const readers = deployed
+      .all('AWS::IAM::Policy')
+      .filter(({ properties }) =>
+        statementsIn(properties['PolicyDocument']).some(({ resources }) => resources.includes(arn)),
+      );
+    expect(readers.map(({ id }) => id)).toEqual([expect.stringMatching(/^EcsExecutionRole/)]);
+  });
+});
+
 describe('who starts, asks about and stops runs', () => {
   const users = rules.filter(({ uses }) => uses.includes('ecs'));
   const inCluster = { ArnEquals: { 'ecs:cluster': deployment.one('AWS::ECS::Cluster').arn } };

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { settingsFrom } from '../../infra/settings.ts';
+import { settingNames, settingsFrom } from '../../infra/settings.ts';
 import { withEcs, withPeople } from './scene.ts';
+
+const aSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
 
 describe('settings that nobody gave', () => {
   it('deploy the main stage without a back end, and let nobody ask', () => {
@@ -30,6 +33,7 @@ describe('settings of ECS', () => {
         vpcId: withEcs.vpc,
         subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
       },
+      secrets: [],
     });
   });
 
@@ -75,6 +79,10 @@ describe('settings that cannot be meant', () => {
     [{ requesters: `${withPeople.requesters},${withPeople.requesters}` }, 'requesters has one name twice'],
     [{ alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:a', alarmEmail: 'a@b.example' }, 'exclude each other'],
     [{ computs: 'ecs' }, 'computs is no setting'],
+    [{ ...withEcs, agentSecrets: `AWS_REGION=${aSecret}` }, 'agentSecrets is not <VARIABLE>=<complete ARN'],
+    [{ ...withEcs, agentSecrets: 'OPENAI_API_KEY=sk-123' }, 'agentSecrets is not <VARIABLE>=<complete ARN'],
+    [{ ...withEcs, agentSecrets: `A=${aSecret},A=${aSecret}` }, 'agentSecrets has one name twice'],
+    [{ agentSecrets: `OPENAI_API_KEY=${aSecret}` }, 'agentSecrets is for ecs'],
     [{ ...withEcs, vpc: 'mine' }, 'vpc is neither "own" nor the id of a VPC'],
     [{ ...withEcs, subnets: 'a,b' }, 'subnets is no id of a subnet'],
   ])('%j', (given, complaint) => {
@@ -103,5 +111,15 @@ describe('rows of settled tasks', () => {
     [3650, 3650],
   ])('of an archive of %d days live for %d', (archive, records) => {
     expect(settingsFrom({ archiveRetentionDays: String(archive) }).recordRetentionDays).toBe(records);
+  });
+});
+
+describe('the page on deploying', () => {
+  it('tells each setting, and none that does not exist', () => {
+    const page = readFileSync('docs/deploy.md', 'utf8');
+    const told = [...page.matchAll(/^\| `([A-Za-z]+)` \|/gm)].map(([, name]) => name);
+    expect(told.sort()).toEqual([...settingNames].sort());
+    const used = [...page.matchAll(/-c ([A-Za-z]+)=/g)].map(([, name]) => name);
+    expect(used.filter((name) => !settingNames.includes(name as never))).toEqual([]);
   });
 });

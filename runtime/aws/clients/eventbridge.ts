@@ -1,6 +1,6 @@
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
-import { callBounds } from './call-bounds.ts';
+import { clientConfig } from './client-config.ts';
 import { once } from './once.ts';
 
 /** The one client of this process for EventBridge; region, credentials and endpoint come from the environment. */
-export const eventBridge = once(() => new EventBridgeClient(callBounds));
+export const eventBridge = once(() => new EventBridgeClient(clientConfig()));

@@ -1,6 +1,6 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { callBounds } from './call-bounds.ts';
+import { clientConfig } from './client-config.ts';
 import { once } from './once.ts';
 
 /** The one client of this process for Secrets Manager; region, credentials and endpoint come from the environment. */
-export const secretsManager = once(() => new SecretsManagerClient(callBounds));
+export const secretsManager = once(() => new SecretsManagerClient(clientConfig()));

@@ -1,6 +1,6 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { callBounds } from './call-bounds.ts';
+import { clientConfig } from './client-config.ts';
 import { once } from './once.ts';
 
 /** The one client of this process for SQS; region, credentials and endpoint come from the environment. */
-export const sqs = once(() => new SQSClient(callBounds));
+export const sqs = once(() => new SQSClient(clientConfig()));

@@ -26,11 +26,13 @@ export interface AFunction {
   readonly gone: Promise<void>;
 }
 
+type Changes = Readonly<Record<string, string | undefined>>;
+
 export interface FunctionScene {
   readonly aws: AwsStub;
   readonly store: RecordStore;
   /** Starts a process with the bundle of a rule. `undefined` takes a variable away. */
-  start(rule: string, changes?: Readonly<Record<string, string | undefined>>): AFunction;
+  start(rule: string, changes?: Changes): AFunction;
   has(task: Task): Promise<void>;
   task(taskId: string): Promise<Task>;
   close(): Promise<void>;
@@ -64,12 +66,9 @@ export async function aFunctionScene(): Promise<FunctionScene> {
   };
 }
 
-function started(
-  rule: string,
-  environment: Readonly<Record<string, string | undefined>>,
-  api: RuntimeApi,
-): AFunction & { kill(): void } {
+function started(rule: string, environment: Changes, api: RuntimeApi): AFunction & { kill(): void } {
   const output: string[] = [];
+  const heard: (() => void)[] = [];
   const set = Object.entries(environment).filter((variable): variable is [string, string] => variable[1] !== undefined);
   const running = functionProcess({
     function: {
@@ -85,10 +84,19 @@ function started(
     },
     api,
     environment: Object.fromEntries(set),
-    onLog: (line) => output.push(line),
+    onLog(line) {
+      output.push(line);
+      if (line.startsWith('{"_aws"')) heard.shift()?.();
+    },
   });
   return {
-    invoke: (event) => running.invoke(JSON.stringify(event), randomUUID()),
+    async invoke(event) {
+      // Metrics are the last line of an invocation, and come by another way than its answer.
+      const said = new Promise<void>((resolve) => heard.push(resolve));
+      const end = await running.invoke(JSON.stringify(event), randomUUID());
+      await Promise.race([said, running.gone]);
+      return end;
+    },
     lines: () => output.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)),
     output,
     gone: running.gone,

@@ -50,6 +50,8 @@ export async function awsStub(): Promise<AwsStub> {
   let connections = 0;
   const server = createServer((request, response) => void take(request, response));
   server.on('connection', () => connections++);
+  // A connection that is closed for idleness would be counted twice.
+  server.keepAliveTimeout = 0;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -77,15 +79,17 @@ export async function awsStub(): Promise<AwsStub> {
     const operation = typeof target === 'string' ? (target.split('.').at(-1) ?? '') : restOperation(request);
     const input = body.startsWith('{') ? JSON.parse(body) : { url: request.url, body };
     calls.push({ operation, input });
-    const answer = (answers.get(operation) ?? usual[operation] ?? unknown)(input);
+    const answer = failureOr.parse((answers.get(operation) ?? usual[operation] ?? unknown)(input));
     response.setHeader('content-type', 'application/x-amz-json-1.1');
-    if ('fails' in answer) {
-      response.writeHead(answer.status).end(JSON.stringify({ __type: answer.fails, message: answer.fails }));
+    if (answer.fails !== undefined) {
+      response.writeHead(answer.status ?? 400).end(JSON.stringify({ __type: answer.fails, message: answer.fails }));
     } else response.end(JSON.stringify(answer));
   }
 }
 
 const entries = z.array(z.looseObject({ DetailType: z.string(), Detail: z.string() }));
+
+const failureOr = z.looseObject({ fails: z.string().optional(), status: z.int().optional() });
 
 const unknown: Answer = () => ({ fails: 'UnknownOperationException', status: 400 });
 

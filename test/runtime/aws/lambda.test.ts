@@ -1,6 +1,13 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Context } from 'aws-lambda';
+import { awsTimings } from '../../../lifecycle/timings.ts';
+import { admitTask } from '../../../rules/admit-task.ts';
 import { alarmEvent } from '../../../runtime/alarm-event.ts';
+import { deliveryLog } from '../../../runtime/aws/delivery-log.ts';
+import { lambdaHandler } from '../../../runtime/aws/lambda.ts';
 import { entryEvents } from '../../../runtime/published.ts';
+import type { Reaction } from '../../../runtime/react.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
 import type { TaskIn } from '../../../schemas/task.ts';
 import { aRequest, aTask, aTaskId } from '../../builders.ts';
@@ -74,11 +81,12 @@ describe('a function that gets an event of its rule', () => {
     expect(metricsOf(admit).at(-1)).toEqual({ rule: 'admit-task', Refused: 1 });
   });
 
-  test('uses one client of each service for all invocations', async () => {
-    await admit.invoke(submitted(await aNewTask()));
+  test('has one client of each service, from its first call to its last', async () => {
     const before = scene.aws.connections();
-    for (let n = 0; n < 3; n++) await admit.invoke(submitted(await aNewTask()));
-    expect(scene.aws.connections()).toBe(before);
+    const fresh = scene.start('admit-task');
+    for (let n = 0; n < 3; n++) await fresh.invoke(submitted(await aNewTask()));
+    // EventBridge and SQS; the table is elsewhere.
+    expect(scene.aws.connections() - before).toBe(2);
   });
 
   test.each([
@@ -137,6 +145,28 @@ describe('a function whose step cannot be taken', () => {
     const [refused, accepted] = publishedOf(task.taskId);
     expect(accepted).toEqual(refused);
     expect(linesOf(admit, 'handled').at(-1)).toMatchObject({ outcome: 'already' });
+  });
+});
+
+describe('a function whose time is nearly over', () => {
+  test('answers nothing before its reaction is through: what ran on would wake up in a later invocation', async () => {
+    process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
+    process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
+    let through = false;
+    const reaction: Reaction = {
+      rule: admitTask,
+      async run() {
+        await setTimeout(50);
+        through = true;
+        return [];
+      },
+    };
+    const clock = { now: () => new Date().toISOString() };
+    const bus = { publish: async () => undefined };
+    const parts = { ports: {}, bus, clock, timings: awsTimings, log: deliveryLog(admitTask) };
+    const context = { getRemainingTimeInMillis: () => 1 } as Context;
+    await lambdaHandler(reaction, parts)(submitted(await aNewTask()), context);
+    expect(through).toBe(true);
   });
 });
 
