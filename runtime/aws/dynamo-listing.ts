@@ -38,9 +38,12 @@ export function dynamoListing(client: DynamoDBClient, table: string): Pick<Recor
   }
 
   async function queryAll({ open, before }: QueryOptions): Promise<Item[]> {
-    const filter = [...(before ? [isBehind(before)] : []), ...(open === undefined ? [] : [isOpen(open)])];
+    const filter = open === undefined ? [] : [isOpen(open)];
     const found = await scan({ IndexName: BY_PLACE, ...expressionsOf({ FilterExpression: filter }) });
-    return found.sort((a, b) => compareKeys(b['place']?.S ?? '', a['place']?.S ?? ''));
+    const end = before && placeOf(before.at, before.key);
+    return found
+      .filter((item) => end === undefined || compareKeys(placeIn(item), end) < 0)
+      .sort((a, b) => compareKeys(placeIn(b), placeIn(a)));
   }
 
   async function queryUser(by: string, { open, before, limit }: QueryOptions): Promise<Item[]> {
@@ -79,6 +82,8 @@ export function dynamoListing(client: DynamoDBClient, table: string): Pick<Recor
     return found;
   }
 }
+
+const placeIn = (item: Item): string => item['place']?.S ?? '';
 
 const beginsWith = (prefix: string): Clause => ({
   text: 'begins_with(#key, :prefix)',

@@ -1,17 +1,21 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { RegoEngine, TemplateFile, type ValidateConfig } from '@aws/cloudformation-validate';
 import { describe, expect, it, jest } from '@jest/globals';
 import { type App, CfnResource, Stack } from 'aws-cdk-lib';
 import { CfnManagedPolicy, CfnPolicy } from 'aws-cdk-lib/aws-iam';
 import { CfnBucket } from 'aws-cdk-lib/aws-s3';
 import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js';
 import type { IConstruct } from 'constructs';
-import { checkedApp, withEcs, withPeople } from './scene.ts';
+import { checkedApp, synthesised, withEcs, withPeople } from './scene.ts';
 
 /** Checks take many seconds, more on a busy machine: milliseconds. */
 const CHECKS_MAX_MS = 300_000;
 jest.setTimeout(CHECKS_MAX_MS);
 
 const { subnets: _, ...ecs } = withEcs;
-const everything = { ...ecs, ...withPeople, vpc: 'own', alarmEmail: 'a@b.example' };
+const agentSecrets = 'OPENAI_API_KEY=arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
+const everything = { ...ecs, ...withPeople, agentSecrets, vpc: 'own', alarmEmail: 'a@b.example' };
 
 /** Where the CDK keeps what was acknowledged. */
 const ACKNOWLEDGED = 'aws:cdk:acknowledged-rules';
@@ -35,6 +39,21 @@ describe('the templates of a deployment', () => {
     expect(() => checkedApp()).not.toThrow();
   });
 
+  it('hold nothing that CloudFormation would warn of', () => {
+    const { outdir } = synthesised(everything);
+    const files = readdirSync(outdir).filter((name) => name.endsWith('.template.json'));
+    expect(files).toEqual(['baton-choreography.template.json', 'baton-state.template.json']);
+    const engine = new RegoEngine();
+    try {
+      const told = files.flatMap(
+        (file) => engine.validateStandard(new TemplateFile(join(outdir, file)), LOUD).diagnostics,
+      );
+      expect(told.map(({ ruleId, message }) => `${ruleId}: ${message}`)).toEqual([]);
+    } finally {
+      engine.free();
+    }
+  });
+
   it.each([
     ['an open bucket', 'AwsSolutions-S10', (stack: Stack) => new CfnBucket(stack, 'Spoilt')],
     [
@@ -51,6 +70,9 @@ describe('the templates of a deployment', () => {
     expect(() => checkedApp({}, (app) => spoil(app.node.findChild('baton-state') as Stack))).toThrow(finding);
   });
 });
+
+/** Everything from warnings up, but for one: the CDK names roles that a function depends on twice, which does no harm. */
+const LOUD: ValidateConfig = { severityLevel: 'WARN', exclude: { ids: ['W3005'] } };
 
 const anyS3 = {
   Version: '2012-10-17',

@@ -29,6 +29,7 @@ export const withPeople = {
 } as const;
 
 export interface Synthesised {
+  readonly outdir: string;
   readonly resources: readonly Resource[];
   all(type: string): readonly Resource[];
   /** The one resource of this type, with this property where one is given. */
@@ -53,6 +54,7 @@ export function synthesised(context: Readonly<Record<string, string>> = {}, opti
   const resources = readTemplates(outdir);
   const all = (type: string) => resources.filter((resource) => resource.type === type);
   return {
+    outdir,
     resources,
     all,
     one(type, property, value) {
