@@ -17,7 +17,10 @@ export interface SlotDecision {
   readonly answer: 'held' | 'waiting' | 'full' | 'done';
   /** Place in line, 1 is next; with `waiting`. */
   readonly position?: number;
-  /** Grants that no task has confirmed yet, old and new: each is said again. */
+  /**
+   * Grants to say: those of this cause, which may be a redelivery; a check says every grant that no task has confirmed yet. If every
+   * operation did, each confirmation would say the grants of others, and theirs this one: when functions are slow, that multiplies.
+   */
   readonly grants: readonly Grant[];
 }
 
@@ -62,7 +65,9 @@ export function decideSlot(
     changed: next !== slot,
     answer,
     ...(position === undefined ? {} : { position }),
-    grants: Object.values(next.holders).flatMap((one) => (one.grant ? [one.grant] : [])),
+    grants: Object.values(next.holders)
+      .flatMap((one) => (one.grant ? [one.grant] : []))
+      .filter((grant) => request.kind === 'fill' || grant.cause.id === context.cause.id),
   };
 }
 

@@ -34,6 +34,27 @@ describe('a key with a free place', () => {
   });
 });
 
+describe('two grants that nobody has confirmed', () => {
+  const freed = { at: at(1), cause: aCause('freed') };
+  const waiting = following(emptySlot('k', 2), take(red), take(green), take(gray), take(amber));
+  const granted = decideSlot(decideSlot(waiting, release(red), freed).slot, release(green), freed).slot;
+  const saidBy = (request: SlotRequest, cause: string) =>
+    decideSlot(granted, request, { at: at(2), cause: aCause(cause) }).grants.length;
+
+  it('are said again by a check', () => {
+    expect(saidBy({ kind: 'fill' }, 'due')).toBe(2);
+  });
+
+  it('are said again when what freed their places is delivered again', () => {
+    expect(saidBy(release(red), 'freed')).toBe(2);
+  });
+
+  it('are not said by others who use the key: confirmations would multiply each other', () => {
+    expect(saidBy({ kind: 'confirm', lease: gray }, 'granted')).toBe(0);
+    expect(saidBy(take(lease('teak')), 'asked')).toBe(0);
+  });
+});
+
 describe('a full key', () => {
   const full = following(emptySlot('k', 1), take(red));
 

@@ -1,3 +1,5 @@
+import { request } from 'node:http';
+import { DynamoDBClient, GetItemCommand, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { DescribeTasksCommand, ECSClient, StopTaskCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
@@ -29,6 +31,7 @@ const clientsOf = (url: string) => ({
   s3: new S3Client(clientOf(url)),
   sqs: new SQSClient(clientOf(url)),
   schedules: new SchedulerClient(clientOf(url)),
+  table: new DynamoDBClient(clientOf(url)),
   secrets: new SecretsManagerClient(clientOf(url)),
 });
 
@@ -98,6 +101,66 @@ describe('the run of a task', () => {
     const { Contents } = await clients.s3.send(new ListObjectsV2Command({ Bucket, Prefix: `payloads/${taskId}.` }));
     expect(Contents).toBeUndefined();
   });
+});
+
+describe('the record of a task', () => {
+  it('is an item of the table, found by its key and by its user', async () => {
+    const taskId = await requested('true');
+    const task = await scene.settled(taskId);
+    const Key = { key: { S: `TASK#${taskId}` } };
+    const { Item } = await clients.table.send(new GetItemCommand({ TableName: 'baton', Key, ConsistentRead: true }));
+    expect(Item).toMatchObject({
+      by: { S: 'local' },
+      open: { BOOL: false },
+      value: { M: { status: { S: 'COMPLETED' } } },
+    });
+    expect(Item?.['place']?.S).toBe(`${task.submittedAt}#TASK#${taskId}`);
+    const { Items } = await clients.table.send(
+      new QueryCommand({
+        TableName: 'baton',
+        IndexName: 'by-place',
+        KeyConditionExpression: '#by = :by',
+        ExpressionAttributeNames: { '#by': 'by' },
+        ExpressionAttributeValues: { ':by': { S: 'local' } },
+        ScanIndexForward: false,
+        Limit: 1,
+      }),
+    );
+    expect(Items).toEqual([Item]);
+    const put = clients.table.send(new PutItemCommand({ TableName: 'baton', Item: Key }));
+    expect(await errorOf(put)).toMatchObject({ name: 'AccessDeniedException' });
+  });
+});
+
+describe('a page of the web', () => {
+  it('may not send what makes a call one for AWS', async () => {
+    const response = await fetch(scene.world.url, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'https://example.com',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,x-amz-target',
+      },
+    });
+    expect(response.ok).toBe(false);
+    const granted = [...response.headers.keys()].filter((name) => name.startsWith('access-control-'));
+    expect(granted).toEqual([]);
+  });
+
+  it('is refused under a name of its own', async () => {
+    const { port } = scene.world;
+    const options = { port, host: '127.0.0.1', method: 'POST', headers: { host: `evil.example:${port}`, ...signed } };
+    const status = await new Promise((resolve, reject) => {
+      const asked = request(options, (response) => resolve(response.resume().statusCode));
+      asked.on('error', reject);
+      asked.end('{}');
+    });
+    expect(status).toBe(403);
+  });
+  const signed = {
+    'x-amz-target': 'AWSEvents.ListEventBuses',
+    authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/local/events/aws4_request, SignedHeaders=host, Signature=0',
+  };
 });
 
 describe('both alarm clocks', () => {

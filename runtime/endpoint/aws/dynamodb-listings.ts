@@ -4,7 +4,7 @@ import { compareKeys } from '../../engine/record-page.ts';
 import type { RecordStore } from '../../ports.ts';
 import { refused } from './aws-error.ts';
 import { type Operation, parsedInput } from './aws-service.ts';
-import { type Condition, conjunctsOf, holds } from './dynamo-condition.ts';
+import { type Condition, conjunctsOf, holds } from './dynamo-condition-expression.ts';
 import { allItems, isShown, itemOf, type RecordItem } from './dynamo-records.ts';
 import { attributesOf, conditionIn, plainItem, withPlaceholders } from './dynamodb-wire.ts';
 

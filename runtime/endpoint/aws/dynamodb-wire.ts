@@ -1,18 +1,22 @@
 import * as z from 'zod';
 import { fromAttribute, toAttribute } from '../../aws/attribute-values.ts';
-import { BatonError } from '../../errors.ts';
 import { refused } from './aws-error.ts';
 import { type Input, parsedInput } from './aws-service.ts';
-import { parsedCondition } from './dynamo-condition.ts';
-import type { Placeholders } from './dynamo-tokens.ts';
+import { parsedCondition } from './dynamo-condition-expression.ts';
+import type { Placeholders } from './dynamo-expression-tokens.ts';
 
 type Attribute = ReturnType<typeof toAttribute>;
-/** One type and its value; which type it is, is looked at when it is read. */
-const attribute = z.custom<Attribute>(
-  (value) => typeof value === 'object' && value !== null && Object.keys(value).length === 1,
-  'Supplied AttributeValue must contain exactly one of the supported datatypes',
+/** The types that JSON has; sets and bytes are not among what a record keeps. */
+const attribute: z.ZodType<Attribute> = z.lazy(() =>
+  z.union([
+    z.strictObject({ S: z.string() }),
+    z.strictObject({ N: z.string().regex(/^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i) }),
+    z.strictObject({ BOOL: z.boolean() }),
+    z.strictObject({ NULL: z.literal(true) }),
+    z.strictObject({ L: z.array(attribute) }),
+    z.strictObject({ M: z.record(z.string(), attribute) }),
+  ]),
 );
-const item = z.record(z.string(), attribute);
 const names = z.record(z.string(), z.string());
 
 export const tableInput = z.looseObject({ TableName: z.string() });
@@ -32,18 +36,18 @@ const NOT_SERVED = [
 
 /** An item, or its key, as it stands in a request. */
 export function plainItem(value: unknown, what: string): Record<string, unknown> {
-  const parsed = item.safeParse(value);
-  if (!parsed.success) throw refused('ValidationException', `${what} is no map of attribute values.`);
-  return Object.fromEntries(Object.entries(parsed.data).map(([name, one]) => [name, plainValue(one)]));
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isMap) throw refused('ValidationException', `${what} is no map of attribute values.`);
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, plainValue(one, `${what}.${name}`)]));
 }
 
-function plainValue(value: Attribute): unknown {
-  try {
-    return fromAttribute(value);
-  } catch (error) {
-    if (error instanceof BatonError) throw refused('ValidationException', `${error.message}; only JSON is kept here.`);
-    throw error;
-  }
+function plainValue(value: unknown, at: string): unknown {
+  const parsed = attribute.safeParse(value);
+  if (parsed.success) return fromAttribute(parsed.data);
+  throw refused(
+    'ValidationException',
+    `${at} is no attribute value that is kept here: one of S, N, BOOL, NULL, L and M, with a value of that type.`,
+  );
 }
 
 /** The key in a request for one item. */

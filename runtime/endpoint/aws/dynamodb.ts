@@ -4,7 +4,7 @@ import { refused } from './aws-error.ts';
 import { type AwsService, type Operation, type Place, parsedInput } from './aws-service.ts';
 import { isShown, itemOf } from './dynamo-records.ts';
 import { dynamoListings } from './dynamodb-listings.ts';
-import { runUpdate } from './dynamodb-update.ts';
+import { runUpdate } from './dynamodb-run-update.ts';
 import { attributesOf, keyIn, tableInput } from './dynamodb-wire.ts';
 import { jsonProtocol } from './json-protocol.ts';
 

@@ -34,7 +34,7 @@ export interface PutEventsParts {
 }
 
 const entry = z.looseObject({
-  Time: z.number().optional(),
+  Time: z.number().refine(isTime, 'is no time in seconds since the epoch').optional(),
   Source: z.string().optional(),
   Resources: z.array(z.string()).optional(),
   DetailType: z.string().optional(),
@@ -42,6 +42,11 @@ const entry = z.looseObject({
   EventBusName: z.string().optional(),
 });
 type Entry = z.infer<typeof entry>;
+
+/** Beyond some 270,000 years from the epoch there is no date. */
+function isTime(seconds: number): boolean {
+  return !Number.isNaN(new Date(seconds * 1_000).getTime());
+}
 
 type Result = { readonly EventId: string } | { readonly ErrorCode: string; readonly ErrorMessage: string };
 

@@ -34,7 +34,7 @@ function unchunked(body: Buffer): { bytes: Buffer; trailers: Record<string, stri
     const size = Number.parseInt(line(), 16);
     if (Number.isNaN(size)) throw incomplete();
     if (size === 0) break;
-    if (at + size + 2 > body.length) throw incomplete();
+    if (body.toString('latin1', at + size, at + size + 2) !== '\r\n') throw incomplete();
     chunks.push(body.subarray(at, at + size));
     at += size + 2;
   }

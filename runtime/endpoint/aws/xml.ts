@@ -31,8 +31,13 @@ const escaped = (text: string): string =>
     return name === undefined ? `&#x${char.charCodeAt(0).toString(16)};` : `&${name};`;
   });
 
+/** What names no character stands for itself. */
 const unescaped = (text: string): string =>
   text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex, decimal, name) => {
     if (name !== undefined) return ENTITIES[name] ?? whole;
-    return String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16));
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+    return code <= CODE_POINT_MAX ? String.fromCodePoint(code) : whole;
   });
+
+/** The last code point of Unicode. */
+const CODE_POINT_MAX = 0x10ffff;

@@ -7,8 +7,8 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fromAttribute, toAttribute } from '../../../../runtime/aws/attribute-values.ts';
-import { holds, parsedCondition } from '../../../../runtime/endpoint/aws/dynamo-condition.ts';
-import { changed, parsedUpdate } from '../../../../runtime/endpoint/aws/dynamo-update.ts';
+import { holds, parsedCondition } from '../../../../runtime/endpoint/aws/dynamo-condition-expression.ts';
+import { changed, parsedUpdate } from '../../../../runtime/endpoint/aws/dynamo-update-expression.ts';
 import { type DynamoServer, nearestEngine } from '../../../aws/dynamo-server.ts';
 
 /** One item that has a bit of everything. */

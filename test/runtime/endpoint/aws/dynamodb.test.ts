@@ -276,6 +276,28 @@ describe('the record of a run', () => {
     expect((await store.get(key))?.revision).toBe(11);
   });
 
+  it('is decided again when another write came between', async () => {
+    let hurries = 2;
+    const busy: RecordStore = {
+      ...store,
+      async put(...written) {
+        if (hurries-- > 0) await store.put(key, aRunRecord({ tokenHash, confirmedAt: at(hurries) }), 'any');
+        return store.put(...written);
+      },
+    };
+    const { operations } = dynamoDbService({ place, table: TableName, store: busy });
+    await operations['UpdateItem']?.({
+      TableName,
+      Key: keyed(key),
+      UpdateExpression: 'SET #value.heartbeatAt = :at',
+      ConditionExpression: '#value.tokenHash = :hash',
+      ExpressionAttributeNames: { '#value': 'value' },
+      ExpressionAttributeValues: { ':at': { S: at(5) }, ':hash': { S: tokenHash } },
+    });
+    const { revision, value } = (await store.get(key)) ?? {};
+    expect([revision, value]).toEqual([4, aRunRecord({ tokenHash, confirmedAt: at(0), heartbeatAt: at(5) })]);
+  });
+
   it.each<[string, Partial<UpdateItemCommandInput>]>([
     ['without a condition', { ConditionExpression: undefined }],
     ['by another condition', { ConditionExpression: 'attribute_exists(#value.tokenHash)' }],
@@ -316,6 +338,9 @@ describe('the record of a run', () => {
       ConditionExpression: '#value.tokenHash = :hash',
       ExpressionAttributeValues: values,
     });
-    expect(await errorOf(asked)).toMatchObject({ name: 'ValidationException', message: expect.stringContaining('SS') });
+    expect(await errorOf(asked)).toMatchObject({
+      name: 'ValidationException',
+      message: expect.stringContaining(':new is no attribute value'),
+    });
   });
 });

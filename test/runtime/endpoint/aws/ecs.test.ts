@@ -13,6 +13,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ecsTaskStateChangeDetail } from '../../../../events/aws/ecs-task-state-change.ts';
 import { readEcsTask } from '../../../../lifecycle/ecs-task.ts';
 import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
+import { describedTask } from '../../../../runtime/endpoint/aws/ecs-task-shape.ts';
+import { anEcsTask } from '../../../builders.ts';
 import { bundled, type EcsWorld, ecsWorld } from '../../engine/local-ecs-fixture.ts';
 import { awsServer, errorOf } from './aws-server.ts';
 
@@ -86,6 +88,8 @@ describe('a task that is run', () => {
     const arn = await arnOf(aRun('exit 0'));
     const { detail } = await world.event(arn, 'STOPPED');
     const shape = JSON.parse(JSON.stringify(await described(arn)));
+    expect([shape.createdAt, shape.stoppedAt]).toEqual([detail.createdAt, detail.stoppedAt]);
+    expect(describedTask(detail)).not.toHaveProperty('updatedAt');
     expect(readEcsTask(ecsTaskStateChangeDetail.parse(shape))).toEqual(readEcsTask(detail));
   });
 
@@ -104,9 +108,9 @@ describe('a task that is run', () => {
       status: 400,
       resourceIds: [arn],
     });
-    expect(await listed({ startedBy: input.startedBy, desiredStatus: 'STOPPED' })).toHaveLength(
-      (await described(arn))?.desiredStatus === 'STOPPED' ? 1 : 0,
-    );
+    await world.event(arn, 'STOPPED');
+    expect(await listed({ startedBy: input.startedBy, desiredStatus: 'STOPPED' })).toEqual([arn]);
+    expect(await listed({ startedBy: input.startedBy })).toEqual([]);
   });
 
   it('may be several at once', async () => {
@@ -137,6 +141,22 @@ describe('a task that is stopped', () => {
     expect(await listed({ startedBy: input.startedBy })).toEqual([]);
     const again = await client.send(new StopTaskCommand({ cluster: 'baton', task: arn, reason: 'again' }));
     expect(again.task).toMatchObject({ lastStatus: 'STOPPED', stoppedReason: 'enough' });
+  });
+
+  it('is shown alive by the answer to the stop, however fast it ended', async () => {
+    const alive = anEcsTask({ lastStatus: 'RUNNING', desiredStatus: 'RUNNING' });
+    let ended = false;
+    const fast = {
+      ...world.ecs,
+      describe: async () => (ended ? { ...alive, lastStatus: 'STOPPED' } : alive),
+      stop: async () => {
+        ended = true;
+        return 'stopping' as const;
+      },
+    };
+    const { operations } = ecsService({ place, tasks: fast, clusters: ['baton'], families: [] });
+    const told = await operations['StopTask']?.({ cluster: 'baton', task: alive.taskArn, reason: 'enough' });
+    expect(told).toMatchObject({ task: { lastStatus: 'RUNNING', desiredStatus: 'STOPPED', stoppedReason: 'enough' } });
   });
 
   it('must be one', async () => {

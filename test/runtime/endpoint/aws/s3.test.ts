@@ -17,6 +17,7 @@ import { memoryBucket } from '../../../../runtime/endpoint/aws/buckets.ts';
 import { payloadBucket } from '../../../../runtime/endpoint/aws/payload-bucket.ts';
 import { OBJECT_MAX_BYTES, s3Service } from '../../../../runtime/endpoint/aws/s3.ts';
 import { sentBody } from '../../../../runtime/endpoint/aws/s3-body.ts';
+import { textsOf } from '../../../../runtime/endpoint/aws/xml.ts';
 import { memoryStore } from '../../../../runtime/engine/memory-store.ts';
 import { payloadsOver } from '../../../../runtime/payloads.ts';
 import { awsServer, errorOf } from './aws-server.ts';
@@ -109,6 +110,8 @@ describe('a listing', () => {
     } while (token !== undefined);
     expect(found).toEqual(keys);
     expect(await keysOf('plain', { Prefix: 'list/', StartAfter: 'list/c' })).toEqual(['list/d', 'list/e']);
+    await put('plain', 'coded/a b', 'x');
+    expect(await keysOf('plain', { Prefix: 'coded/', EncodingType: 'url' })).toEqual(['coded/a%20b']);
   });
 
   it('loses what was deleted together', async () => {
@@ -128,6 +131,8 @@ describe('the bucket of payloads', () => {
     expect(await keysOf('baton-payloads', { Prefix: 'payloads/t1.' })).toEqual([`payloads/${ref}`]);
     expect(await keysOf('baton-payloads')).toEqual([`payloads/${ref}`]);
     expect(await keysOf('baton-payloads', { Prefix: 'other/' })).toEqual([]);
+    expect(await keysOf('baton-payloads', { StartAfter: 'other' })).toEqual([`payloads/${ref}`]);
+    expect(await keysOf('baton-payloads', { StartAfter: 'quite other' })).toEqual([]);
     await put('baton-payloads', 'payloads/t2.x', '\uFEFFgrüße');
     expect(await payloads.get('t2.x')).toBe('\uFEFFgrüße');
     await payloads.delete('t2.x');
@@ -167,8 +172,13 @@ describe('a body on its way', () => {
     expect(chunked('3\r\nabc\r\n2;chunk-signature=0f\r\nde\r\n0\r\n\r\n')).toBe('abcde');
   });
 
+  it('in XML says its characters by name or number, and nothing that is none', () => {
+    const key = '<Key>&lt;&#65;&#x1F600;&amp;amp;&#x110000;&what;</Key>';
+    expect(textsOf(key, 'Key', 'decoded')).toEqual(['<A\u{1F600}&amp;&#x110000;&what;']);
+  });
+
   it('is refused when something of it is missing', () => {
-    for (const broken of ['3\r\nab', 'x\r\nabc\r\n0\r\n\r\n', '3\r\nabc\r\n', '']) {
+    for (const broken of ['3\r\nab', '2\r\nab..0\r\n\r\n', 'x\r\nabc\r\n0\r\n\r\n', '3\r\nabc\r\n', '']) {
       expect(() => chunked(broken)).toThrow('number of bytes');
     }
     expect(() => chunked('3\r\nabc\r\n0\r\n\r\n', { 'x-amz-decoded-content-length': '4' })).toThrow('number of bytes');

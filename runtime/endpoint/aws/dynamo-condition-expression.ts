@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Operand, type Path, type Placeholders, type Tokens, tokensOf } from './dynamo-tokens.ts';
+import { type Operand, type Path, type Placeholders, type Tokens, tokensOf } from './dynamo-expression-tokens.ts';
 
 /** Whether something is true of an item, given as plain JSON. */
 export type Condition =

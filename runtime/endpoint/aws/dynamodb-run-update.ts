@@ -6,9 +6,9 @@ import type { RecordStore, StoredRecord } from '../../ports.ts';
 import { DECIDE_TRIES } from '../../records.ts';
 import { type AwsError, refused } from './aws-error.ts';
 import { type Operation, parsedInput } from './aws-service.ts';
-import { type Condition, conjunctsOf, holds } from './dynamo-condition.ts';
+import { type Condition, conjunctsOf, holds } from './dynamo-condition-expression.ts';
 import { isRun, itemOf } from './dynamo-records.ts';
-import { changed, parsedUpdate } from './dynamo-update.ts';
+import { changed, parsedUpdate } from './dynamo-update-expression.ts';
 import { attributesOf, conditionIn, keyIn, withPlaceholders } from './dynamodb-wire.ts';
 
 const update = z.looseObject({

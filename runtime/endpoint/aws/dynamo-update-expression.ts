@@ -1,6 +1,6 @@
 import { refused } from './aws-error.ts';
-import { meantBy, valueAt } from './dynamo-condition.ts';
-import { type Operand, type Path, type Placeholders, type Tokens, tokensOf } from './dynamo-tokens.ts';
+import { meantBy, valueAt } from './dynamo-condition-expression.ts';
+import { type Operand, type Path, type Placeholders, type Tokens, tokensOf } from './dynamo-expression-tokens.ts';
 
 /** One change of an item; what it computes is computed of the item as it was. */
 export interface Change {

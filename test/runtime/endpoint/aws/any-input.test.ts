@@ -1,0 +1,172 @@
+import { afterAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { rules } from '../../../../rules/index.ts';
+import { AwsError } from '../../../../runtime/endpoint/aws/aws-error.ts';
+import type { AwsService } from '../../../../runtime/endpoint/aws/aws-service.ts';
+import { memoryBucket } from '../../../../runtime/endpoint/aws/buckets.ts';
+import { dynamoDbService } from '../../../../runtime/endpoint/aws/dynamodb.ts';
+import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
+import { eventBridgeService } from '../../../../runtime/endpoint/aws/eventbridge.ts';
+import { listedRules } from '../../../../runtime/endpoint/aws/listed-rules.ts';
+import { memorySchedules } from '../../../../runtime/endpoint/aws/memory-schedules.ts';
+import { s3Service } from '../../../../runtime/endpoint/aws/s3.ts';
+import { schedulerService } from '../../../../runtime/endpoint/aws/scheduler.ts';
+import { sqsService } from '../../../../runtime/endpoint/aws/sqs.ts';
+import { memoryStore } from '../../../../runtime/engine/memory-store.ts';
+import { realScheduler } from '../../../../runtime/engine/scheduler.ts';
+import { runKey } from '../../../../runtime/records.ts';
+import { anEcsTask, aRunRecord, aTaskId, at } from '../../../builders.ts';
+import { place } from './aws-server.ts';
+
+const store = memoryStore();
+await store.put(runKey(aTaskId(), 1), aRunRecord(), 'absent');
+const now = () => at(0);
+const book = memorySchedules({
+  scheduler: realScheduler(),
+  targets: [{ arn: 'arn:q', deliver: async () => undefined }],
+});
+afterAll(() => book.stop());
+const queue = { name: 'q', arn: 'arn:q', url: 'http://h/0/q', send: async () => 'id', attributes: () => ({}) };
+const tasks = {
+  startOnce: async () => ({ outcome: 'conflict' as const, taskArn: 'arn:t' }),
+  taskArns: () => ['arn:t'],
+  describe: async () => anEcsTask(),
+  stop: async () => 'stopping' as const,
+};
+const services: AwsService[] = [
+  eventBridgeService({
+    place,
+    now,
+    buses: [{ name: 'baton', publish: async () => undefined }],
+    rules: listedRules(rules, 'baton', place),
+  }),
+  ecsService({ place, tasks, clusters: ['baton'], families: ['baton-agent'] }),
+  s3Service({ buckets: [memoryBucket('b', now)] }),
+  sqsService({ queues: [queue] }),
+  schedulerService({ place, groups: ['baton', 'default'], book, now }),
+  dynamoDbService({ place, table: 'baton', store }),
+];
+
+/** Members that the operations look at; more of them are right than in any JSON. */
+const NAMES = [
+  ...['Entries', 'EventPattern', 'Event', 'Name', 'Rule', 'EventBusName', 'NextToken', 'Limit', 'NamePrefix'],
+  ...['cluster', 'tasks', 'task', 'taskDefinition', 'count', 'startedBy', 'overrides', 'nextToken', 'clientToken'],
+  ...['Bucket', 'Key', 'Keys', 'Quiet', 'Body', 'Prefix', 'MaxKeys', 'ContinuationToken', 'StartAfter'],
+  ...['QueueUrl', 'QueueName', 'MessageBody', 'DelaySeconds', 'AttributeNames'],
+  ...['GroupName', 'ScheduleExpression', 'FlexibleTimeWindow', 'Target'],
+  ...['TableName', 'IndexName', 'KeyConditionExpression', 'FilterExpression', 'ExclusiveStartKey', 'UpdateExpression'],
+  ...['ConditionExpression', 'ExpressionAttributeNames', 'ExpressionAttributeValues', 'ReturnValues'],
+];
+const likely: readonly unknown[] = [
+  ...[
+    'baton',
+    'b',
+    'q',
+    'http://h/0/q',
+    'by-place',
+    'default',
+    'baton-agent',
+    'arn:t',
+    'at(2999-01-01T00:00:00)',
+    '__proto__',
+  ],
+  ...[
+    '#a = :b',
+    'SET #a = :b',
+    'ADD a :b',
+    'REMOVE a[0].b',
+    'a = :b AND (b < :b OR NOT begins_with(c, :b))',
+    '{"source":["a"]}',
+  ],
+  ...[1, 0, -1, 1e300, null, true, [], {}],
+  { key: { S: runKey(aTaskId(), 1) } },
+  { ':b': { S: 'x' } },
+  { ':b': { N: 'x' } },
+  { ':b': { L: 7 } },
+  { ':b': { M: null } },
+  { ':b': { S: 7 } },
+  { '#a': 'a' },
+  { Mode: 'OFF' },
+  { Arn: 'arn:q', RoleArn: 'r' },
+  [{ Source: 'a', DetailType: 'b', Detail: '{}', Time: 1e300 }],
+  [{ Source: 'a', DetailType: 'b', Detail: '{}' }],
+];
+const value = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...likely) }, fc.jsonValue(), fc.string());
+const input = fc.dictionary(
+  fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...NAMES) }, { weight: 1, arbitrary: fc.string() }),
+  value,
+  {
+    maxKeys: 12,
+  },
+);
+
+describe('an operation', () => {
+  it.each(
+    services.flatMap(({ signingName, operations }) =>
+      Object.entries(operations).map(([name, run]) => [`${signingName} ${name}`, run] as const),
+    ),
+  )('answers or refuses any JSON: %s', async (_name, run) => {
+    await fc.assert(
+      fc.asyncProperty(input, async (given) => {
+        try {
+          await run({ TableName: 'baton', cluster: 'baton', Bucket: 'b', ...given });
+        } catch (error) {
+          if (!(error instanceof AwsError)) throw error;
+          expect(error.status).toBeLessThan(500);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe('a request', () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      'b',
+      'payloads',
+      '%',
+      '%2F',
+      '..',
+      '',
+      'schedules',
+      'list-type',
+      '2',
+      'delete',
+      'prefix',
+      'STREAMING-X',
+    ),
+    fc.string(),
+  );
+  const call = fc.record({
+    method: fc.constantFrom('GET', 'PUT', 'POST', 'HEAD', 'DELETE', 'PATCH'),
+    path: fc.array(word, { maxLength: 4 }).map((parts) => `/${parts.join('/')}`),
+    query: fc.array(fc.tuple(word, word), { maxLength: 3 }).map((pairs) => new URLSearchParams(pairs)),
+    headers: fc.dictionary(
+      fc.constantFrom('x-amz-content-sha256', 'x-amz-decoded-content-length', 'content-md5', 'x-amz-target'),
+      word,
+    ),
+    body: fc
+      .oneof(
+        fc.constantFrom('1\r\na\r\n0\r\n\r\n', '<Delete><Object><Key>&#x110000;</Key></Object></Delete>', '{"a":'),
+        fc.string(),
+      )
+      .map((text) => Buffer.from(text)),
+  });
+
+  it.each(services.map(({ signingName, protocol }) => [signingName, protocol] as const))(
+    'is read or refused, whatever it says: %s',
+    (_name, protocol) => {
+      fc.assert(
+        fc.property(call, (given) => {
+          try {
+            protocol.read(given);
+          } catch (error) {
+            if (!(error instanceof AwsError)) throw error;
+          }
+        }),
+        { numRuns: 500 },
+      );
+    },
+  );
+});
