@@ -224,13 +224,13 @@ async function opened(
   ];
   const aws = embeddedServices({ engine, rules, ecs, scheduler, url: server.url, warn });
   undo.push(() => aws.stop());
-  server.serve(routes, awsEndpoint(aws.services, { warn }));
+  server.serve(routes, awsEndpoint(aws.services, { warn, keyFor: { s3: secrets.accessKeyId } }));
   // First nobody comes in any more, then everything inside ends, then the next world may begin.
   undo.push(() => server.close());
   undo.push(() => streams.close());
   const { pid, url, startedAt, version } = world;
   undo.push(() => dataDir.withdraw());
-  dataDir.announce({ pid, url, startedAt, version });
+  dataDir.announce({ pid, url, startedAt, version, accessKeyId: secrets.accessKeyId });
   keeping.start();
   const { error } = failure;
   if (error) throw error;

@@ -68,7 +68,10 @@ export const errorCodes = {
   compute_invalid: { retry: 'never', remedy: 'The back end refuses the request as it is; read its message.' },
   undeclared_fact: { retry: 'never', remedy: 'Declare the event in the `emits` of the rule, or do not publish it.' },
   missing_port: { retry: 'never', remedy: 'Give the world a port of that name, or leave the rule out of it.' },
-  unsupported_pattern: { retry: 'never', remedy: 'Write the rule with operators that the message lists.' },
+  invalid_pattern: {
+    retry: 'never',
+    remedy: 'Correct the rule where the message says; EventBridge would refuse it too.',
+  },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof errorCodes;

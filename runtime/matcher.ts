@@ -80,7 +80,9 @@ function belowTest(branch: Branch): Match {
   const fits = objectTest(branch);
   const fitsNothing = conditionsBelow(branch).every(({ mayBeAbsent }) => mayBeAbsent);
   const fitsElement: Match = (element) =>
-    typeof element === 'object' && element !== null && (Array.isArray(element) ? element.some(fitsElement) : fits(element));
+    typeof element === 'object' &&
+    element !== null &&
+    (Array.isArray(element) ? element.some(fitsElement) : fits(element));
   return (value) => {
     if (typeof value !== 'object' || value === null) return fitsNothing;
     return Array.isArray(value) ? value.some(fitsElement) : fits(value);

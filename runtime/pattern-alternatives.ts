@@ -20,7 +20,11 @@ function extended(all: Written[], steps: readonly string[], pattern: EventPatter
     if (field === '$or') {
       const before = found;
       found = (wanted as readonly EventPattern[]).flatMap((branch) =>
-        extended(before.map((one) => new Map(one)), steps, branch),
+        extended(
+          before.map((one) => new Map(one)),
+          steps,
+          branch,
+        ),
       );
     } else if (isLeaf(wanted)) {
       for (const one of found) one.set([...steps, field].join('.'), wanted);

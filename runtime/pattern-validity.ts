@@ -53,7 +53,9 @@ function wrongOr(wanted: unknown, at: string): string | undefined {
   if (!Array.isArray(wanted)) return wrong(at, '$or is a list of alternatives');
   return (
     first(wanted, (one, index) =>
-      isObject(one) ? wrongObject(one, `${at}[${index}]`, true) : wrong(`${at}[${index}]`, 'an alternative is an object'),
+      isObject(one)
+        ? wrongObject(one, `${at}[${index}]`, true)
+        : wrong(`${at}[${index}]`, 'an alternative is an object'),
     ) ?? (wanted.length < 2 ? wrong(at, '$or has fewer than two alternatives') : undefined)
   );
 }
@@ -193,10 +195,7 @@ const isScalar = (value: unknown): boolean =>
 
 const wrong = (at: string, what: string): string => (at === '' ? what : `${at}: ${what}`);
 
-function first<One>(
-  many: readonly One[],
-  check: (one: One, index: number) => string | undefined,
-): string | undefined {
+function first<One>(many: readonly One[], check: (one: One, index: number) => string | undefined): string | undefined {
   for (const [index, one] of many.entries()) {
     const found = check(one, index);
     if (found !== undefined) return found;

@@ -36,7 +36,14 @@ export const deadLetterView = z.object({
 export type DeadLetterView = z.infer<typeof deadLetterView>;
 
 /** `world.json` in the data directory: where the running world is found. */
-export const worldFile = z.object({ pid: z.int(), url: z.url(), startedAt: instant, version: z.string() });
+export const worldFile = z.object({
+  pid: z.int(),
+  url: z.url(),
+  startedAt: instant,
+  version: z.string(),
+  /** Opens the bucket of payloads at the AWS endpoint of this world. */
+  accessKeyId: z.string().optional(),
+});
 export type WorldFile = z.infer<typeof worldFile>;
 
 /** Headers of a piece of log: the run has ended and this is its last piece; whose log it is; where the next piece begins. */

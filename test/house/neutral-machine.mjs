@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { buildIfStale } from '../../scripts/build.mjs';
 
-/** Prefixes of variables that change what git, the AWS SDK or Baton do: a test sets what it needs itself. */
-const FOREIGN = /^(GIT_|BATON_|AWS_)/;
+/** Prefixes of variables that change what git, the AWS SDK or Baton do: a test sets what it needs itself. `BATON_TEST_` chooses optional lanes. */
+const FOREIGN = /^(GIT_|BATON_(?!TEST_)|AWS_)/;
 
 /** Runs once before the workers start, so that every test and every process started by a test sees the same neutral machine. */
 export default async function neutralMachine() {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { eventPatternOf } from '../../rules/event-pattern.ts';
+import { type EventPattern, eventPatternOf } from '../../rules/event-pattern.ts';
 import { observeEcsTask } from '../../rules/observe-ecs-task.ts';
 import { settleTask } from '../../rules/settle-task.ts';
 import { startRunOnEcs } from '../../rules/start-run-on-ecs.ts';
 import { takeProgress } from '../../rules/take-progress.ts';
 import { compilePattern } from '../../runtime/matcher.ts';
+import { whyInvalid } from '../../runtime/pattern-validity.ts';
 import { anEcsTask } from '../builders.ts';
 
 describe('the EventBridge pattern of a rule', () => {
@@ -50,5 +51,28 @@ describe('settling', () => {
 
   it('leaves the end of compute in STOPPING to who closes the stop', () => {
     expect(hears({ status: 'STOPPING' })).toBe(false);
+  });
+});
+
+describe('the pattern of a rule', () => {
+  it('may use every operator of EventBridge', () => {
+    const pattern: EventPattern = {
+      a: ['x', 1, true, null, { prefix: 'x' }, { suffix: 'x' }, { 'equals-ignore-case': 'x' }, { wildcard: 'x*' }],
+      b: [{ prefix: { 'equals-ignore-case': 'x' } }, { suffix: { 'equals-ignore-case': 'x' } }, { exists: false }],
+      c: [{ numeric: ['=', 1] }, { numeric: ['>', 1, '<=', 2] }, { cidr: '10.0.0.0/8' }, { 'anything-but': [1, 2] }],
+      d: [{ 'anything-but': { prefix: 'x' } }, { 'anything-but': { wildcard: ['x*', '*y'] } }],
+      $or: [{ e: ['x'] }, { f: { g: ['y'] } }],
+    };
+    expect(whyInvalid(pattern)).toBeUndefined();
+  });
+
+  it('does not compile with the commonest mistakes', () => {
+    const mistakes: EventPattern[] = [
+      // @ts-expect-error A leaf is a list.
+      { a: 'x' },
+      // @ts-expect-error Texts have prefixes.
+      { a: [{ prefix: 1 }] },
+    ];
+    for (const pattern of mistakes) expect(whyInvalid(pattern)).toBeDefined();
   });
 });

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { join } from 'node:path';
 import { DynamoDBClient, GetItemCommand, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { DescribeTasksCommand, ECSClient, StopTaskCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
@@ -10,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { alarmEvent } from '../../runtime/alarm-event.ts';
 import { loopbackServer } from '../../runtime/endpoint/loopback-server.ts';
 import { taskIdFor } from '../../runtime/task-id.ts';
+import { worldFile } from '../../schemas/world-api.ts';
 import { eventually, openScene, type Scene } from '../flows/scene.ts';
 import { clientOf, errorOf } from './endpoint/aws/aws-server.ts';
 
@@ -23,6 +26,12 @@ afterAll(async () => {
   for (const client of Object.values(clients)) client.destroy();
   await scene.close();
 });
+
+/** Who may read the data directory of the world, and so knows the key to its payloads. */
+function ownersClient(): S3Client {
+  const { accessKeyId = '' } = worldFile.parse(JSON.parse(readFileSync(join(scene.dataDir, 'world.json'), 'utf8')));
+  return new S3Client({ ...clientOf(scene.world.url), credentials: { accessKeyId, secretAccessKey: 'any' } });
+}
 
 /** Nothing but the address differs from what they are in an account. */
 const clientsOf = (url: string) => ({
@@ -82,6 +91,7 @@ describe('a request that is put on the bus by a client of AWS', () => {
 describe('the run of a task', () => {
   it('is a task of ECS with its payload on S3, and a stop from outside is a loss', async () => {
     const taskId = await requested('sleep 60');
+    const owner = ownersClient();
     const { run } = await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
     const arn = run?.nativeId ?? '';
     const cluster = 'baton';
@@ -91,14 +101,19 @@ describe('the run of a task', () => {
     const variables = tasks?.[0]?.overrides?.containerOverrides?.[0]?.environment ?? [];
     const reference = variables.find(({ name }) => name === 'BATON_PAYLOAD')?.value ?? '';
     const Bucket = 'baton-payloads';
-    const { Body } = await clients.s3.send(new GetObjectCommand({ Bucket, Key: `payloads/${reference}` }));
+    const ofPayload = { Bucket, Key: `payloads/${reference}` };
+    // The reference stands in native events, which everybody may read: alone it opens nothing.
+    await expect(clients.s3.send(new GetObjectCommand(ofPayload))).rejects.toMatchObject({
+      name: 'InvalidAccessKeyId',
+    });
+    const { Body } = await owner.send(new GetObjectCommand(ofPayload));
     expect(JSON.parse((await Body?.transformToString()) ?? '')).toMatchObject({ prompt: 'Say hello.' });
 
     await clients.ecs.send(new StopTaskCommand({ cluster, task: arn, reason: 'somebody stopped it' }));
     await scene.until(taskId, ({ attempt }) => attempt === 2, 'to be tried again');
     await scene.world.cancel(taskId);
     await scene.settled(taskId);
-    const { Contents } = await clients.s3.send(new ListObjectsV2Command({ Bucket, Prefix: `payloads/${taskId}.` }));
+    const { Contents } = await owner.send(new ListObjectsV2Command({ Bucket, Prefix: `payloads/${taskId}.` }));
     expect(Contents).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { BatonError } from '../../errors.ts';
 import { AwsError, refused } from './aws-error.ts';
@@ -14,6 +14,8 @@ export type AwsEndpoint = (request: IncomingMessage, response: ServerResponse) =
 export interface AwsEndpointOptions {
   /** Told what failed inside, where the caller learns only that something did. */
   readonly warn?: (message: string, error: unknown) => void;
+  /** Services that only who knows this access key id may use, by signing name. No secret goes with it: the id is the secret. */
+  readonly keyFor?: Readonly<Record<string, string>>;
 }
 
 /** A page of the web can set neither header without asking first, and nobody here says yes. */
@@ -24,7 +26,10 @@ export const isAwsCall = (headers: IncomingHttpHeaders): boolean =>
  * Several services of AWS at one address. The target header or the credential scope says which one is meant; signatures are not
  * checked, because whoever reaches the address is this machine's own user.
  */
-export function awsEndpoint(services: readonly AwsService[], { warn }: AwsEndpointOptions = {}): AwsEndpoint {
+export function awsEndpoint(
+  services: readonly AwsService[],
+  { warn, keyFor = {} }: AwsEndpointOptions = {},
+): AwsEndpoint {
   return async (request, response) => {
     const requestId = randomUUID();
     let protocol: Protocol = jsonProtocol('1.1');
@@ -32,6 +37,7 @@ export function awsEndpoint(services: readonly AwsService[], { warn }: AwsEndpoi
     try {
       const service = serviceOf(request.headers, services);
       protocol = service.protocol;
+      assertKey(request.headers, keyFor[service.signingName]);
       answer = await answerOf(service, await callOf(request));
     } catch (error) {
       const { code, status, message, members } = awsErrorOf(error);
@@ -68,6 +74,16 @@ function serviceOf(headers: IncomingHttpHeaders, services: readonly AwsService[]
     'UnknownOperationException',
     `There is no service "${target?.prefix ?? signedFor}" here; there are ${known}.`,
   );
+}
+
+function assertKey({ authorization = '' }: IncomingHttpHeaders, wanted: string | undefined): void {
+  if (wanted === undefined) return;
+  const [, told = ''] = /Credential=([^/,]+)\//.exec(authorization) ?? [];
+  const given = Buffer.from(told);
+  const known = Buffer.from(wanted);
+  if (given.length === known.length && timingSafeEqual(given, known)) return;
+  const message = 'The AWS Access Key Id you provided does not exist in our records.';
+  throw new AwsError('InvalidAccessKeyId', 403, message);
 }
 
 async function answerOf(service: AwsService, call: AwsCall): Promise<AwsAnswer> {

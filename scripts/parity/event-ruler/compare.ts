@@ -54,7 +54,8 @@ const generated = [
   ...fc.sample(fc.record({ pattern: aPattern, event: anEvent }), { numRuns: count, seed }),
   ...fc.sample(fc.record({ pattern: aPatternOrNot, event: anEvent }), { numRuns: count, seed }),
 ];
-report(generated, judged(generated));
+const answers = judged(generated);
+report(generated, answers);
 if (asked.write) keep();
 
 function report(cases: readonly Case[], answers: readonly Answer[]): void {
@@ -146,16 +147,15 @@ function judged(cases: readonly Case[]): Answer[] {
 function keep(): void {
   const named = new URL('named.json', fixtures);
   const cases = JSON.parse(readFileSync(named, 'utf8')) as (Case & { about: string })[];
-  const answers = judged(cases);
+  const renewed = judged(cases);
   write(
     named,
-    cases.map(({ about, pattern, event }, index) => ({ about, pattern, event, eventRuler: answers[index] })),
+    cases.map(({ about, pattern, event }, index) => ({ about, pattern, event, eventRuler: renewed[index] })),
   );
 
-  const all = judged(generated);
   const chosen = (['fits', 'does not fit', 'refused'] as const).flatMap((answer) =>
     generated
-      .map(({ pattern, event }, index) => ({ pattern, event, eventRuler: all[index] }))
+      .map(({ pattern, event }, index) => ({ pattern, event, eventRuler: answers[index] }))
       .filter((one) => one.eventRuler === answer && !isStricter(whyInvalid(one.pattern)))
       .filter((one) => JSON.stringify(one).length <= KEPT_LENGTH_MAX)
       .slice(0, KEPT / 3),
