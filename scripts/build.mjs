@@ -17,6 +17,11 @@ const ENTRY_POINTS = {
   demo: 'scripts/demo.ts',
 };
 
+/** The bundle that loads parts of itself only when they are asked for: the command line, which seldom needs the SDK. All others are one file each. */
+const SPLIT = 'baton';
+/** What the names of its parts begin with. */
+const CHUNK = 'baton-part-';
+
 /** Rooms whose sources can end in a bundle. */
 const SOURCE_ROOMS = [
   'agent',
@@ -57,24 +62,31 @@ export async function build(checkout = root, sources = fingerprint(checkout)) {
   const esbuild = await import('esbuild');
   const entryPoints = Object.entries(ENTRY_POINTS).filter(([, file]) => isThere(join(checkout, file)));
   const dist = join(checkout, 'dist');
-  const { outputFiles } = await esbuild.build({
-    absWorkingDir: checkout,
-    entryPoints: entryPoints.map(([out, file]) => ({ in: file, out })),
-    outdir: dist,
-    bundle: true,
-    write: false,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    external: NATIVE,
-    sourcemap: true,
-    sourcesContent: false,
-    legalComments: 'none',
-    banner: { js: BANNER },
-    logLevel: 'silent',
-  });
+  const bundle = (names, more = {}) =>
+    esbuild.build({
+      absWorkingDir: checkout,
+      entryPoints: entryPoints.filter(([out]) => names.includes(out)).map(([out, file]) => ({ in: file, out })),
+      outdir: dist,
+      bundle: true,
+      write: false,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      // The SDK's modules are smaller than its CommonJS.
+      mainFields: ['module', 'main'],
+      external: NATIVE,
+      sourcemap: true,
+      sourcesContent: false,
+      legalComments: 'none',
+      banner: { js: BANNER },
+      logLevel: 'silent',
+      ...more,
+    });
+  const whole = entryPoints.map(([out]) => out).filter((out) => out !== SPLIT);
+  const built = await Promise.all([bundle(whole), bundle([SPLIT], { splitting: true, chunkNames: `${CHUNK}[hash]` })]);
+  const outputFiles = built.flatMap((one) => one.outputFiles);
   mkdirSync(dist, { recursive: true });
-  sweepLeftovers(dist);
+  sweepLeftovers(dist, new Set(outputFiles.map(({ path }) => basename(path))));
   // Maps before bundles, so that a bundle never lacks its map.
   for (const { path, contents } of outputFiles.sort(
     (a, b) => Number(b.path.endsWith('.map')) - Number(a.path.endsWith('.map')),
@@ -108,10 +120,11 @@ function put(dist, name, contents) {
   renameSync(draft, join(dist, name));
 }
 
-function sweepLeftovers(dist) {
+/** Drafts of an interrupted build, and chunks of earlier ones; a process that has just begun may still load these. */
+function sweepLeftovers(dist, present) {
   const oldest = Date.now() - LEFTOVER_MIN * 60_000;
   for (const name of readdirSync(dist)) {
-    if (!name.endsWith('.tmp')) continue;
+    if (!name.endsWith('.tmp') && (!name.startsWith(CHUNK) || present.has(name))) continue;
     const draft = join(dist, name);
     const modifiedMs = statSync(draft, { throwIfNoEntry: false })?.mtimeMs;
     if (modifiedMs !== undefined && modifiedMs < oldest) rmSync(draft, { force: true });
