@@ -140,7 +140,7 @@ module.exports = {
     },
     {
       name: 'only-adapters-know-the-sdk',
-      comment: 'SDK, middy and Powertools stay in runtime/aws, infra, and the runner\'s own client.',
+      comment: "SDK, middy and Powertools stay in runtime/aws, infra, and the runner's own client.",
       severity: 'error',
       from: { pathNot: SDK_PLACES },
       to: { path: CLOUD },

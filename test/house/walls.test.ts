@@ -45,6 +45,8 @@ const PLANTED: [wall: string, file: string, target: string][] = [
   ['rules-wall', 'rules/accept-task.ts', '@aws-sdk/client-ecs'],
   ['rules-wall', 'rules/accept-task.ts', 'aws-cdk-lib'],
   ['runtime-wall', 'runtime/clock.ts', 'infra/stack.ts'],
+  ['only-adapters-know-the-sdk', 'runtime/clock.ts', '@aws-sdk/client-ecs'],
+  ['only-adapters-know-the-sdk', 'cli/main.ts', '@aws-sdk/client-dynamodb'],
   ['only-worlds-wire-handlers', 'runtime/clock.ts', 'handlers/admit-task.ts'],
   ['handlers-wall', 'handlers/accept-task.ts', 'handlers/admit-task.ts'],
   ['handlers-wall', 'handlers/accept-task.ts', 'runtime/clock.ts'],
