@@ -8,6 +8,7 @@ import type { HeardEvent, WorldClient } from './world-client.ts';
 /** A deployment on AWS, asked with the region and the credentials that the AWS tools of this shell would use. */
 export async function awsWorld(stage: string): Promise<WorldClient> {
   assertStage(stage);
+  quietSdk();
   // Loaded only when it is asked for: the SDK is larger than all the rest.
   const { awsDesk } = await import('../runtime/aws/aws-desk.ts');
   return clientOver(awsDesk(stage), stage);
@@ -16,8 +17,14 @@ export async function awsWorld(stage: string): Promise<WorldClient> {
 /** What can be found out about a deployment. */
 export async function checksOf(stage: string): Promise<readonly DeploymentCheck[]> {
   assertStage(stage);
+  quietSdk();
   const { deploymentChecks } = await import('../runtime/aws/deployment-checks.ts');
   return deploymentChecks(stage);
+}
+
+/** The SDK warns at each start that it will want a newer Node one day; which Node this version works with, its pins say. */
+function quietSdk(): void {
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 }
 
 function assertStage(stage: string): void {

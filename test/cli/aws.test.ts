@@ -1,0 +1,70 @@
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type CliScene, openCliScene, type Running } from './scene.ts';
+
+let scene: CliScene;
+let world: Running;
+let environment: Record<string, string>;
+
+// The endpoint of a world stands for an account: the command line knows no difference but the address.
+beforeAll(async () => {
+  scene = openCliScene();
+  world = scene.start(['dev', '--port', '0', '--data', 'data']);
+  await world.says(/http:\/\/127\.0\.0\.1:\d+/);
+  environment = {
+    AWS_ENDPOINT_URL: /http:\/\/127\.0\.0\.1:\d+/.exec(world.stdout())?.[0] ?? '',
+    AWS_REGION: 'local',
+    AWS_ACCESS_KEY_ID: 'any',
+    AWS_SECRET_ACCESS_KEY: 'any',
+  };
+});
+afterAll(async () => {
+  world.kill('SIGTERM');
+  await world.ended;
+  await scene.close();
+});
+
+const json = async (...words: string[]) => {
+  const { code, stdout, stderr } = await scene.run([...words, '--aws', '--json'], { environment });
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  return JSON.parse(stdout);
+};
+
+describe('a deployment on AWS', () => {
+  it('is found by doctor, with its bus and its table', async () => {
+    const { stdout } = await scene.run(['doctor', '--aws', '--json'], { environment });
+    const found = JSON.parse(stdout).filter(({ name }: { name: string }) => ['event bus', 'table'].includes(name));
+    expect(found).toMatchObject([{ ok: true }, { ok: true }]);
+  });
+
+  it('takes a task, shows it, lists it and cancels it', async () => {
+    const repo = pathToFileURL(scene.repo).href;
+    const words = ['submit', '--repo', repo, '--prompt', 'wait', '--agent', 'sleep 300', '--key', 'one'];
+    const { taskId } = await json(...words);
+    expect(await json(...words)).toEqual({ taskId });
+    expect(await json('show', taskId)).toMatchObject({ taskId, repository: repo });
+    expect(await json('list')).toMatchObject([{ taskId }]);
+    expect(await json('cancel', taskId, '--reason', 'seen enough')).toMatchObject({ taskId });
+    const { code, stdout } = await scene.run(['watch', taskId, '--aws', '--json'], { environment });
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
+      status: 'CANCELLED',
+      reason: { message: 'seen enough' },
+    });
+  });
+
+  it('says where its logs are', async () => {
+    const [task] = await json('list');
+    const { code, stderr } = await scene.run(['logs', task.taskId, '--aws'], { environment });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/^baton: .*\n +Read them with: aws logs tail/),
+    });
+  });
+
+  it('of another stage is not this one', async () => {
+    const { code, stderr } = await scene.run(['list', '--aws', 'other'], { environment });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/ResourceNotFoundException/);
+  });
+});
