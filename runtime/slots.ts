@@ -21,10 +21,12 @@ export interface SlotsOver {
   readonly clock: Clock;
   /** How many tasks of a key may hold a slot at once; read at every use. */
   readonly limitOf: (key: string) => number;
+  /** Waits before a write that lost against another's is decided again, the n-th time. Without it nothing waits: one process takes turns. */
+  readonly pause?: (lost: number) => Promise<unknown>;
 }
 
 /** The slots port over any record store: one item per key, every change one conditional write. */
-export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
+export function slotsOver({ store, tasks, clock, limitOf, pause }: SlotsOver): Slots {
   const latest = new Map<string, Promise<unknown>>();
 
   return {
@@ -70,6 +72,7 @@ export function slotsOver({ store, tasks, clock, limitOf }: SlotsOver): Slots {
       if (!decided.changed) return decided;
       const written = await store.put(slotKey(key), decided.slot, stored?.revision ?? 'absent');
       if (written.outcome === 'written') return decided;
+      await pause?.(tries + 1);
     }
     throw new BatonError(
       'contention',
