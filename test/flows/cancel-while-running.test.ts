@@ -1,61 +1,64 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { lives, numberIn, openScene, type Scene } from './scene.ts';
+import { onEveryWorld } from './every-world.ts';
+import { type FlowScene, lives, numberIn } from './scene.ts';
 
-let scene: Scene;
-beforeAll(async () => {
-  scene = await openScene({ limit: 1 });
-});
-afterAll(() => scene.close());
+onEveryWorld((openScene) => {
+  let scene: FlowScene;
+  beforeAll(async () => {
+    scene = await openScene({ limit: 1 });
+  });
+  afterAll(() => scene.close());
 
-describe('a running task that is cancelled', () => {
-  it('is CANCELLED, its process is gone, and its work is saved', async () => {
-    const file = join(scene.folder, 'pid');
-    const taskId = await scene.submit(`echo begun > begun.txt; echo $$ > ${file}; sleep 300`);
-    const pid = await numberIn(file);
-    expect(lives(pid)).toBe(true);
+  describe('a running task that is cancelled', () => {
+    it('is CANCELLED, its process is gone, and its work is saved', async () => {
+      const file = join(scene.folder, 'pid');
+      const taskId = await scene.submit(`echo begun > begun.txt; echo $$ > ${file}; sleep 300`);
+      const pid = await numberIn(file);
+      expect(lives(pid)).toBe(true);
 
-    const asked = await scene.world.cancel(taskId, 'not needed any more');
-    expect(['STOPPING', 'CANCELLED']).toContain(asked.status);
-    const task = await scene.settled(taskId);
+      const asked = await scene.world.cancel(taskId, 'not needed any more');
+      expect(['STOPPING', 'CANCELLED']).toContain(asked.status);
+      const task = await scene.settled(taskId);
 
-    expect(task).toMatchObject({
-      status: 'CANCELLED',
-      attempt: 1,
-      reason: { code: 'cancelled', message: 'not needed any more' },
-      savedWork: { branch: `baton/${taskId}` },
-      run: { ended: { proof: 'proven' } },
+      expect(task).toMatchObject({
+        status: 'CANCELLED',
+        attempt: 1,
+        reason: { code: 'cancelled', message: 'not needed any more' },
+        savedWork: { branch: `baton/${taskId}` },
+        run: { ended: { proof: 'proven' } },
+      });
+      expect(lives(pid)).toBe(false);
+      expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
     });
-    expect(lives(pid)).toBe(false);
-    expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
+
+    it('answers a second cancel with the same end', async () => {
+      const taskId = await scene.submit('sleep 300');
+      await scene.world.cancel(taskId);
+      const task = await scene.settled(taskId);
+      expect(await scene.world.cancel(taskId)).toMatchObject({ status: 'CANCELLED', version: task.version });
+    });
   });
 
-  it('answers a second cancel with the same end', async () => {
-    const taskId = await scene.submit('sleep 300');
-    await scene.world.cancel(taskId);
-    const task = await scene.settled(taskId);
-    expect(await scene.world.cancel(taskId)).toMatchObject({ status: 'CANCELLED', version: task.version });
+  describe('a task that waits in line and is cancelled', () => {
+    it('is CANCELLED without ever having had a run', async () => {
+      const first = await scene.submit('sleep 300');
+      await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
+      const second = await scene.submit('true');
+      await scene.until(second, ({ status }) => status === 'QUEUED', 'to wait');
+      expect(await scene.world.cancel(second)).toMatchObject({ status: 'CANCELLED' });
+      expect((await scene.settled(second)).run).toBeUndefined();
+      await scene.world.cancel(first);
+      expect(await scene.settled(first)).toMatchObject({ status: 'CANCELLED' });
+    });
   });
-});
 
-describe('a task that waits in line and is cancelled', () => {
-  it('is CANCELLED without ever having had a run', async () => {
-    const first = await scene.submit('sleep 300');
-    await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
-    const second = await scene.submit('true');
-    await scene.until(second, ({ status }) => status === 'QUEUED', 'to wait');
-    expect(await scene.world.cancel(second)).toMatchObject({ status: 'CANCELLED' });
-    expect((await scene.settled(second)).run).toBeUndefined();
-    await scene.world.cancel(first);
-    expect(await scene.settled(first)).toMatchObject({ status: 'CANCELLED' });
-  });
-});
-
-describe('a task that has ended', () => {
-  it('cannot be cancelled', async () => {
-    const taskId = await scene.submit('true');
-    await scene.settled(taskId);
-    await expect(scene.world.cancel(taskId)).rejects.toMatchObject({ code: 'task_ended' });
-    expect(await scene.world.view(taskId)).toMatchObject({ status: 'COMPLETED' });
+  describe('a task that has ended', () => {
+    it('cannot be cancelled', async () => {
+      const taskId = await scene.submit('true');
+      await scene.settled(taskId);
+      await expect(scene.world.cancel(taskId)).rejects.toMatchObject({ code: 'task_ended' });
+      expect(await scene.world.view(taskId)).toMatchObject({ status: 'COMPLETED' });
+    });
   });
 });

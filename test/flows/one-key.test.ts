@@ -1,45 +1,74 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { linesOf, openScene, type Scene } from './scene.ts';
+import { onEveryWorld } from './every-world.ts';
+import { type FlowScene, linesOf, openScene, type Scene } from './scene.ts';
 
-let scene: Scene;
-beforeAll(async () => {
-  scene = await openScene();
-});
-afterAll(() => scene.close());
-
-describe('a thousand simultaneous requests with one idempotency key', () => {
-  it('are one task, which runs once', async () => {
-    const starts = join(scene.folder, 'starts');
-    const body = JSON.stringify({
-      repository: scene.remote,
-      prompt: 'Once.',
-      agentCommand: `echo start >> ${starts}`,
-      idempotencyKey: 'only-once',
-    });
-    const headers = { 'content-type': 'application/json' };
-    const answers = await Promise.all(
-      Array.from({ length: 1000 }, async () => {
-        const answer = await fetch(`${scene.world.url}/baton/v1/tasks`, { method: 'POST', headers, body });
-        const { taskId } = (await answer.json()) as { taskId: string };
-        return { status: answer.status, taskId };
-      }),
-    );
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-    const ids = new Set(answers.map(({ taskId }) => taskId));
-    expect(ids.size).toBe(1);
-    expect(await scene.settled([...ids][0] ?? '')).toMatchObject({ status: 'COMPLETED', attempt: 1 });
-    expect(await scene.world.list()).toHaveLength(1);
-    expect(linesOf(starts)).toEqual(['start']);
+describe('embedded, by the API', () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await openScene();
   });
+  afterAll(() => scene.close());
 
-  it('answer other content with the first task, and say so', async () => {
-    const request = { repository: scene.remote, prompt: 'First.', agentCommand: 'true', idempotencyKey: 'reused' };
-    const first = await scene.world.submit(request);
-    const second = await scene.world.submit({ ...request, prompt: 'Second.' });
-    expect(second).toMatchObject({ taskId: first.taskId, reused: true });
-    expect((await scene.world.submit(request)).reused).toBeUndefined();
-    await scene.settled(first.taskId);
-    expect(scene.factsOf(first.taskId)).toContain('IdempotencyKeyReused');
+  describe('a thousand simultaneous requests with one idempotency key', () => {
+    it('are one task, which runs once', async () => {
+      const starts = join(scene.folder, 'starts');
+      const body = JSON.stringify({
+        repository: scene.remote,
+        prompt: 'Once.',
+        agentCommand: `echo start >> ${starts}`,
+        idempotencyKey: 'only-once',
+      });
+      const headers = { 'content-type': 'application/json' };
+      const answers = await Promise.all(
+        Array.from({ length: 1000 }, async () => {
+          const answer = await fetch(`${scene.world.url}/baton/v1/tasks`, { method: 'POST', headers, body });
+          const { taskId } = (await answer.json()) as { taskId: string };
+          return { status: answer.status, taskId };
+        }),
+      );
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+      const ids = new Set(answers.map(({ taskId }) => taskId));
+      expect(ids.size).toBe(1);
+      expect(await scene.settled([...ids][0] ?? '')).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+      expect(await scene.world.list()).toHaveLength(1);
+      expect(linesOf(starts)).toEqual(['start']);
+    });
+  });
+});
+
+onEveryWorld((openAnyScene) => {
+  let scene: FlowScene;
+  beforeAll(async () => {
+    scene = await openAnyScene();
+  });
+  afterAll(() => scene.close());
+
+  describe('fifty simultaneous requests with one idempotency key', () => {
+    it('are one task, which runs once', async () => {
+      const starts = join(scene.folder, 'starts');
+      const request = {
+        repository: scene.remote,
+        prompt: 'Once.',
+        agentCommand: `echo start >> ${starts}`,
+        idempotencyKey: 'only-once',
+      };
+      const answers = await Promise.all(Array.from({ length: 50 }, () => scene.world.submit(request)));
+      const ids = new Set(answers.map(({ taskId }) => taskId));
+      expect(ids.size).toBe(1);
+      expect(await scene.settled([...ids][0] ?? '')).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+      expect(await scene.world.list()).toHaveLength(1);
+      expect(linesOf(starts)).toEqual(['start']);
+    });
+
+    it('answer other content with the first task, and say so', async () => {
+      const request = { repository: scene.remote, prompt: 'First.', agentCommand: 'true', idempotencyKey: 'reused' };
+      const first = await scene.world.submit(request);
+      const second = await scene.world.submit({ ...request, prompt: 'Second.' });
+      expect(second).toMatchObject({ taskId: first.taskId, reused: true });
+      expect((await scene.world.submit(request)).reused).toBeUndefined();
+      await scene.settled(first.taskId);
+      expect(scene.factsOf(first.taskId)).toContain('IdempotencyKeyReused');
+    });
   });
 });

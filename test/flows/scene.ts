@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Timings } from '../../lifecycle/timings.ts';
-import { openWorld, type World, type WorldOptions } from '../../runtime/embedded-world.ts';
+import { openWorld, type WorldOptions } from '../../runtime/embedded-world.ts';
 import type { DeadLetter } from '../../runtime/engine/event-bus.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
+import { type EmbeddedFlowWorld, embeddedFlowWorld, type FlowWorld } from './flow-world.ts';
 
 /** The waits of the embedded world, shortened so that a test sees what time decides. In seconds. */
 export const quickTimings: Timings = {
@@ -28,34 +29,44 @@ export const quickTimings: Timings = {
   TIMEOUT_DEFAULT_S: 600,
 };
 
+/** Seconds between SIGTERM and SIGKILL of a run: enough to save work on a busy machine. */
+export const QUICK_STOP_S = 8;
+
 /** How long a test waits for a story's end, in milliseconds: processes and git on a busy machine. */
 const PATIENCE_MS = 25_000;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A world in a folder of its own, and a git repository for its agents. */
-export interface Scene {
+export interface FlowScene<In extends FlowWorld = FlowWorld> {
   readonly folder: string;
-  readonly dataDir: string;
   /** A bare repository with one commit on `main`. */
   readonly remote: string;
-  /** The open world; another one after `reopen`. */
-  readonly world: World;
+  /** The open world; another one after it was opened again. */
+  readonly world: In;
   /** What was published since the scene was opened, oldest first. */
   readonly events: Envelope[];
-  readonly deadLetters: DeadLetter[];
+  /** Deliveries that were given up since the scene was opened. */
+  readonly deadLetters: readonly DeadLetter[];
   /** Asks for a task of this agent; answers its id. */
   submit(agentCommand: string, request?: Partial<TaskRequest>): Promise<string>;
   /** The task, once it is as wanted. */
   until(taskId: string, wanted: (task: TaskView) => boolean, what: string): Promise<TaskView>;
   settled(taskId: string): Promise<TaskView>;
-  reopen(options?: Partial<WorldOptions>): Promise<World>;
+  /** Resolves when nothing is on its way to a handler. */
+  quiet(): Promise<void>;
   /** Git in the remote. */
   inRemote(...args: string[]): string;
   /** Detail-types of the facts of a task, oldest first, each id once. */
   factsOf(taskId: string): string[];
   log(taskId: string, attempt?: number): Promise<string>;
   close(): Promise<void>;
+}
+
+/** The scene of the embedded world, which can be closed and opened again. */
+export interface Scene extends FlowScene<EmbeddedFlowWorld> {
+  readonly dataDir: string;
+  reopen(options?: Partial<WorldOptions>): Promise<EmbeddedFlowWorld>;
 }
 
 /** The bundles of runner, supervisor and writer, made from the present sources. */
@@ -73,57 +84,88 @@ export const impatientRunner = (seconds: number): string[] => [
 
 export async function openScene(options: Partial<WorldOptions> = {}): Promise<Scene> {
   buildBundles();
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-flow-')));
+  const folder = sceneFolder();
   const dataDir = options.dataDir ?? join(folder, 'data');
-  const remote = sampleRepository(folder);
-  const events: Envelope[] = [];
   const deadLetters: DeadLetter[] = [];
-  const opened = async (changes: Partial<WorldOptions>): Promise<World> => {
+  let hear: (event: Envelope) => void = () => undefined;
+  const opened = async (changes: Partial<WorldOptions>): Promise<EmbeddedFlowWorld> => {
     const world = await openWorld({
       timings: quickTimings,
-      stopTimeoutSeconds: 8,
+      stopTimeoutSeconds: QUICK_STOP_S,
       onDeadLetter: (letter) => deadLetters.push(letter),
       ...options,
       ...changes,
       dataDir,
     });
-    world.listen((event) => events.push(event));
-    return world;
+    world.listen((event) => hear(event));
+    return embeddedFlowWorld(world, () => deadLetters);
   };
   let world = await opened({});
+  const common = sceneIn(folder, () => world);
+  hear = (event) => common.events.push(event);
   return {
-    folder,
+    ...common,
     dataDir,
-    remote,
     get world() {
       return world;
     },
-    events,
-    deadLetters,
-    submit: async (agentCommand, request = {}) =>
-      (await world.submit({ repository: remote, prompt: 'Say hello.', agentCommand, ...request })).taskId,
-    until,
-    settled: (taskId) => until(taskId, (task) => task.settled, 'to settle'),
+    get deadLetters() {
+      return deadLetters;
+    },
     async reopen(changes = {}) {
       await world.close();
       world = await opened(changes);
       return world;
     },
+  };
+}
+
+/** A fresh folder for a scene. */
+export const sceneFolder = (): string => realpathSync(mkdtempSync(join(tmpdir(), 'baton-flow-')));
+
+/** What scenes have in common whatever their world; `events` is filled by whoever opens it. */
+export function sceneIn<In extends FlowWorld>(
+  folder: string,
+  world: () => In,
+  patienceMs = PATIENCE_MS,
+): FlowScene<In> {
+  const remote = sampleRepository(folder);
+  const events: Envelope[] = [];
+  return {
+    folder,
+    remote,
+    get world() {
+      return world();
+    },
+    events,
+    get deadLetters() {
+      return world().deadLetters();
+    },
+    submit: async (agentCommand, request = {}) =>
+      (await world().submit({ repository: remote, prompt: 'Say hello.', agentCommand, ...request })).taskId,
+    until,
+    settled: (taskId) => until(taskId, (task) => task.settled, 'to settle'),
+    quiet: () =>
+      eventually(() => (world().isQuiet() ? null : undefined), 'every event to be handled', patienceMs).then(
+        () => undefined,
+      ),
     inRemote: (...args) => git(remote, ...args),
     factsOf(taskId) {
       const facts = new Map<string, string>();
       for (const event of events) {
-        const { metadata } = event.detail as { metadata?: { taskId?: string } };
-        if (event.source === 'baton' && metadata?.taskId === taskId) facts.set(event.id, event['detail-type']);
+        const { metadata } = event.detail as { metadata?: { taskId?: string; id?: string } };
+        if (event.source === 'baton' && metadata?.taskId === taskId) {
+          facts.set(metadata.id ?? event.id, event['detail-type']);
+        }
       }
       return [...facts.values()];
     },
     async log(taskId, attempt) {
-      const file = await world.logPath(taskId, attempt);
+      const file = await world().logPath(taskId, attempt);
       return existsSync(file) ? readFileSync(file, 'utf8') : '';
     },
     async close() {
-      await world.close();
+      await world().close();
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -132,10 +174,12 @@ export async function openScene(options: Partial<WorldOptions> = {}): Promise<Sc
     let last: TaskView | undefined;
     return eventually(
       async () => {
-        last = await world.view(taskId);
+        last = await world().view(taskId);
         return wanted(last) ? last : undefined;
       },
-      () => `task ${taskId} ${what}; it is ${JSON.stringify({ ...last, ignored: undefined })}`,
+      () =>
+        `task ${taskId} ${what}; it is ${JSON.stringify({ ...last, ignored: undefined })}; ${world().troubles().join('; ')}`,
+      patienceMs,
     );
   }
 }

@@ -1,22 +1,25 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { lives, numberIn, openScene, type Scene } from './scene.ts';
+import { onEveryWorld } from './every-world.ts';
+import { type FlowScene, lives, numberIn } from './scene.ts';
 
-let scene: Scene;
-beforeAll(async () => {
-  scene = await openScene();
-});
-afterAll(() => scene.close());
+onEveryWorld((openScene) => {
+  let scene: FlowScene;
+  beforeAll(async () => {
+    scene = await openScene();
+  });
+  afterAll(() => scene.close());
 
-describe('an agent that needs longer than its time-out', () => {
-  it('is stopped: TIMED_OUT, its process gone, its work saved', async () => {
-    const file = join(scene.folder, 'pid');
-    const taskId = await scene.submit(`echo begun > begun.txt; echo $$ > ${file}; sleep 300`, { timeoutSeconds: 3 });
-    const pid = await numberIn(file);
-    const task = await scene.settled(taskId);
-    expect(task).toMatchObject({ status: 'TIMED_OUT', attempt: 1, reason: { code: 'timed_out' } });
-    expect(task.endedAt! > task.deadlineAt).toBe(true);
-    expect(lives(pid)).toBe(false);
-    expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
+  describe('an agent that needs longer than its time-out', () => {
+    it('is stopped: TIMED_OUT, its process gone, its work saved', async () => {
+      const file = join(scene.folder, 'pid');
+      const taskId = await scene.submit(`echo begun > begun.txt; echo $$ > ${file}; sleep 300`, { timeoutSeconds: 3 });
+      const pid = await numberIn(file);
+      const task = await scene.settled(taskId);
+      expect(task).toMatchObject({ status: 'TIMED_OUT', attempt: 1, reason: { code: 'timed_out' } });
+      expect(task.endedAt! > task.deadlineAt).toBe(true);
+      expect(lives(pid)).toBe(false);
+      expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
+    });
   });
 });

@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { beforeAll, describe, jest } from '@jest/globals';
+import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
+import { ATTEMPTS_OF_A_DELIVERY } from '../../rules/rule.ts';
+import type { WorldOptions } from '../../runtime/embedded-world.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import { type LoopbackOptions, type LoopbackWorld, openAwsOnLoopback } from '../loopback/aws-on-loopback.ts';
+import { cloudAssembly, PREPARING_MAX_MS } from '../loopback/cloud-assembly.ts';
+import { type FlowScene, openScene, QUICK_STOP_S, quickTimings, sceneFolder, sceneIn } from './scene.ts';
+
+/** What a story may ask of any world. */
+export type SceneOptions = Pick<WorldOptions, 'limit' | 'runnerCommand' | 'failStart'> & { readonly copies?: number };
+export type OpenScene = (options?: SceneOptions) => Promise<FlowScene>;
+
+/** What differs between the worlds without breaking a promise. */
+export interface WorldTraits {
+  /** Deliveries of an event that can never be handled: Lambda does not know which ones these are. */
+  readonly poisonTries: number;
+}
+
+/** How many times faster waits are on loopback than on AWS. All by the same factor, so that each outlasts what it outlasts there. */
+const FASTER = 15;
+
+const loopbackTimings = {
+  ...(Object.fromEntries(
+    Object.entries(awsTimings).map(([name, seconds]) => [name, seconds / FASTER]),
+  ) as unknown as Timings),
+  TIMEOUT_DEFAULT_S: quickTimings.TIMEOUT_DEFAULT_S,
+};
+
+/** Longest a test of a story may take in milliseconds: on loopback every step is a process of its own that may have to start first. */
+const STORY_MAX_MS = 90_000;
+/** How long such a test waits for an end, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** Tells the same stories in the embedded world, and in the deployed program with AWS's protocols on loopback. */
+export function onEveryWorld(tell: (openScene: OpenScene, traits: WorldTraits) => void): void {
+  describe('embedded', () => tell(openScene, { poisonTries: 1 }));
+  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY }));
+}
+
+/** Tells stories that only the deployed program has. */
+export function onLoopback(tell: () => void): void {
+  jest.setTimeout(STORY_MAX_MS);
+  describe('aws on loopback', () => {
+    beforeAll(() => {
+      cloudAssembly();
+    }, PREPARING_MAX_MS);
+    tell();
+  });
+}
+
+export async function openLoopbackScene(
+  options: SceneOptions & Pick<LoopbackOptions, 'dieAt'> = {},
+): Promise<FlowScene<LoopbackWorld>> {
+  const folder = sceneFolder();
+  const world = await openAwsOnLoopback({
+    assembly: cloudAssembly(),
+    dataDir: join(folder, 'data'),
+    timings: loopbackTimings,
+    stopTimeoutSeconds: QUICK_STOP_S,
+    ...options,
+  });
+  const scene = sceneIn(folder, () => world, PATIENCE_MS);
+  world.listen((event: Envelope) => scene.events.push(event));
+  return scene;
+}
