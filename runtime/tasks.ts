@@ -36,7 +36,7 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     }
     const known = written.current?.value as Task | Rejection;
     const reused = known.requestHash !== task.requestHash;
-    if (known.status !== 'REJECTED') await ringAgain(known);
+    if (known.status !== 'REJECTED') await ringIfOverdue(known);
     return { kind: 'already', known, reused, outcome: await knownOutcome(known) };
   }
 
@@ -57,7 +57,7 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
       if (!stored || !task) return refused('unknown_task');
       // An alarm that was set again for the very time at which it rang has something new to do.
       if (consumedBy(cause, task) !== RUNG) {
-        await ringAgain(task);
+        await ringIfOverdue(task);
         const entry = task.history.find((old) => old.cause.id === cause.id);
         if (entry) return alreadyOutcome(task, entry);
       }
@@ -163,12 +163,21 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
   }
 
   /**
-   * An alarm whose time has passed may have rung before the write that it was set for, and found nothing due: it is set again.
-   * Where its wake-up is still under way, a second one does no harm.
+   * After a write: an alarm whose time has passed may have rung before the write that it was set for, and found nothing due. It is set
+   * again. Where its wake-up is still under way, a second one does no harm.
    */
-  async function ringAgain(task: Task): Promise<void> {
+  async function ringAgain(task: Task, lateBySeconds = 0): Promise<void> {
     const { taskId, armedAt } = task;
-    if (armedAt !== undefined && armedAt <= clock.now() && !isSettled(task)) await alarms.arm(taskId, armedAt);
+    if (armedAt === undefined || isSettled(task)) return;
+    if (Date.parse(armedAt) + lateBySeconds * 1000 <= Date.parse(clock.now())) await alarms.arm(taskId, armedAt);
+  }
+
+  /**
+   * Before a decision: who wrote last may have ended before it rang again. That shows in a wake-up that is late by more than a retry
+   * takes to come; whoever rang earlier would, in a burst, set the same alarm once for every event that meets it on its way.
+   */
+  function ringIfOverdue(task: Task): Promise<void> {
+    return ringAgain(task, timings().REPUBLISH_AGE_S);
   }
 
   async function knownOutcome(known: Task | Rejection): Promise<Outcome> {

@@ -242,6 +242,36 @@ onEveryStore((present) => {
       expect(log).toEqual(['put TASK']);
     });
 
+    it('that is a little late is not set again by everybody who meets it on its way', async () => {
+      await has(aTask({ status: 'RUNNING', armedAt: at(20) }));
+      seconds = 21;
+      const { tasks } = open();
+      for (let number = 0; number < 20; number++) {
+        await tasks.decide(taskId, aCause(`news-${number}`), () => ignore('nothing_new'));
+      }
+      expect(log).toEqual([]);
+    });
+
+    it('that is late by more than a retry takes to come is set again: who wrote last may have ended before it rang', async () => {
+      await has(aTask({ status: 'RUNNING', armedAt: at(20) }));
+      seconds = 20 + testTimings.REPUBLISH_AGE_S;
+      await open().tasks.decide(taskId, aCause('news'), () => ignore('nothing_new'));
+      expect(log).toEqual([`arm ${at(20)}`]);
+    });
+
+    it('whose time came before the write that it was set for is set again at once', async () => {
+      await has(aTask({ status: 'SUBMITTED' }));
+      const slow = {
+        ...methodsOf(present.store),
+        put: (...words: Parameters<RecordStore['put']>) => {
+          seconds = 25;
+          return put(...words);
+        },
+      };
+      await open(slow).tasks.decide(taskId, aCause('slot'), admit);
+      expect(log).toEqual([`arm ${at(20)}`, 'put TASK', `arm ${at(20)}`]);
+    });
+
     it('is set again when it has rung, also when nothing was due', async () => {
       await has(aTask({ status: 'RUNNING', armedAt: at(20) }));
       seconds = 20;
