@@ -32,8 +32,8 @@ export interface DeliveryLog {
   about(event: Envelope, tries: number): void;
   /** The one line of a delivery that went well, and its metrics. */
   handled(journal: LogJournal, published: readonly BatonEvent[]): void;
-  /** The line of one that failed. Gives back the error to throw. */
-  failed(error: unknown): Error;
+  /** The line of one that failed; of an event that could not be parsed it says at least which. Gives back the error to throw. */
+  failed(error: unknown, delivered?: unknown): Error;
 }
 
 /** What a function says about its deliveries: a line and metrics for each. `rule` is the only dimension of the metrics; ids are in the lines. */
@@ -77,10 +77,11 @@ export function deliveryLog(rule: Rule): DeliveryLog {
       for (const { 'detail-type': type } of published) if (LOUD.has(type)) count(type);
     },
 
-    failed(error) {
+    failed(error, delivered) {
       const told = tellable(error);
       logger.error('failed', {
         outcome: 'failed',
+        ...idsIn(delivered),
         error: { ...shapeOf(told), stack: told.stack, causes: causesOf(told) },
       });
       count('Errors');
@@ -91,6 +92,12 @@ export function deliveryLog(rule: Rule): DeliveryLog {
   function count(name: string, value = 1): void {
     metrics.addMetric(name, 'Count', value);
   }
+}
+
+/** What names an event, where it has the envelope of one. Nothing of its detail. */
+function idsIn(delivered: unknown): { event?: string; eventId?: string } {
+  const { id, 'detail-type': type } = (delivered ?? {}) as { id?: unknown; 'detail-type'?: unknown };
+  return typeof id === 'string' && typeof type === 'string' ? { event: type, eventId: id } : {};
 }
 
 /**

@@ -44,7 +44,7 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     .use(injectLambdaContext(log.logger, { resetKeys: true }))
     .use(logMetrics(log.metrics))
     .onError((request) => {
-      request.error = log.failed(request.error);
+      request.error = log.failed(request.error, request.event);
     });
   return rule.delivery === 'queue'
     ? wrapped.use(parser({ schema: batchSchema })).handler(takeBatch)

@@ -103,6 +103,12 @@ describe('a function that gets an event of its rule', () => {
       error: { code: 'malformed_event', retry: 'never', remedy: expect.any(String) },
     });
   });
+
+  test('is named in the log, so that its dead letter can be found', async () => {
+    const event = { ...aRequest('TaskCancelRequested', { taskId: aTaskId() }), id: 'event-to-find' };
+    await admit.invoke(event);
+    expect(linesOf(admit, 'failed').at(-1)).toMatchObject({ event: 'TaskCancelRequested', eventId: 'event-to-find' });
+  });
 });
 
 describe('a function whose step cannot be taken', () => {
