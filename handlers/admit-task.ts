@@ -14,12 +14,17 @@ import type { Task } from '../schemas/task.ts';
  * Asks for a slot and admits the task, or lets it wait. Twice is harmless: a lease takes one place however often it asks, and
  * only the version that asked moves.
  */
-export const admitTask = react(rule, async (event, { tasks, slots }) => {
+export const admitTask = react(rule, async (event, { tasks, slots }, { mayRepeat }) => {
   const { taskId, version, correlationId } = subject(event);
   const cause = causeOf(event);
   const task = await tasks.get(taskId);
   if (!task) return refused('unknown_task');
-  if (task.version !== version) return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
+  if (task.version !== version) {
+    const known = await tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
+    // The first delivery may have ended before it said to others that they got the places it cleared.
+    const repeats = known.kind === 'already' && mayRepeat(known);
+    return repeats ? [known, await slots.confirm(task.slotKey, leaseOf(taskId, task.attempt), cause)] : known;
+  }
 
   const lease = wantedLease(task);
   const taken = await slots.take(task.slotKey, lease, { priority: task.priority, cause, correlationId });

@@ -1,6 +1,6 @@
 import { ignore } from '../lifecycle/move.ts';
 import { canSettle, settle } from '../lifecycle/settle.ts';
-import { runOf } from '../lifecycle/states.ts';
+import { isSettled, runOf } from '../lifecycle/states.ts';
 import { settleTask as rule } from '../rules/settle-task.ts';
 import { type Outcome, refused } from '../runtime/outcome.ts';
 import { causeOf, react, subject } from '../runtime/react.ts';
@@ -15,7 +15,7 @@ const LOOKS_MAX = 2;
  * Notes that the terminal fact was delivered; once the compute has ended too, returns the slot, deletes the payload, closes the
  * run's record and settles the task. Twice is harmless: each of these does nothing the second time.
  */
-export const settleTask = react(rule, async (event, { tasks, slots, runs, payloads }) => {
+export const settleTask = react(rule, async (event, { tasks, slots, runs, payloads }, { mayRepeat }) => {
   const { taskId } = subject(event);
   const cause = causeOf(event);
   const told = event['detail-type'] !== 'RunEnded';
@@ -25,6 +25,9 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
     if (!task) return refused('unknown_task');
     const ready = canSettle(task, told);
     if (ready) await giveBack(task);
+    // The first delivery may have ended between giving the slot to the next and saying so.
+    else if (isSettled(task) && mayRepeat({ committedAt: task.history.at(-1)?.at ?? event.time }))
+      await returnSlots(task);
     const outcome = await tasks.decide(taskId, cause, (now, record, { at }) =>
       !ready && canSettle(now, told) ? ignore(ENDED_MEANWHILE) : settle(now, record, at, told),
     );
@@ -34,10 +37,15 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
   return outcomes;
 
   async function giveBack(task: Task): Promise<void> {
+    await returnSlots(task);
+    for (const ref of [task.promptRef, ...(task.inputs ?? [])]) await payloads.delete(ref);
+    // Its input was prepared, and so the record of its run, whether it ever ran or not.
+    if (runOf(task) || task.inputs?.length) await runs.close(taskId, task.attempt);
+  }
+
+  async function returnSlots(task: Task): Promise<void> {
     // A next attempt that was just asking for its slot when the task ended may hold one as well.
     outcomes.push(await slots.release(task.slotKey, leaseOf(taskId, task.attempt), cause));
     if (!runOf(task)) outcomes.push(await slots.release(task.slotKey, leaseOf(taskId, task.attempt + 1), cause));
-    for (const ref of [task.promptRef, ...(task.inputs ?? [])]) await payloads.delete(ref);
-    if (runOf(task)) await runs.close(taskId, task.attempt);
   }
 });

@@ -11,4 +11,5 @@ export const acceptTask = defineRule({
   emits: [taskSubmitted, taskRejected, idempotencyKeyReused],
   uses: ['tasks', 'payloads', 'settings', 'clock'],
   kind: 'effect',
+  delivery: 'queue',
 });

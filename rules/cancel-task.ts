@@ -11,4 +11,5 @@ export const cancelTask = defineRule({
   emits: [taskCancelled, runStopRequested, runEnded],
   uses: ['tasks'],
   kind: 'state',
+  delivery: 'queue',
 });

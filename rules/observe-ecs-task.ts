@@ -16,4 +16,5 @@ export const observeEcsTask = defineRule({
   emits: [runStarted, runExited, runEnded, runStopRequested, taskCompleted, taskFailed],
   uses: ['tasks', 'settings'],
   kind: 'state',
+  delivery: 'queue',
 });

@@ -1,11 +1,45 @@
-import { type AnyEventDefinition, declaredSource } from '../events/define.ts';
+import * as z from 'zod';
+import { type AnyEventDefinition, declaredSource, requesterOf } from '../events/define.ts';
 import type { Envelope } from '../schemas/envelope.ts';
 import { BatonError } from './errors.ts';
 
+/** Longest text in the metadata of an event from outside, in characters: each rides on every fact of its task. */
+const METADATA_MAX_CHARS = 256;
+const text = z.string().min(1).max(METADATA_MAX_CHARS).optional().catch(undefined);
+
+/** What an event from outside may say about itself. What does not fit counts as not said; the bus and the reaction fill it in. */
+const outsideMetadata = z
+  .object({
+    id: text,
+    taskId: text,
+    attempt: z.int().min(0).optional().catch(undefined),
+    correlationId: text,
+    causationId: text,
+    occurredAt: text,
+    schemaVersion: z.int().min(1).optional().catch(undefined),
+    traceparent: z
+      .string()
+      .regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
+      .optional()
+      .catch(undefined),
+    replayOf: text,
+  })
+  .catch({});
+
+/** Who asks in one name only may not choose the id of its wish either: by that, what others caused would be known. */
+function boundedMetadata(event: Envelope): Envelope {
+  const { metadata, ...detail } = event.detail as { metadata?: unknown };
+  if (metadata === undefined) return event;
+  const { id, ...rest } = outsideMetadata.parse(metadata);
+  const own = requesterOf(event.source) === undefined && id !== undefined ? { id } : {};
+  return { ...event, detail: { ...detail, metadata: JSON.parse(JSON.stringify({ ...own, ...rest })) as object } };
+}
+
 /** Our own handlers' facts are trusted; everything that came from outside is checked against its event's schema. Throws `malformed_event`. */
-export function parsedEvent(event: Envelope, on: readonly AnyEventDefinition[]): Envelope {
-  if (event.source === 'baton') return event;
-  const definition = on.find((one) => one.type === event['detail-type'] && one.source === declaredSource(event.source));
+export function parsedEvent(told: Envelope, on: readonly AnyEventDefinition[]): Envelope {
+  if (told.source === 'baton') return told;
+  const definition = on.find((one) => one.type === told['detail-type'] && one.source === declaredSource(told.source));
+  const event = definition && 'native' in definition ? told : boundedMetadata(told);
   if (!definition || 'lenient' in definition) return event;
   const detail = event.detail as { data?: unknown } | undefined;
   const result =

@@ -153,7 +153,12 @@ export interface RecordIndex {
 
 export type PutResult =
   | { readonly outcome: 'written'; readonly revision: number }
-  | { readonly outcome: 'conflict'; readonly current: StoredRecord | undefined };
+  | {
+      readonly outcome: 'conflict';
+      readonly current: StoredRecord | undefined;
+      /** An earlier try of this put may have been written and overwritten since: its answer was lost. */
+      readonly unsure?: true;
+    };
 
 /** The one store port: compare-and-set on whole records. Everything above it is written once for all worlds. */
 export interface RecordStore {

@@ -51,6 +51,7 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
   }
 
   async function decide(taskId: string, cause: Cause, decision: Parameters<Tasks['decide']>[2]): Promise<Outcome> {
+    let unsure = false;
     for (let tries = 0; tries < DECIDE_TRIES; tries++) {
       const stored = await store.get(taskKey(taskId));
       const task = taskIn(stored);
@@ -59,6 +60,8 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
       if (consumedBy(cause, task) !== RUNG) {
         await ringIfOverdue(task);
         const entry = task.history.find((old) => old.cause.id === cause.id);
+        // The step may be this call's own, of which only the answer was lost: then nobody has said its facts.
+        if (entry && unsure) return { kind: 'moved', task, events: entryEvents(task, entry) };
         if (entry) return alreadyOutcome(task, entry);
       }
       const record = runOf(task) ? await runs.get(taskId, task.attempt) : undefined;
@@ -100,7 +103,8 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
         }
         case 'step': {
           const outcome = await commitStep(task, stored.revision, move, context, record);
-          if (outcome) return outcome;
+          if (outcome !== 'lost' && outcome !== 'unsure') return outcome;
+          unsure ||= outcome === 'unsure';
           break;
         }
       }
@@ -117,11 +121,11 @@ export function tasksOver({ store, alarms, runs, clock, timings }: TasksOver): T
     move: Step,
     context: Context,
     record: RunRecord | undefined,
-  ): Promise<Outcome | undefined> {
+  ): Promise<Outcome | 'lost' | 'unsure'> {
     const followed = follow(task, move, context);
     const next = await withAlarm(followed, consumedBy(context.cause, task));
     const written = await store.put(taskKey(task.taskId), next, revision, indexOf(next));
-    if (written.outcome === 'conflict') return undefined;
+    if (written.outcome === 'conflict') return written.unsure ? 'unsure' : 'lost';
     await ringAgain(next);
     await keepUnclaimed(next, record);
     const entry = next.history.at(-1);

@@ -1,3 +1,4 @@
+import { rules } from '../rules/index.ts';
 import { GENERATED, page, table } from './markdown.ts';
 
 /** What a life cycle asks of AWS, as `bench/budget.ts` recorded it. */
@@ -23,6 +24,9 @@ export interface RecordedBudgets {
   readonly minutes: Readonly<Record<string, RecordedBudget>>;
   readonly deliveredTwice: RecordedBudget;
 }
+
+/** Rules whose events wait in an SQS queue. */
+const QUEUE_RULES = rules.filter(({ delivery }) => delivery === 'queue').map(({ name }) => name);
 
 /** Tasks that the figures are given for. */
 const TASKS = 1_000;
@@ -58,18 +62,21 @@ const PRICES = {
 /** A queue is asked for messages all the time by who polls it; a message costs sending, receiving and deleting. */
 const REQUESTS_PER_MESSAGE = 3;
 
-/** Requests of an idle queue in 30 days: Lambda keeps five long polls of 20 s open (AWS Lambda developer guide, SQS polling). */
-const IDLE_POLLS = (5 * 30 * 86_400) / 20;
+/** Requests of the idle queues in 30 days: Lambda keeps five long polls of 20 s open (AWS Lambda developer guide, SQS polling). */
+const IDLE_POLLS = (QUEUE_RULES.length * 5 * 30 * 86_400) / 20;
 
 const invocation = (): number =>
   PRICES['Lambda request'] + (BILLED_MS / 1000) * MEMORY_GB * PRICES['Lambda GB-second, arm64'];
 
+/** Deliveries that come through a queue. */
+const queuedIn = ({ byRule }: RecordedBudget): number =>
+  QUEUE_RULES.reduce((all, name) => all + (byRule[name] ?? 0), 0);
+
 const costOf = (budget: RecordedBudget) => ({
   records: budget.writeUnits * PRICES['DynamoDB write unit'] + budget.readUnits * PRICES['DynamoDB read unit'],
   events: budget.publishedEntries * PRICES['EventBridge custom event'],
-  alarms:
-    (budget.messages + budget.schedules) * REQUESTS_PER_MESSAGE * PRICES['SQS request'] +
-    budget.schedules * PRICES['Scheduler invocation'],
+  queues: queuedIn(budget) * REQUESTS_PER_MESSAGE * PRICES['SQS request'],
+  schedules: budget.schedules * PRICES['Scheduler invocation'],
   payloads: budget.payloadPuts * PRICES['S3 PUT'] + budget.payloadGets * PRICES['S3 GET'],
   functions: budget.invocations * invocation(),
 });
@@ -135,7 +142,8 @@ export function costPage({ minutes, deliveredTwice }: RecordedBudgets): string {
       [
         part('records'),
         part('events'),
-        part('alarms'),
+        part('queues'),
+        part('schedules'),
         part('payloads'),
         part('functions'),
         ['**Baton**', ...parts.map((one) => `**${dollars(sum(one))}**`)],
@@ -144,12 +152,13 @@ export function costPage({ minutes, deliveredTwice }: RecordedBudgets): string {
         [`Step Functions, a loop of ${POLL_S} s`, ...durations.map((duration) => dollars(loop(duration)))],
       ],
     ),
-    `With no task, nothing is invoked and nothing is scheduled. What remains by the month: Lambda's polling of the alarm queue, about ${IDLE_POLLS.toLocaleString('en')} requests or $${(IDLE_POLLS * PRICES['SQS request']).toFixed(2)}; storage; one secret, $0.40; and the CloudWatch alarms, $0.10 each.`,
+    `With no task, nothing is invoked and nothing is scheduled. What remains by the month: Lambda's polling of ${QUEUE_RULES.length} queues, about ${IDLE_POLLS.toLocaleString('en')} requests or $${(IDLE_POLLS * PRICES['SQS request']).toFixed(2)}; storage; one secret, $0.40; and the CloudWatch alarms, $0.10 each.`,
     '## Formulas',
     [
       '- records = write units × price + read units × price. A write is billed per KB of the whole item, a consistent read per 4 KB.',
       '- events = published entries × price; each is below 64 KB. Events of AWS services are free.',
-      `- alarms = (messages + schedules) × ${REQUESTS_PER_MESSAGE} SQS requests + schedules × price. The idle polling stands above.`,
+      `- queues = deliveries to ${QUEUE_RULES.join(', ')} × ${REQUESTS_PER_MESSAGE} SQS requests (in, out, done). The idle polling stands above.`,
+      '- schedules = schedules × price.',
       '- payloads = puts × price + gets × price; deletes are free.',
       `- functions = invocations × (request + ${BILLED_MS} ms × ${MEMORY_GB} GB × price). **${BILLED_MS} ms is assumed**, not measured.`,
       `- polling orchestrator = ${WORKFLOW_INVOCATIONS} invocations + ${WORKFLOW_WRITES} writes of 2 KB + per poll: one durable operation, one invocation, one read.`,

@@ -101,7 +101,8 @@ export function dynamoStore({ client, table, retentionDays, now = Date.now }: Dy
       // Without an item the record is gone, or the engine does not tell.
       const found = error.Item ?? (await itemOf(key));
       if (found?.['writeId']?.S === writeId) return { outcome: 'written', revision };
-      return { outcome: 'conflict', current: found && recordIn(found) };
+      const unsure = (error.$metadata.attempts ?? 1) > 1 ? ({ unsure: true } as const) : {};
+      return { outcome: 'conflict', current: found && recordIn(found), ...unsure };
     }
   }
 

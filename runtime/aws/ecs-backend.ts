@@ -20,6 +20,7 @@ import type { RunObservation } from '../../schemas/run-observation.ts';
 import { ComputeError } from '../errors.ts';
 import type { ComputeBackend, StartOutcome, StartRun, StopOutcome } from '../ports.ts';
 import { type EcsOperation, ecsError, ecsFaultOf, startFaultOf } from './ecs-faults.ts';
+import { sdkError } from './sdk-errors.ts';
 
 /** `overrides` with its JSON punctuation, in characters (Amazon ECS API reference, RunTask). */
 const OVERRIDES_MAX_CHARS = 8_192;
@@ -129,17 +130,28 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
   /** ARNs of the tasks that were started so: those that are wanted to run, and those that were stopped in the last hour. */
   async function startedIn(place: string, startedBy: string, hasHadRuns: boolean): Promise<string[]> {
     try {
-      const question = { cluster: place, startedBy };
-      const wanted = await list({ ...question, desiredStatus: 'RUNNING' });
+      // Those that are wanted to run are listed when no status is named. The API reference says that startedBy stands alone.
+      const wanted = await list({ cluster: place, startedBy });
       // Asked second: a task that is told to stop in between is in both answers, not in none.
-      const unwanted = await list({ ...question, desiredStatus: 'STOPPED' });
-      return [...wanted, ...unwanted];
+      return [...wanted, ...(await stoppedIn(place, startedBy))];
     } catch (error) {
       if (error instanceof ComputeError) throw error;
       const fault = ecsFaultOf('ListTasks', error);
       // A cluster that a handle names has been there. That the configured one is missing says nothing about runs.
       if (fault === 'gone' && hasHadRuns) return [];
       throw ecsError('ListTasks', error, fault);
+    }
+  }
+
+  /** Asks for the stopped ones in the words that are known to work; where ECS keeps to its reference and refuses, for all of the family. */
+  async function stoppedIn(place: string, startedBy: string): Promise<string[]> {
+    try {
+      return await list({ cluster: place, startedBy, desiredStatus: 'STOPPED' });
+    } catch (error) {
+      if (sdkError(error).name !== 'InvalidParameterException') throw error;
+      const family = await list({ cluster: place, family: options.taskFamily, desiredStatus: 'STOPPED' });
+      const meant = (await describe(place, family)).filter((task) => task.startedBy === startedBy);
+      return meant.map(({ taskArn }) => taskArn);
     }
   }
 

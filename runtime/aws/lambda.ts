@@ -58,7 +58,7 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
       try {
         await deliver(parse(body, undefined, schema), attributes.ApproximateReceiveCount);
       } catch (error) {
-        log.failed(error);
+        log.failed(error, jsonIn(body));
         batchItemFailures.push({ itemIdentifier: messageId });
       }
       log.logger.resetKeys();
@@ -73,5 +73,14 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     const facts: readonly BatonEvent[] = await reaction.run(event, parts.ports, world, { tries });
     if (facts.length > 0) await parts.bus.publish(facts);
     log.handled(journal, facts);
+  }
+}
+
+/** What a message holds; undefined when it is no JSON, which the failure then says. */
+function jsonIn(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
   }
 }

@@ -58,7 +58,21 @@ export function faultOf(error: unknown): Fault {
 
 /** The error to throw for a failed call. `call` names service and operation, as in "DynamoDB PutItem". */
 export const serviceError = (call: string, error: unknown): BatonError =>
-  new BatonError(`service_${faultOf(error)}` satisfies ErrorCode, sentenceOf(call, error), { cause: error });
+  new BatonError(`service_${faultOf(error)}` satisfies ErrorCode, sentenceOf(call, error), {
+    cause: error,
+    ...remedyOf(error),
+  });
+
+/** What to do about errors that speak of the caller's own set-up. */
+function remedyOf(error: unknown): { remedy?: string } {
+  const { name, message } = sdkError(error);
+  if (/^Region is missing/.test(message)) return { remedy: 'Say which region: set AWS_REGION.' };
+  if (name === 'CredentialsProviderError')
+    return { remedy: 'Give credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret.' };
+  if (name === 'ResourceNotFoundException')
+    return { remedy: 'Look whether the deployment has that name, in this region and stage.' };
+  return {};
+}
 
 const COMPUTE_CODES = {
   throttled: 'compute_throttled',

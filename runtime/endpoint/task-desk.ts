@@ -173,7 +173,7 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
     if (idOrPrefix.length < TASK_PREFIX_MIN || !/^t[0-9a-z]*$/.test(idOrPrefix)) {
       throw new BatonError(
         'unknown_task',
-        `There is no task "${idOrPrefix}" here; a task id is "t" and 24 more characters, of which the first ${TASK_PREFIX_MIN - 1} or more are enough.`,
+        `There is no task "${idOrPrefix}" here; a task id is "t" and 24 more characters; its first ${TASK_PREFIX_MIN} characters or more are enough.`,
       );
     }
     const [first, second] = await store.list(taskKey(idOrPrefix), { limit: 2 });

@@ -155,6 +155,24 @@ onEveryStore((present) => {
       expect((await stored()).version).toBe(2);
     });
 
+    it('a step of which only the answer was lost, and another wrote since, is told as made', async () => {
+      await has(aTask({ status: 'SUBMITTED' }));
+      let first = true;
+      const forgetful: RecordStore = {
+        ...methodsOf(present.store),
+        put: async (...words) => {
+          const written = await put(...words);
+          if (!first || !words[0].startsWith('TASK#')) return written;
+          first = false;
+          await open().tasks.decide(taskId, aCause('another'), () => mark({ due: { deadline: at(50) } }));
+          return { outcome: 'conflict', current: await present.store.get(words[0]), unsure: true };
+        },
+      };
+      const outcome = await open(forgetful).tasks.decide(taskId, aCause('slot'), admit);
+      expect(outcome).toMatchObject({ kind: 'moved', events: [{ id: `${taskId}#2#TaskAdmitted` }] });
+      expect((await stored()).version).toBe(2);
+    });
+
     it('by many at once loses no change', async () => {
       await has(aTask({ status: 'RUNNING' }));
       const { tasks } = open();

@@ -76,6 +76,23 @@ describe('a new task', () => {
     expect(leasesOf(await scene.slot()).holders).toEqual([leaseOf(green.taskId, 1)]);
   });
 
+  it('whose first delivery died before it told another of the place that it cleared tells it by the retry', async () => {
+    const scene = aScene();
+    await scene.has(aTask({ status: 'RUNNING' }));
+    await scene.slots.take('user:ada', leaseOf(red.taskId, 1), options);
+    await scene.slots.take('user:ada', leaseOf(aTaskId('grey'), 1), options);
+    await scene.has(aTask({ status: 'CANCELLED', settledAt: at(1) }));
+    await scene.has(green);
+    const grants = async (tries: number) =>
+      (await scene.deliver(admitTask, latestEvent(green), { tries })).filter(
+        (event) => event['detail-type'] === 'SlotGranted',
+      );
+    const first = await grants(1);
+    expect(first).toHaveLength(1);
+    expect(await grants(2)).toEqual(first);
+    expect(await grants(1)).toEqual([]);
+  });
+
   it('that moved on before is left alone, and takes nothing', async () => {
     const scene = aScene();
     await scene.has(aTask({ status: 'HYDRATED' }));

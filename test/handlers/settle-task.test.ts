@@ -57,6 +57,26 @@ describe('an ended task whose compute is over', () => {
     expect(typesOf(await scene.deliver(settleTask, latestEvent(task), { tries: 2 }))).toContain('TaskSettled');
   });
 
+  it('whose settling died before it said who got the slot says that again, to nobody else', async () => {
+    const { scene, task } = await sceneOfACompleted();
+    const grants = async (tries: number) =>
+      (await scene.deliver(settleTask, latestEvent(task), { tries })).filter(
+        (event) => event['detail-type'] === 'SlotGranted',
+      );
+    const [first] = await grants(1);
+    expect(await grants(2)).toEqual([first]);
+    // An ordinary duplicate says nothing.
+    expect(await grants(1)).toEqual([]);
+  });
+
+  it('closes the record of a run that was prepared and never started', async () => {
+    const scene = aScene();
+    const task = await scene.has({ ...aTask({ status: 'CANCELLED' }), inputs: ['payload-of-the-run'] });
+    await scene.hasRun(aRunRecord());
+    await scene.deliver(settleTask, latestEvent(task));
+    expect(await scene.record()).toMatchObject({ closed: true });
+  });
+
   it('leaves the listing of what is open', async () => {
     const { scene, task } = await sceneOfACompleted();
     await scene.deliver(settleTask, latestEvent(task));

@@ -21,6 +21,7 @@ export function open(environment: EnvironmentOf<'tasks'>): Tasks {
     queueArn: environment.BATON_ALARM_QUEUE_ARN,
     group: environment.BATON_ALARM_GROUP,
     roleArn: environment.BATON_ALARM_ROLE_ARN,
+    deadLetterQueueArn: environment.BATON_ALARM_DEAD_LETTERS_ARN,
     now: now.now,
   });
   const timings = timingsOf(environment);

@@ -57,7 +57,7 @@ const missing: Answer = { body: { tasks: [], failures: [{ arn: anArn(), reason: 
 const ecsWith = (...details: EcsTaskStateChangeDetail[]): Script =>
   answering({
     ListTasks: ({ body }) => {
-      const { cluster, desiredStatus, startedBy } = body as Record<string, string>;
+      const { cluster, desiredStatus = 'RUNNING', startedBy } = body as Record<string, string>;
       const found = details.filter((one) => one.desiredStatus === desiredStatus && one.startedBy === startedBy);
       return { body: { taskArns: found.filter((one) => one.clusterArn === cluster).map(({ taskArn }) => taskArn) } };
     },
@@ -358,7 +358,7 @@ describe('asking about a run', () => {
     const { compute } = await aBackend(
       answering({
         ListTasks: ({ body }) => {
-          const { desiredStatus } = body as { desiredStatus: string };
+          const { desiredStatus = 'RUNNING' } = body as { desiredStatus?: string };
           asked.push(desiredStatus);
           // Wanted to run until somebody has asked for the first time.
           const wanted = asked.length === 1 ? 'RUNNING' : 'STOPPED';
@@ -369,6 +369,25 @@ describe('asking about a run', () => {
     );
     expect(await compute.ask(question)).toHaveLength(1);
     expect(asked).toEqual(['RUNNING', 'STOPPED']);
+  });
+
+  it('finds a stopped run among all of the family where ECS takes no second filter beside startedBy', async () => {
+    const mine = anEcsTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED' });
+    const other = { ...anEcsTask({ taskArn: anArn('other') }), startedBy: 'baton/test/tother/1' };
+    const { compute } = await aBackend(
+      answering({
+        ListTasks: ({ body }) => {
+          const { startedBy, desiredStatus, family } = body as Record<string, string>;
+          if (startedBy !== undefined && desiredStatus !== undefined) return anError('InvalidParameterException');
+          return { body: { taskArns: family === undefined ? [] : [mine.taskArn, other.taskArn] } };
+        },
+        DescribeTasks: ({ body }) => {
+          const { tasks } = body as { tasks: string[] };
+          return { body: { tasks: [mine, other].filter(({ taskArn }) => tasks.includes(taskArn)).map(onWire) } };
+        },
+      }),
+    );
+    expect(await compute.ask(question)).toMatchObject([{ nativeId: mine.taskArn, phase: 'ended' }]);
   });
 
   it('has no answer for what ECS does not know, which proves nothing yet', async () => {

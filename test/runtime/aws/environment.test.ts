@@ -10,6 +10,7 @@ const TASKS = {
   BATON_ALARM_QUEUE_ARN: 'arn:aws:sqs:us-east-1:000000000000:baton-alarms',
   BATON_ALARM_GROUP: 'baton',
   BATON_ALARM_ROLE_ARN: 'arn:aws:iam::000000000000:role/baton-alarms',
+  BATON_ALARM_DEAD_LETTERS_ARN: 'arn:aws:sqs:us-east-1:000000000000:baton-alarms-dead',
 };
 const ECS = {
   BATON_ECS_CLUSTER: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',

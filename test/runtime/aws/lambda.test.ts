@@ -185,7 +185,10 @@ describe('a request with a prompt', () => {
     'becomes a task; the prompt goes to the payload store and to no log, fact or record',
     async () => {
       const accept = scene.start('accept-task');
-      expect(await accept.invoke(request('one'))).toMatchObject({ outcome: 'answered' });
+      expect(await accept.invoke(aBatch(aMessage(request('one'), 1)))).toMatchObject({
+        outcome: 'answered',
+        payload: { batchItemFailures: [] },
+      });
       const withPrompt = scene.aws.calls.filter((call) => JSON.stringify(call).includes(prompt));
       expect(withPrompt.map(({ operation }) => operation)).toEqual(['PutObject']);
       const { taskId } = linesOf(accept, 'handled').at(-1) as { taskId: string };
@@ -201,9 +204,11 @@ describe('a request with a prompt', () => {
     async () => {
       const accept = scene.start('accept-task');
       const { detail: _, ...noDetail } = request('two');
-      await accept.invoke({ ...noDetail, prompt, detail: prompt });
+      await accept.invoke(aBatch(aMessage(JSON.stringify({ ...noDetail, prompt, detail: prompt }), 1)));
       scene.aws.answer('PutObject', () => ({ fails: 'AccessDenied', status: 403 }));
-      expect(await accept.invoke(request('three'))).toMatchObject({ outcome: 'failed' });
+      expect(await accept.invoke(aBatch(aMessage(request('three'), 1)))).toMatchObject({
+        payload: { batchItemFailures: [expect.anything()] },
+      });
       scene.aws.answer('PutObject', undefined);
       expect(linesOf(accept, 'failed')).toHaveLength(2);
       expect(accept.output.join('\n')).not.toContain(prompt);
@@ -214,7 +219,7 @@ describe('a request with a prompt', () => {
   test('does nothing while it is replayed', async () => {
     const accept = scene.start('accept-task');
     const calls = scene.aws.calls.filter(({ operation }) => operation === 'PutObject').length;
-    await accept.invoke({ ...request('four'), 'replay-name': 'again' });
+    await accept.invoke(aBatch(aMessage({ ...request('four'), 'replay-name': 'again' }, 1)));
     expect(linesOf(accept, 'handled').at(-1)).toMatchObject({ outcome: 'ignored', reasons: ['replay'] });
     expect(metricsOf(accept).at(-1)).toEqual({ rule: 'accept-task', Ignored: 1 });
     expect(scene.aws.calls.filter(({ operation }) => operation === 'PutObject')).toHaveLength(calls);

@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals';
+import { taskRequested } from '../../events/task-requested.ts';
+import { taskSubmitted } from '../../events/task-submitted.ts';
+import { parsedEvent } from '../../runtime/parsed-event.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import { aRequest } from '../builders.ts';
+
+const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+const requested = (metadata: unknown, source = 'baton.request'): Envelope => ({
+  ...aRequest('TaskRequested', { repository: '/srv/r', prompt: 'p' }),
+  source,
+  detail: { metadata, data: { repository: '/srv/r', prompt: 'p' } },
+});
+const metadataOf = (event: Envelope): unknown =>
+  (parsedEvent(event, [taskRequested]).detail as { metadata?: unknown }).metadata;
+
+describe('what an event from outside says about itself', () => {
+  it('is taken where it fits', () => {
+    const said = { id: 'wish-1', correlationId: 'c', traceparent: TRACE };
+    expect(metadataOf(requested(said))).toEqual(said);
+  });
+
+  it.each([
+    ['longer than it may be', { id: 'wish-1', correlationId: 'c'.repeat(500_000) }, { id: 'wish-1' }],
+    ['no trace context', { traceparent: 'x'.repeat(300_000) }, {}],
+    ['of another type', { id: 7, attempt: 'one', correlationId: 'c' }, { correlationId: 'c' }],
+    ['unknown', { galaxy: 'far away' }, {}],
+    ['no object', 'a text', {}],
+  ])('counts as not said where it is %s', (_, said, kept) => {
+    expect(metadataOf(requested(said))).toEqual(kept);
+  });
+
+  it('does not choose the id of its wish where it asks in one name only', () => {
+    expect(metadataOf(requested({ id: 'somebody-elses', correlationId: 'c' }, 'baton.request.bob'))).toEqual({
+      correlationId: 'c',
+    });
+  });
+
+  it('is as it is when a handler says it', () => {
+    const own: Envelope = { ...requested({ id: 'x', version: 3 }), source: 'baton', 'detail-type': 'TaskSubmitted' };
+    expect(parsedEvent(own, [taskSubmitted])).toBe(own);
+  });
+});
