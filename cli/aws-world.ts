@@ -30,7 +30,7 @@ function quietSdk(): void {
 function assertStage(stage: string): void {
   const named = stageSchema.safeParse(stage);
   if (named.success) return;
-  throw badInput('--aws', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
+  throw badInput('--stage', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
 }
 
 function clientOver(desk: TaskDesk, stage: string): WorldClient {

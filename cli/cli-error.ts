@@ -1,3 +1,4 @@
+import type { CommanderError } from 'commander';
 import { BatonError } from '../runtime/errors.ts';
 import { CLI_EXIT } from './exit-codes.ts';
 
@@ -19,6 +20,10 @@ export class WorldRefusal extends Error {
 /** Input that cannot be used: `where` names the option or the argument. */
 export const badInput = (where: string, message: string, remedy: string): BatonError =>
   new BatonError('bad_input', `${where}: ${message}`, { remedy });
+
+/** What commander says about words that it does not understand. */
+export const badUsage = ({ message }: CommanderError): BatonError =>
+  new BatonError('bad_input', message.replace(/^error: /, ''), { remedy: '--help tells what is possible.' });
 
 /** The code that Node gives to an error of the operating system, or of a refused connection below it. */
 export function codeOf(error: unknown): string | undefined {

@@ -10,7 +10,7 @@ import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
-import { worldNotices } from './world-notices.ts';
+import { rejectionNotice, worldNotices } from './world-notices.ts';
 
 interface DevOptions {
   readonly port: number;
@@ -39,6 +39,7 @@ async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
     port: options.port,
     ...worldNotices(terminal.complain, { json: false }),
   });
+  world.listen(rejectionNotice(terminal.complain));
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
   const listening = new AbortController();

@@ -6,9 +6,9 @@ import { findAgentCommand } from '../agent/agent-command.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { STAGE_DEFAULT } from '../schemas/stage.ts';
 import { checksOf } from './aws-world.ts';
-import { codeOf } from './cli-error.ts';
+import { badInput, codeOf } from './cli-error.ts';
 import { CLI_EXIT } from './exit-codes.ts';
-import { DEFAULT_DATA_DIR, worldOf } from './find-world.ts';
+import { DEFAULT_DATA_DIR, type PlaceOptions, stageIn, worldOf } from './find-world.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
 
@@ -16,9 +16,7 @@ import { worldClient } from './world-client.ts';
 const NODE_OLDEST: readonly [number, number] = [20, 20];
 const GIT_OLDEST: readonly [number, number] = [2, 30];
 
-interface DoctorOptions {
-  readonly data: string;
-  readonly aws?: string | true;
+interface DoctorOptions extends Pick<PlaceOptions, 'data' | 'aws' | 'stage'> {
   readonly json?: true;
 }
 
@@ -41,10 +39,11 @@ export const doctorCommand = (program: Command, terminal: Terminal): Command =>
     .command('doctor')
     .summary('see whether everything that Baton needs is here')
     .description(
-      'Looks for all that Baton needs on this machine, or of a deployment on AWS, and says what to do where something is missing.',
+      'Looks for all that Baton needs on this machine, or to ask a deployment on AWS, and says what to do where something is missing.',
     )
-    .option('--data <dir>', 'the data directory to look at', DEFAULT_DATA_DIR)
-    .option('--aws [stage]', `look at the deployment of this stage on AWS (default: ${STAGE_DEFAULT}) too`)
+    .option('--data <dir>', `the data directory to look at (default: ${DEFAULT_DATA_DIR})`)
+    .option('--aws', 'look at the deployment on AWS instead of this machine')
+    .option('--stage <stage>', `which deployment on AWS (default: ${STAGE_DEFAULT}); implies --aws`)
     .option('--json', 'print an array of { name, ok, found, remedy } as JSON')
     .addHelpText('after', HELP)
     .action(async (options: DoctorOptions) => {
@@ -52,7 +51,7 @@ export const doctorCommand = (program: Command, terminal: Terminal): Command =>
     });
 
 async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
-  const checks = [...machineChecks(resolve(options.data)), ...(await deployment(options.aws))];
+  const checks = await checksFor(options);
   const findings: Finding[] = [];
   for (const check of checks) {
     const finding = await lookedAt(check);
@@ -63,12 +62,22 @@ async function doctor(options: DoctorOptions, terminal: Terminal): Promise<numbe
   return findings.every(({ ok }) => ok) ? 0 : CLI_EXIT.failed;
 }
 
-const deployment = async (stage: string | true | undefined): Promise<readonly Check[]> =>
-  stage === undefined ? [] : checksOf(stage === true ? STAGE_DEFAULT : stage);
+/** Who asks a deployment needs neither git nor an agent nor a data directory here. */
+async function checksFor(options: DoctorOptions): Promise<readonly Check[]> {
+  const stage = stageIn(options);
+  if (stage === undefined) return machineChecks(resolve(options.data ?? DEFAULT_DATA_DIR));
+  if (options.data !== undefined) throw badInput('--aws', 'it excludes --data', 'Give one of the two.');
+  return [NODE, ...(await checksOf(stage))];
+}
+
+const NODE: Check = {
+  name: 'node',
+  look: () => atLeast('Node', process.versions.node, NODE_OLDEST, 'Install a newer Node.'),
+};
 
 function machineChecks(dataDir: string): readonly Check[] {
   return [
-    { name: 'node', look: () => atLeast('Node', process.versions.node, NODE_OLDEST, 'Install a newer Node.') },
+    NODE,
     { name: 'git', look: gitVersion },
     { name: 'agent', look: defaultAgent },
     { name: 'data directory', look: () => writable(dataDir) },
@@ -149,5 +158,5 @@ Exit codes:
 
 Examples:
   baton doctor
-  baton doctor --aws main
+  baton doctor --aws
   baton doctor --json | jq '.[] | select(.ok | not)'`;

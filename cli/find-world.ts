@@ -16,8 +16,8 @@ export const DEFAULT_PORT = 4570;
 export interface PlaceOptions {
   readonly endpoint?: string;
   readonly data?: string;
-  /** A stage on AWS; `true` when the option came without one. */
-  readonly aws?: string | true;
+  readonly aws?: true;
+  readonly stage?: string;
 }
 
 export const withPlaceOptions = (command: Command): Command =>
@@ -27,10 +27,8 @@ export const withPlaceOptions = (command: Command): Command =>
       `the world to talk to (default: that of ./.baton, else http://127.0.0.1:${DEFAULT_PORT})`,
     )
     .option('--data <dir>', 'the data directory of the world to talk to')
-    .option(
-      '--aws [stage]',
-      `the deployment of this stage on AWS (default: ${STAGE_DEFAULT}) instead of a world on this machine`,
-    );
+    .option('--aws', 'the deployment on AWS instead of a world on this machine')
+    .option('--stage <stage>', `which deployment on AWS (default: ${STAGE_DEFAULT}); implies --aws`);
 
 /** The world that last said it runs on a data directory; it may be gone. */
 export function worldOf(dataDir: string): { pid: number; url: string } | undefined {
@@ -41,12 +39,17 @@ export function worldOf(dataDir: string): { pid: number; url: string } | undefin
   }
 }
 
+/** The stage on AWS that the options mean; none where they mean a world on this machine. */
+export const stageIn = ({ aws, stage }: Pick<PlaceOptions, 'aws' | 'stage'>): string | undefined =>
+  stage ?? (aws ? STAGE_DEFAULT : undefined);
+
 /** A running world, by the options or by where we are. Throws `no_world` with what to do, `bad_input` for a bad address. */
 export async function findWorld(options: PlaceOptions, cwd: string): Promise<WorldClient> {
-  if (options.aws !== undefined) {
+  const stage = stageIn(options);
+  if (stage !== undefined) {
     if (options.endpoint !== undefined || options.data !== undefined)
       throw badInput('--aws', 'it excludes --endpoint and --data', 'Give one of the three.');
-    return awsWorld(options.aws === true ? STAGE_DEFAULT : options.aws);
+    return awsWorld(stage);
   }
   if (options.endpoint !== undefined) {
     if (options.data !== undefined) throw badInput('--endpoint', 'it excludes --data', 'Give one of the two.');

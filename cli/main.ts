@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { batonVersion } from '../runtime/version.ts';
 import { cancelCommand } from './cancel.ts';
-import { errorJson, errorLines, exitCodeFor } from './cli-error.ts';
+import { badUsage, errorJson, errorLines, exitCodeFor } from './cli-error.ts';
 import { devCommand } from './dev.ts';
 import { doctorCommand } from './doctor.ts';
 import { CLI_EXIT } from './exit-codes.ts';
@@ -21,21 +21,24 @@ const GO_ON_UNREAD = new Set(['run', 'dev']);
 export async function main(words: readonly string[]): Promise<void> {
   const terminal = openTerminal({ out: process.stdout, err: process.stderr, environment: process.env });
   endQuietlyUnread(words);
+  const json = words.includes('--json');
   try {
-    await programOn(terminal).parseAsync([...words], { from: 'user' });
+    await programOn(terminal, { json }).parseAsync([...words], { from: 'user' });
   } catch (error) {
-    process.exitCode = tell(error, terminal, words.includes('--json'));
+    process.exitCode = tell(error, terminal, json);
   }
   // Connections that are kept open for reuse must not keep the process.
   process.exit();
 }
 
-export function programOn(terminal: Terminal): Command {
+/** With `json`, what commander would write about bad usage is left to who catches its CommanderError. */
+export function programOn(terminal: Terminal, { json = false }: { readonly json?: boolean } = {}): Command {
   const program = new Command('baton')
     .description('Long coding-agent tasks, handed from event to event with no orchestrator.')
     .showHelpAfterError('(--help tells what is possible)')
     .version(batonVersion(), '--version', 'print the version')
     .exitOverride()
+    .configureOutput(json ? { writeErr: () => undefined } : {})
     .configureHelp({ sortSubcommands: false })
     .addHelpText('after', HELP);
   const commands = [
@@ -56,9 +59,13 @@ export function programOn(terminal: Terminal): Command {
 
 function tell(error: unknown, terminal: Terminal, asJson: boolean): number {
   terminal.status(undefined);
-  // Commander has already written what it has to say.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : CLI_EXIT.badInput;
   const debug = process.env['BATON_DEBUG'] === '1';
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    // Without JSON, commander has already written what it has to say.
+    if (asJson) terminal.complain(errorJson(badUsage(error), debug));
+    return CLI_EXIT.badInput;
+  }
   if (asJson) terminal.complain(errorJson(error, debug));
   else for (const line of errorLines(error, debug)) terminal.complain(line);
   return exitCodeFor(error);

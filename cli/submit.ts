@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_DATA_DIR, findWorld, type PlaceOptions, withPlaceOptions, worldOf } from './find-world.ts';
+import { DEFAULT_DATA_DIR, findWorld, type PlaceOptions, stageIn, withPlaceOptions, worldOf } from './find-world.ts';
 import { paintStatus, shown } from './paint.ts';
 import { requestFrom, type TaskOptions, withTaskOptions } from './task-options.ts';
 import type { Terminal } from './terminal.ts';
@@ -26,11 +26,11 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
   const request = requestFrom(options, {
     cwd: process.cwd(),
     environment: process.env,
-    elsewhere: options.aws !== undefined,
+    elsewhere: stageIn(options) !== undefined,
   });
   const client = await findWorld(options, process.cwd());
   if (
-    options.aws === undefined &&
+    stageIn(options) === undefined &&
     options.endpoint === undefined &&
     client.url !== worldOf(resolve(options.data ?? DEFAULT_DATA_DIR))?.url
   ) {

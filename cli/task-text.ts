@@ -47,6 +47,7 @@ function facts(view: TaskView, nowMs: number): [string, string][] {
     ['result', view.result && resultText(view.result)],
     ['saved work', view.savedWork && `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`],
     ['agent says', view.progress && !isOver(view) ? shown(view.progress.text) : undefined],
+    ['labels', view.labels && labelsText(view.labels)],
     ['attempt', `${view.attempt} of ${view.attempts}, on ${view.compute}`],
     ['run', view.run && runText(view.run)],
     ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],
@@ -56,6 +57,11 @@ function facts(view: TaskView, nowMs: number): [string, string][] {
   ];
   return rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 }
+
+const labelsText = (labels: Readonly<Record<string, string>>): string | undefined =>
+  Object.entries(labels)
+    .map(([name, value]) => shown(`${name}=${value}`))
+    .join(', ') || undefined;
 
 function runText(run: NonNullable<TaskView['run']>): string {
   const process = run.pid === undefined || run.ended ? '' : `, process ${run.pid}`;

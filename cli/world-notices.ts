@@ -1,4 +1,7 @@
+import { taskRejected } from '../events/task-rejected.ts';
 import type { WorldOptions } from '../runtime/embedded-world.ts';
+import type { Envelope } from '../schemas/envelope.ts';
+import { shown } from './paint.ts';
 
 export type WorldNotices = Required<Pick<WorldOptions, 'onDeadLetter' | 'warn'>>;
 
@@ -21,5 +24,17 @@ export function worldNotices(complain: (text: string) => void, { json }: { reado
     },
   };
 }
+
+/** Tells each refused request in one line: who put it on the bus got no answer. The event has no prompt. */
+export const rejectionNotice =
+  (complain: (text: string) => void) =>
+  (event: Envelope): void => {
+    if (event['detail-type'] !== taskRejected.type || event.source !== taskRejected.source) return;
+    const { detail } = event as Envelope<string, { data?: unknown }>;
+    const rejected = taskRejected.schema.safeParse(detail.data).data;
+    if (rejected === undefined) return;
+    const { taskId, reason } = rejected;
+    complain(`baton: refused the request for task ${taskId}: ${shown(reason.message)} (${reason.code})`);
+  };
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ');

@@ -31,10 +31,12 @@ const json = async (...words: string[]) => {
 };
 
 describe('a deployment on AWS', () => {
-  it('is found by doctor, with its bus and its table', async () => {
-    const { stdout } = await scene.run(['doctor', '--aws', '--json'], { environment });
-    const found = JSON.parse(stdout).filter(({ name }: { name: string }) => ['event bus', 'table'].includes(name));
-    expect(found).toMatchObject([{ ok: true }, { ok: true }]);
+  it('is found by doctor, which then needs nothing else of this machine than Node', async () => {
+    expect(await json('doctor')).toMatchObject([
+      { name: 'node', ok: true },
+      { name: 'event bus', ok: true },
+      { name: 'table', ok: true },
+    ]);
   });
 
   it('takes a task, shows it, lists it and cancels it', async () => {
@@ -62,9 +64,11 @@ describe('a deployment on AWS', () => {
     });
   });
 
-  it('of another stage is not this one', async () => {
-    const { code, stderr } = await scene.run(['list', '--aws', 'other'], { environment });
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/ResourceNotFoundException/);
+  it('of another stage is not this one; the stage alone means AWS', async () => {
+    const { code, stdout } = await scene.run(['list', '--stage', 'other', '--json'], { environment });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    const { code: looked, stdout: found } = await scene.run(['doctor', '--stage', 'other'], { environment });
+    expect(looked).toBe(1);
+    expect(found).toMatch(/^missing table: there is no table baton-other$/m);
   });
 });

@@ -165,11 +165,30 @@ describe('bad input of `baton run`', () => {
   });
 
   it.each([
-    [['--repo', 'repo'], /--repo: .* is on this machine/],
-    [['--repo', 'https://git.example/a.git', '--aws', 'No Stage'], /--aws: "No Stage" is no stage/],
-    [['--repo', 'https://git.example/a.git', '--aws', 'main', '--data', 'x'], /--aws: it excludes/],
+    [['submit', ...REPO], /^required option '--prompt <text\|@file>' not specified$/],
+    [['list', '--bse'], /^unknown option '--bse'/],
+    [['lst'], /^unknown command 'lst'\n\(Did you mean list\?\)$/],
+    [[], /^unknown option '--json'$/],
+  ])('is JSON too where the words themselves are wrong: %j', async (words, says) => {
+    const { code, stdout, stderr } = await scene.run([...words, '--json']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr.match(/\n/g)).toHaveLength(1);
+    const error = {
+      code: 'bad_input',
+      message: expect.stringMatching(says),
+      remedy: expect.stringContaining('--help'),
+    };
+    expect(JSON.parse(stderr)).toEqual({ error });
+  });
+
+  it.each([
+    [['--repo', 'repo', '--aws'], /--repo: .* is on this machine/],
+    [['--repo', 'repo', '--stage', 'dev'], /--repo: .* is on this machine/],
+    [['--repo', 'https://git.example/a.git', '--stage', 'No Stage'], /--stage: "No Stage" is no stage/],
+    [['--repo', 'https://git.example/a.git', '--aws', '--data', 'x'], /--aws: it excludes/],
+    [['--repo', 'https://git.example/a.git', '--aws', 'dev'], /too many arguments/],
   ])('is found before a deployment is asked: %j', async (words, says) => {
-    const { code, stderr } = await scene.run(['submit', ...PROMPT, '--aws', ...words]);
+    const { code, stderr } = await scene.run(['submit', ...PROMPT, ...words]);
     expect(code).toBe(2);
     expect(stderr).toMatch(says);
   });

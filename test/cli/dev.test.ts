@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { taskSummary, taskView } from '../../schemas/task-view.ts';
-import { type CliScene, lastJson, openCliScene, type Running } from './scene.ts';
+import { type CliScene, lastJson, openCliScene, type Running, until } from './scene.ts';
 
 let scene: CliScene;
 let dev: Running;
@@ -92,6 +92,35 @@ describe('a task in the world of `baton dev`', () => {
     const { code, stdout } = await scene.run(['run', '--repo', 'repo', '--prompt', 'do it', '--agent', 'true']);
     expect(code).toBe(0);
     expect(stdout).toContain(`Joined the world of process ${dev.pid} at ${url}.`);
+  });
+});
+
+describe('a request that is refused', () => {
+  it('is told on standard error, in one line and without its prompt', async () => {
+    const request = { repository: 'https://git.example/a.git', prompt: 'a secret', compute: 'moon' };
+    const put = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-amz-json-1.1',
+        'x-amz-target': 'AWSEvents.PutEvents',
+        authorization:
+          'AWS4-HMAC-SHA256 Credential=any/20310501/local/events/aws4_request, SignedHeaders=host, Signature=0',
+      },
+      body: JSON.stringify({
+        Entries: [
+          {
+            EventBusName: 'baton',
+            Source: 'baton.request',
+            DetailType: 'TaskRequested',
+            Detail: JSON.stringify({ data: request }),
+          },
+        ],
+      }),
+    });
+    expect(await put.json()).toMatchObject({ FailedEntryCount: 0 });
+    await until('it is told', () => dev.stderr().includes('refused'));
+    expect(dev.stderr()).toMatch(/^baton: refused the request for task t[0-9a-z]{24}: .+ \(\w+\)$/m);
+    expect(dev.stderr()).not.toContain('secret');
   });
 });
 

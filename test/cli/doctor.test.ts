@@ -64,7 +64,12 @@ describe('a deployment that nobody can ask', () => {
     };
     const { code, stdout } = await scene.run(['doctor', '--aws'], { environment });
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^missing event bus: EventBridge DescribeEventBus: /m);
-    expect(stdout).toMatch(/^missing table: DynamoDB DescribeTable: /m);
+    expect(stdout).toMatch(/^missing event bus: EventBridge DescribeEventBus/m);
+    expect(stdout).toMatch(/^missing table: DynamoDB DescribeTable/m);
+  });
+
+  it('is not looked for together with a data directory', async () => {
+    const { code, stderr } = await scene.run(['doctor', '--stage', 'dev', '--data', 'data']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('--aws: it excludes --data') });
   });
 });

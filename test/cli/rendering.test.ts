@@ -62,6 +62,12 @@ describe('a shown task', () => {
     expect(lines.at(-1)).toMatch(/← CauseOfRUNNING$/);
   });
 
+  it('has its labels', () => {
+    const labelled = aView({ labels: { team: 'core', why: 'nightly' } });
+    expect(taskText(labelled, nowMs, plain)).toContain('  labels      team=core, why=nightly');
+    expect(taskText(aView({ labels: {} }), nowMs, plain).join()).not.toContain('labels');
+  });
+
   it('has the reason and what to do about it', () => {
     const reason = { code: 'push_failed', message: 'Somebody moved the branch.' };
     const view = aView({ history: stepsTo('SUBMITTED', 'FAILED'), reason, endedAt: later(1000), due: {} });

@@ -9,6 +9,8 @@ export default async function neutralMachine() {
   for (const name of Object.keys(process.env)) {
     if (FOREIGN.test(name)) delete process.env[name];
   }
+  // The SDK's pins work with every Node that Baton runs on; its notice about next year belongs to nobody here.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   process.env.GIT_CONFIG_GLOBAL = fileURLToPath(new URL('./gitconfig', import.meta.url));
   process.env.GIT_CONFIG_NOSYSTEM = '1';
   process.env.GIT_TERMINAL_PROMPT = '0';

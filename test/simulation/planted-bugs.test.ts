@@ -32,7 +32,7 @@ describe('a bug put in on purpose', () => {
       const row = page.split('\n').find((line) => line.startsWith(`| ${bug.name} |`));
       expect(row).toBe(rowOf(bug));
     },
-    120_000,
+    400_000,
   );
 
   it('is one of at least ten', () => {
