@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { batonApp } from './baton-app.ts';
 
@@ -10,10 +11,18 @@ const OUTDIR = 'cdk.out';
 function main(): void {
   // cdk-nag reads every property of every resource, the outdated ones too; nothing here sets one.
   process.env['JSII_DEPRECATED'] ??= 'quiet';
+  clear();
   const { values } = parseArgs({ options: { context: { type: 'string', short: 'c', multiple: true, default: [] } } });
   const context = Object.fromEntries(values.context.map(splitSetting));
   const outdir = process.env['CDK_OUTDIR'] ?? OUTDIR;
-  batonApp({ context, outdir, bundles: BUNDLES, checked: process.env['CDK_VALIDATION'] !== 'false' }).synth();
+  const app = batonApp({ context, outdir, bundles: BUNDLES, checked: process.env['CDK_VALIDATION'] !== 'false' });
+  const { stacks } = app.synth();
+  process.stdout.write(`synth: ${stacks.map(({ stackName }) => stackName).join(', ')} in ${outdir}\n`);
+}
+
+/** Templates of another stage, or that the checks refused, must not lie where somebody deploys from. The CDK clears its own directories. */
+function clear(): void {
+  if (process.env['CDK_OUTDIR'] === undefined) rmSync(OUTDIR, { recursive: true, force: true });
 }
 
 function splitSetting(text: string): [string, string] {
@@ -25,6 +34,7 @@ function splitSetting(text: string): [string, string] {
 try {
   main();
 } catch (error) {
+  clear();
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 }

@@ -70,11 +70,16 @@ export function busStatements({
     ['NoOtherSource', denyAllBut([], { StringNotEquals: { 'events:source': sources } })],
     ...allow('ProducersAsk', producers, from(REQUESTS)),
     ...allow('OperatorsCancel', operators, cancels),
-    ...named.flatMap(({ name, arn, source }) => allow(`Requester-${name}`, [arn], from(source))),
+    // One for all: each source is bound to its one requester above, and a policy has room for little.
+    ...allow(
+      'RequestersAsk',
+      named.map(({ arn }) => arn),
+      from(named.map(({ source }) => source)),
+    ),
   ];
 }
 
-const from = (source: string): Conditions => ({ StringEquals: { 'events:source': source } });
+const from = (source: string | readonly string[]): Conditions => ({ StringEquals: { 'events:source': source } });
 
 /** A deny that names nobody holds for all. */
 const denyAllBut = (principals: readonly string[], conditions: Conditions): BusStatement => ({

@@ -70,8 +70,7 @@ export class ChoreographyStack extends Stack {
     peoplePolicies(this, names, {
       ...places,
       archiveArn: state.archive.archiveArn,
-      deadLetterArns: reactions.map(({ deadLetters }) => deadLetters.queueArn),
-      functionArns: reactions.map((reaction) => reaction.function.functionArn),
+      reactions,
     });
 
     function feedOf(rule: Rule): Feed {
@@ -128,6 +127,7 @@ function variablesOf(state: StateStack, settings: Settings): Variables {
     BATON_ALARM_QUEUE_ARN: state.alarmQueue.queueArn,
     BATON_ALARM_GROUP: state.scheduleGroup,
     BATON_ALARM_ROLE_ARN: state.schedulerRole.roleArn,
+    BATON_ALARM_DEAD_LETTERS_ARN: state.alarmDeadLetters.queueArn,
     BATON_TASKS_AT_ONCE: String(settings.tasksAtOnce),
     BATON_SECRET_ARN: state.secret.secretArn,
     BATON_PAYLOAD_BUCKET: state.payloads.bucketName,

@@ -1,4 +1,4 @@
-import { ArnFormat, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { type ISecurityGroup, Peer, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import {
   Cluster,
@@ -27,6 +27,9 @@ import type { EcsSettings } from './settings.ts';
 /** CPU units and MB of one run: 2 vCPU and 4 GB, with which builds and tests of an ordinary repository run. */
 const TASK_CPU = 2_048;
 const TASK_MEMORY_MB = 4_096;
+
+/** Seconds that ECS waits between SIGTERM and SIGKILL: Fargate's longest, so that the runner can save the work of a stopped run. */
+const STOP_TIMEOUT_S = 120;
 
 export interface EcsComputeProps {
   readonly settings: EcsSettings;
@@ -96,7 +99,9 @@ export class EcsCompute extends Construct {
     const { BATON_TABLE = '', BATON_BUS = '', BATON_PAYLOAD_BUCKET = '' } = of.variables;
     definition.addContainer(AGENT_CONTAINER, {
       image: ContainerImage.fromRegistry(of.settings.agentImage),
-      environment: { BATON_TABLE, BATON_BUS, BATON_PAYLOAD_BUCKET },
+      stopTimeout: Duration.seconds(STOP_TIMEOUT_S),
+      // The runner cannot see how long it has; told the same figure it saves within it.
+      environment: { BATON_TABLE, BATON_BUS, BATON_PAYLOAD_BUCKET, BATON_STOP_TIMEOUT_S: String(STOP_TIMEOUT_S) },
       secrets: this.secretsOf(of.settings),
       logging: LogDrivers.awsLogs({
         streamPrefix: 'run',
@@ -109,7 +114,8 @@ export class EcsCompute extends Construct {
     });
     Validations.of(definition).acknowledge({
       id: 'AwsSolutions-ECS2',
-      reason: 'The variables are names of the table, the bus and the bucket. Secrets are never among them.',
+      reason:
+        'The variables are names of the table, the bus and the bucket, and a time-out. Secrets are never among them.',
     });
     return definition;
   }

@@ -6,7 +6,13 @@ import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { Rule } from '../rules/rule.ts';
-import { DEAD_LETTER_RETENTION_D, DELIVERY_AGE_MAX_S, HAND_OFF_RETRIES, VISIBILITY_S } from './delivery-bounds.ts';
+import {
+  DEAD_LETTER_RETENTION_D,
+  DELIVERY_AGE_MAX_S,
+  HAND_OFF_RETRIES,
+  RECEIVES_MAX,
+  VISIBILITY_S,
+} from './delivery-bounds.ts';
 import { allow } from './granted.ts';
 import type { Names } from './names.ts';
 import type { RulePattern } from './scoped-pattern.ts';
@@ -33,14 +39,19 @@ interface FeedTo {
   readonly deadLetters: IQueue;
 }
 
-/** Brings events to the function. Answers the EventBridge rule, where there is one. */
-export function feedFrom(
-  scope: Construct,
-  { rule, names, feed, to, role, deadLetters }: FeedTo,
-): EventRule | undefined {
+/** What stands between an event and the function. */
+export interface WayIn {
+  /** None for the alarm clock, which no bus carries. */
+  readonly eventRule?: EventRule;
+  /** The queue that the function reads: the rule's own, or that of the alarm clock. None where EventBridge invokes it. */
+  readonly queue?: IQueue;
+}
+
+/** Brings events to the function. */
+export function feedFrom(scope: Construct, { rule, names, feed, to, role, deadLetters }: FeedTo): WayIn {
   if ('alarms' in feed) {
     poll(scope, feed.alarms, to, role);
-    return undefined;
+    return { queue: feed.alarms };
   }
   const policy = {
     deadLetterQueue: deadLetters,
@@ -48,17 +59,17 @@ export function feedFrom(
     maxEventAge: Duration.seconds(DELIVERY_AGE_MAX_S),
   };
   if (rule.delivery === 'direct')
-    return eventRule(scope, { rule, names, feed, target: new FunctionTarget(to, policy) });
+    return { eventRule: eventRule(scope, { rule, names, feed, target: new FunctionTarget(to, policy) }) };
   const queue = new Queue(scope, 'Queue', {
     queueName: names.ofRule(rule.name),
     encryption: QueueEncryption.SQS_MANAGED,
     enforceSSL: true,
     visibilityTimeout: Duration.seconds(VISIBILITY_S),
     retentionPeriod: Duration.days(DEAD_LETTER_RETENTION_D),
-    deadLetterQueue: { queue: deadLetters, maxReceiveCount: rule.attempts },
+    deadLetterQueue: { queue: deadLetters, maxReceiveCount: RECEIVES_MAX },
   });
   poll(scope, queue, to, role);
-  return eventRule(scope, { rule, names, feed, target: new QueueTarget(queue, policy) });
+  return { eventRule: eventRule(scope, { rule, names, feed, target: new QueueTarget(queue, policy) }), queue };
 }
 
 interface Heard {

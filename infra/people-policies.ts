@@ -1,21 +1,24 @@
 import { ArnFormat, CfnOutput, Stack } from 'aws-cdk-lib';
 import { ManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import type { Source } from '../events/define.ts';
+import type { Rule } from '../rules/rule.ts';
 import { include } from './granted.ts';
 import type { Names } from './names.ts';
 import type { Grant, Places } from './port-grants.ts';
+import type { Reaction } from './reaction.ts';
 import { LISTING_INDEX } from './state-stack.ts';
 
-interface Seen extends Pick<Places, 'tableArn' | 'busArn' | 'alarmQueueArn'> {
+interface Seen extends Pick<Places, 'tableArn' | 'busArn'> {
   readonly archiveArn: string;
   /** Of every rule; by name they could be of another stage. */
-  readonly deadLetterArns: readonly string[];
-  readonly functionArns: readonly string[];
+  readonly reactions: readonly Reaction[];
 }
 
 /**
  * Policies to attach to the roles of people: reading, and for operators replaying and redriving. Asking and cancelling go through the
- * bus policy. Prompts nobody can read: they are in the payload bucket.
+ * bus policy. Neither opens the payload bucket; but a dead request holds its prompt, which operators can read, and the log of an agent holds
+ * whatever it prints, which readers can read.
  */
 export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void {
   const stack = Stack.of(scope);
@@ -48,31 +51,34 @@ const readerGrants = (stack: Stack, names: Names, { tableArn, busArn }: Seen): r
   },
 ];
 
-const operatorGrants = (
-  stack: Stack,
-  { archiveArn, alarmQueueArn, deadLetterArns, functionArns }: Seen,
-): readonly Grant[] => [
+const operatorGrants = (stack: Stack, { archiveArn, reactions }: Seen): readonly Grant[] => [
   {
     reason: 'Replays of this stage: their names are free.',
     actions: ['events:StartReplay', 'events:DescribeReplay', 'events:CancelReplay', 'events:DescribeArchive'],
     resources: [archiveArn, arnOf(stack, 'events', 'replay/*')],
   },
   {
-    reason: 'Reads, and after redriving deletes, dead letters of this stage.',
+    reason: 'Reads, and after redriving deletes, dead letters of this stage. Those of requests hold their prompts.',
     actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:StartMessageMoveTask'],
-    resources: deadLetterArns,
+    resources: reactions.map(({ deadLetters }) => deadLetters.queueArn),
   },
   {
-    reason: 'A dead wake-up goes back into the alarm queue.',
+    reason: 'A dead message goes back into the queue that it came from: SQS moves it in the name of who asks for that.',
     actions: ['sqs:SendMessage'],
-    resources: [alarmQueueArn],
+    resources: reactions.flatMap(({ queue }) => queue?.queueArn ?? []),
   },
   {
     reason: 'Any other dead letter goes back to the function of its rule.',
     actions: ['lambda:InvokeFunction'],
-    resources: functionArns,
+    resources: reactions.filter(({ rule }) => !hearsRequests(rule)).map((reaction) => reaction.function.functionArn),
   },
 ];
+
+/**
+ * Whether the rule acts on what people ask for: who may invoke its function directly could ask in any name. Redriving lets operators put
+ * messages into its queue, so they are still trusted not to make one up; but no mistake with an invocation becomes a task.
+ */
+const hearsRequests = ({ on }: Rule): boolean => on.some(({ source }) => source === ('baton.request' satisfies Source));
 
 const arnOf = (stack: Stack, service: string, resource: string): string =>
   stack.formatArn({ service, resource, arnFormat: ArnFormat.NO_RESOURCE_NAME });

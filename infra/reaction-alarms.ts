@@ -9,18 +9,18 @@ import {
   Stats,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import type { Rule as EventRule } from 'aws-cdk-lib/aws-events';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { runOrphaned } from '../events/run-orphaned.ts';
 import type { Rule } from '../rules/rule.ts';
-import type { Feed } from './feed.ts';
+import { FAILING_MAX_MIN, OLDEST_MESSAGE_MAX_S } from './delivery-bounds.ts';
+import type { Feed, WayIn } from './feed.ts';
 import type { Names } from './names.ts';
 
 /** Minutes of one look at the figures: dead letters wait for days, so minutes do not matter. */
 const LOOK_MIN = 5;
-/** Looks in a row with a ringing alarm clock that nobody answers: 15 minutes, far beyond the retries of one message. */
+/** Looks in a row with a ringing alarm clock that nobody answers: 15 minutes, far beyond what a burst takes. */
 const UNANSWERED_LOOKS = 3;
 
 /** Facts that a person must look at: compute may be running on, and costs money. Functions count them by type (dimension `rule`). */
@@ -30,15 +30,18 @@ interface Watched {
   readonly rule: Rule;
   readonly names: Names;
   readonly feed: Feed;
-  readonly eventRule: EventRule | undefined;
+  readonly wayIn: WayIn;
   readonly function: LambdaFunction;
   readonly deadLetters: IQueue;
   readonly alarmActions: readonly IAlarmAction[];
 }
 
-/** The alarms of a reaction: dead letters; events that did not even become dead letters; wake-ups that nobody takes; facts that are alarms. */
+/**
+ * The alarms of a reaction: dead letters; events that did not even become dead letters; messages that wait or fail too long; wake-ups that
+ * nobody takes; facts that are alarms.
+ */
 export function reactionAlarms(scope: Construct, watched: Watched): void {
-  const { rule, names, feed, deadLetters, alarmActions } = watched;
+  const { rule, names, feed, wayIn, deadLetters, alarmActions } = watched;
   const period = Duration.minutes(LOOK_MIN);
   const name = names.ofRule(rule.name);
   const alarms = [
@@ -51,6 +54,20 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
       metric: lost(watched, period),
     }),
   ];
+  if (wayIn.queue) {
+    alarms.push(
+      alarm('Late', `${name}-late`, {
+        description: `Messages for ${rule.name} wait for ${OLDEST_MESSAGE_MAX_S / 60} minutes: its function is throttled, or does not keep up (docs/runbook.md).`,
+        metric: wayIn.queue.metricApproximateAgeOfOldestMessage({ period, statistic: Stats.MAXIMUM }),
+        threshold: OLDEST_MESSAGE_MAX_S,
+      }),
+      alarm('Failing', `${name}-failing`, {
+        description: `Messages for ${rule.name} fail again and again: ${rule.summary} Look at its log; they become dead letters after a day (docs/runbook.md).`,
+        metric: failing(wayIn.queue, period),
+        looks: FAILING_MAX_MIN / LOOK_MIN,
+      }),
+    );
+  }
   if ('alarms' in feed) {
     alarms.push(
       alarm('Unanswered', `${name}-unanswered`, {
@@ -76,12 +93,16 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
   }
   for (const one of alarms) one.addAlarmAction(...alarmActions);
 
-  function alarm(id: string, alarmName: string, seen: { description: string; metric: IMetric; looks?: number }): Alarm {
+  function alarm(
+    id: string,
+    alarmName: string,
+    seen: { description: string; metric: IMetric; looks?: number; threshold?: number },
+  ): Alarm {
     return new Alarm(scope, `${id}Alarm`, {
       alarmName,
       alarmDescription: seen.description,
       metric: seen.metric,
-      threshold: 1,
+      threshold: seen.threshold ?? 1,
       evaluationPeriods: seen.looks ?? 1,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       treatMissingData: TreatMissingData.NOT_BREACHING,
@@ -90,11 +111,26 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
 }
 
 /**
+ * Messages handed out and not handled. One that fails each time is handed out at least once per look (VISIBILITY_S is shorter); of those
+ * that are handled in the end the differences of several looks cancel out.
+ */
+const failing = (queue: IQueue, period: Duration): IMetric =>
+  new MathExpression({
+    expression: 'received - deleted',
+    label: 'failed tries',
+    usingMetrics: {
+      received: queue.metricNumberOfMessagesReceived({ period, statistic: Stats.SUM }),
+      deleted: queue.metricNumberOfMessagesDeleted({ period, statistic: Stats.SUM }),
+    },
+    period,
+  });
+
+/**
  * Events that Lambda dropped, that it could not hand to the dead letters, and that EventBridge could not. Sums whatever of them exists: a
  * metric that never counted anything has no data. Dimensions: EventBridge user guide, "EventBridge metrics" (a bus of one's own is named
  * beside the rule).
  */
-function lost({ rule, names, feed, eventRule, function: of }: Watched, period: Duration): IMetric {
+function lost({ rule, names, feed, wayIn, function: of }: Watched, period: Duration): IMetric {
   const options = { period, statistic: Stats.SUM };
   const ofRule = {
     namespace: 'AWS/Events',
@@ -111,7 +147,7 @@ function lost({ rule, names, feed, eventRule, function: of }: Watched, period: D
     usingMetrics: {
       dropped: of.metric('AsyncEventsDropped', options),
       unsent: of.metric('DestinationDeliveryFailures', options),
-      ...(eventRule ? { undelivered: new Metric(ofRule) } : {}),
+      ...(wayIn.eventRule ? { undelivered: new Metric(ofRule) } : {}),
     },
     period,
   });

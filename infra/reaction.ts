@@ -39,12 +39,16 @@ export interface ReactionProps {
  * every way in and for failed runs, alarms. The function's environment and actions are those of the ports that the rule `uses`.
  */
 export class Reaction extends Construct {
+  readonly rule: Rule;
   readonly function: LambdaFunction;
   readonly role: Role;
   readonly deadLetters: IQueue;
+  /** The queue that the function reads, where one is between. */
+  readonly queue: IQueue | undefined;
 
   constructor(scope: Construct, { rule, names, bundles, variables, places, feed, alarmActions }: ReactionProps) {
     super(scope, rule.name);
+    this.rule = rule;
     const ports = portsOf(rule);
     const logGroup = new LogGroup(this, 'Logs', {
       logGroupName: names.logGroupOf(rule.name),
@@ -83,7 +87,7 @@ export class Reaction extends Construct {
       maxEventAge: Duration.seconds(DELIVERY_AGE_MAX_S),
       onFailure: { bind: () => ({ destination: this.deadLetters.queueArn }) },
     });
-    const eventRule = feedFrom(this, {
+    const wayIn = feedFrom(this, {
       rule,
       names,
       feed,
@@ -91,11 +95,12 @@ export class Reaction extends Construct {
       role: this.role,
       deadLetters: this.deadLetters,
     });
+    this.queue = wayIn.queue;
     reactionAlarms(this, {
       rule,
       names,
       feed,
-      eventRule,
+      wayIn,
       function: this.function,
       deadLetters: this.deadLetters,
       alarmActions,
@@ -116,7 +121,7 @@ export function portsOf({ name, uses }: Rule): readonly PortName[] {
   return [...(uses as readonly PortName[]), 'bus'];
 }
 
-/** Tries of an asynchronous invocation, at most what Lambda makes. Only a queue makes more of them. */
+/** Tries of an asynchronous invocation, at most what Lambda makes. A queue makes more of them, for a day (RECEIVES_MAX). */
 function asynchronousTriesOf({ name, attempts, delivery }: Rule): number {
   if (delivery === 'direct' && attempts > ATTEMPTS_OF_A_DELIVERY) {
     throw new Error(

@@ -13,6 +13,11 @@ const TASKS_AT_ONCE_DEFAULT = 4;
 /** Slot holders that one key may have (`docs/records.md`). */
 const TASKS_AT_ONCE_MAX = 500;
 
+/** Principals with a name of their own: each has a statement in the policy of the bus, which EventBridge takes up to 10,240 characters. */
+const REQUESTERS_MAX = 8;
+/** Characters of such a name: with what goes before it a statement's id has at most 64. */
+const REQUESTER_NAME_MAX = 40;
+
 /** `a, b,,c, ` is three names. A list that names nothing counts as not given. */
 const list = z.string().transform((value) =>
   value
@@ -30,7 +35,10 @@ const principal = z
   );
 const requester = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{1,64}=arn:/, 'is not <name>=<ARN>, the name of letters, digits, "_" and "-"')
+  .regex(
+    new RegExp(`^[A-Za-z0-9_-]{1,${REQUESTER_NAME_MAX}}=arn:`),
+    `is not <name>=<ARN>, the name of at most ${REQUESTER_NAME_MAX} letters, digits, "_" and "-"`,
+  )
   .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }))
   .refine(({ arn }) => principal.safeParse(arn).success, 'names no ARN of an IAM role or user');
 
@@ -43,17 +51,28 @@ const agentSecret = z
   )
   .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }));
 
-const whole = (max: number) => z.coerce.number('is no number').int('is no whole number').min(1).max(max);
+function whole(max: number) {
+  const range = `is not from 1 to ${max}`;
+  return z.coerce.number('is no number').int('is no whole number').min(1, range).max(max, range);
+}
+
+const backEnd = z.enum(compute.options, `names nothing that can be deployed; there are: ${compute.options.join(', ')}`);
 
 /** Every setting of a deployment: the context values of `cdk deploy -c name=value`. */
 const context = z.object({
   stage: stage.default(STAGE_DEFAULT),
   /** Back ends to deploy, the default one first. */
-  computes: list.pipe(z.array(compute)).default([]),
+  computes: list.pipe(z.array(backEnd)).default([]),
   /** Principals that are trusted to ask for tasks in the name of any user. */
   producers: list.pipe(z.array(principal)).default([]),
   /** Principals that may ask for tasks in one name only, as `name=ARN`. */
-  requesters: list.pipe(z.array(requester)).default([]),
+  requesters: list
+    .pipe(
+      z
+        .array(requester)
+        .max(REQUESTERS_MAX, `names more than ${REQUESTERS_MAX}, which the policy of a bus has no room for`),
+    )
+    .default([]),
   /** Principals that may cancel any task. */
   operators: list.pipe(z.array(principal)).default([]),
   archiveRetentionDays: whole(ARCHIVE_RETENTION_MAX_D).default(ARCHIVE_RETENTION_DEFAULT_D),
@@ -141,22 +160,32 @@ function contradictions({
   const given = ECS_TAKES.filter((name) => (all[name]?.length ?? 0) > 0);
   const enabled = computes.includes('ecs');
   const own = all.vpc === 'own';
-  const missing = ECS_NEEDS.filter((name) => !given.includes(name) && !(own && name === 'subnets'));
   return [
-    ...(enabled && missing.length > 0 ? [`computes has ecs, which needs ${missing.join(', ')} as well`] : []),
+    ...(enabled ? lacking(ECS_NEEDS.filter((name) => !given.includes(name) && !(own && name === 'subnets'))) : []),
     ...(!enabled && given.length > 0 ? [`${given.join(', ')} is for ecs, which computes does not have`] : []),
     ...(own && given.includes('subnets') ? ['subnets are not for a VPC of our own'] : []),
     ...(alarmTopic !== undefined && alarmEmail !== undefined ? ['alarmTopic and alarmEmail exclude each other'] : []),
     ...twice('computes', computes),
-    ...twice('requesters', namesIn(requesters)),
+    ...twice('requesters', namesIn(requesters).map(inIds), ' ("-" and "_" do not count)'),
     ...twice('agentSecrets', namesIn(all.agentSecrets ?? [])),
   ];
 }
 
 const namesIn = (named: readonly { readonly name: string }[]): string[] => named.map(({ name }) => name);
 
-const twice = (setting: SettingName, names: readonly string[]): string[] =>
-  new Set(names).size < names.length ? [`${setting} has one name twice`] : [];
+/** A name as it stands in the ids of CloudFormation, which have letters and digits alone. */
+const inIds = (name: string): string => name.replaceAll(/[-_]/g, '');
+
+/** Without a VPC nobody knows yet whether it will be one of our own, which needs no subnets. */
+function lacking(missing: readonly (typeof ECS_NEEDS)[number][]): string[] {
+  if (missing.length === 0) return [];
+  const sure = missing.filter((name) => name !== 'subnets' || !missing.includes('vpc'));
+  const perhaps = sure.length < missing.length ? ' (and subnets, unless vpc is own)' : '';
+  return [`computes has ecs, which needs ${sure.join(' and ')}${perhaps}`];
+}
+
+const twice = (setting: SettingName, names: readonly string[], note = ''): string[] =>
+  new Set(names).size < names.length ? [`${setting} has one name twice${note}`] : [];
 
 /** Context values come as text; an empty one is how a script says "none". */
 const present = (value: unknown): string | undefined =>

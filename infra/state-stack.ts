@@ -7,11 +7,10 @@ import { CfnScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { ATTEMPTS_OF_A_DELIVERY } from '../rules/rule.ts';
 import { STAGE_DEFAULT } from '../schemas/stage.ts';
 import { archivePattern } from './archive-pattern.ts';
 import { deadLettersFor } from './dead-letters.ts';
-import { DEAD_LETTER_RETENTION_D, VISIBILITY_S } from './delivery-bounds.ts';
+import { DEAD_LETTER_RETENTION_D, RECEIVES_MAX, VISIBILITY_S } from './delivery-bounds.ts';
 import type { Names } from './names.ts';
 import type { Settings } from './settings.ts';
 
@@ -104,7 +103,7 @@ export class StateStack extends Stack {
       enforceSSL: true,
       visibilityTimeout: Duration.seconds(VISIBILITY_S),
       retentionPeriod: Duration.days(DEAD_LETTER_RETENTION_D),
-      deadLetterQueue: { queue: this.alarmDeadLetters, maxReceiveCount: ATTEMPTS_OF_A_DELIVERY },
+      deadLetterQueue: { queue: this.alarmDeadLetters, maxReceiveCount: RECEIVES_MAX },
     });
 
     const group = new CfnScheduleGroup(this, 'ScheduleGroup', { name: names.scheduleGroup });
@@ -117,7 +116,10 @@ export class StateStack extends Stack {
     new CfnOutput(this, 'PayloadBucket', { value: this.payloads.bucketName });
   }
 
-  /** Scheduler rings as this role: it may put messages into the alarm queue, for schedules of this stage's group, and nothing else. */
+  /**
+   * Scheduler rings as this role: it may put messages into the alarm queue, and what it cannot deliver into its dead letters, for
+   * schedules of this stage's group, and nothing else.
+   */
   private roleOfScheduler(group: CfnScheduleGroup): Role {
     const role = new Role(this, 'SchedulerRole', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
@@ -127,7 +129,12 @@ export class StateStack extends Stack {
         },
       }),
     });
-    role.addToPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [this.alarmQueue.queueArn] }));
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['sqs:SendMessage'],
+        resources: [this.alarmQueue.queueArn, this.alarmDeadLetters.queueArn],
+      }),
+    );
     return role;
   }
 }

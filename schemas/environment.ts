@@ -44,6 +44,7 @@ export const portEnvironment = {
     BATON_ALARM_QUEUE_ARN: arn,
     BATON_ALARM_GROUP: name,
     BATON_ALARM_ROLE_ARN: arn,
+    BATON_ALARM_DEAD_LETTERS_ARN: arn,
     BATON_TIMINGS: timings.optional(),
   },
   slots: {

@@ -14,7 +14,7 @@ describe('the image of the agent', () => {
     const builds = readFileSync(new URL('../../scripts/build.mjs', import.meta.url), 'utf8');
     const [from = '', to = ''] = (valuesOf('COPY')[0] ?? '').split(' ');
     expect(builds).toContain(`'${/^dist\/(.+)\.js$/.exec(from)?.[1]}':`);
-    expect(JSON.parse(valuesOf('ENTRYPOINT')[0] ?? '[]')).toEqual(['/opt/baton/node', to]);
+    expect(JSON.parse(valuesOf('ENTRYPOINT')[0] ?? '[]')).toEqual(['/opt/baton/node', '--disable-sigusr1', to]);
     // The bundle is an ES module, and no package.json beside it says so.
     expect(to).toMatch(/\.mjs$/);
   });

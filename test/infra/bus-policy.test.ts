@@ -8,6 +8,7 @@ const people = {
   producer: 'arn:aws:iam::111111111111:role/producer',
   operator: 'arn:aws:iam::000000000000:role/operator',
   ada: 'arn:aws:iam::000000000000:role/ada',
+  bob: 'arn:aws:iam::000000000000:role/bob',
   stranger: 'arn:aws:iam::000000000000:role/administrator',
 } as const;
 type Person = keyof typeof people;
@@ -17,7 +18,10 @@ const writers: Writers = {
   runners: [people.runner],
   producers: [people.producer],
   operators: [people.operator],
-  requesters: [{ name: 'ada', arn: people.ada }],
+  requesters: [
+    { name: 'ada', arn: people.ada },
+    { name: 'bob', arn: people.bob },
+  ],
 };
 const nobody: Writers = { handlers: [], runners: [], producers: [], operators: [], requesters: [] };
 
@@ -66,6 +70,7 @@ const ALLOWED: { readonly [Who in Person]: readonly (keyof typeof entries)[] } =
   producer: ['REQUEST', 'CANCEL'],
   operator: ['CANCEL'],
   ada: ['OWN', 'OWN_CANCEL'],
+  bob: [],
   stranger: [],
 };
 
@@ -89,11 +94,37 @@ describe('the bus', () => {
     expect(mayPut(person, entry, writers, { identityAllows: false })).toBe(true);
   });
 
+  it('lets one requester not speak for another', () => {
+    for (const entry of [OWN, OWN_CANCEL]) expect(mayPut('bob', entry, writers, { identityAllows: true })).toBe(false);
+    const his = { source: 'baton.request.bob', type: 'TaskRequested' };
+    expect(mayPut('bob', his, writers, { identityAllows: false })).toBe(true);
+  });
+
   it('that names nobody takes nothing', () => {
     for (const person of Object.keys(people) as Person[]) {
       for (const entry of Object.values(entries))
         expect(mayPut(person, entry, nobody, { identityAllows: true })).toBe(false);
     }
+  });
+});
+
+describe('the policy of a bus with as many requesters as there may be', () => {
+  it('is what EventBridge takes: ids of 64 characters, 10,240 in all', () => {
+    const account = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
+    const names = [...'abcdefgh'].map((letter) => letter.repeat(40));
+    const roles = (count: number) =>
+      Array.from({ length: count }, (_, at) => account(`baton-choreography-${'x'.repeat(40)}${at}`));
+    const statements = busStatements({
+      handlers: roles(16),
+      runners: roles(1),
+      producers: roles(2),
+      operators: roles(2),
+      requesters: names.map((name) => ({ name, arn: account(name) })),
+    });
+    expect(statements.filter(([id]) => id.length > 64)).toEqual([]);
+    const Resource = 'arn:aws:events:eu-central-1:123456789012:event-bus/baton';
+    const whole = statements.map(([Sid, statement]) => ({ Sid, Action: 'events:PutEvents', Resource, ...statement }));
+    expect(JSON.stringify({ Version: '2012-10-17', Statement: whole }).length).toBeLessThan(10_240);
   });
 });
 
@@ -124,7 +155,7 @@ describe('the deployed bus policy', () => {
   it('names the people of the settings', () => {
     expect(named('ProducersAsk')?.Principal).toEqual({ AWS: withPeople.producers.split(',') });
     expect(named('OperatorsCancel')?.Principal).toEqual({ AWS: [withPeople.operators] });
-    expect(named('Requester-ada')?.Principal).toEqual({ AWS: ['arn:aws:iam::123456789012:role/ada'] });
+    expect(named('RequestersAsk')?.Principal).toEqual({ AWS: ['arn:aws:iam::123456789012:role/ada'] });
   });
 
   it('is about putting on this bus and nothing else', () => {

@@ -12,6 +12,7 @@ const everything = { ...withEcs, ...withPeople, stage: 'test', agentCommand: 'ag
 const deployment = synthesised(everything);
 const portsOf = ({ uses }: Rule): PortName[] => [...(uses as PortName[]), 'bus'];
 const onTheBus = rules.filter(({ on }) => !on.some(({ source }) => source === alarmRang.source));
+const queued = onTheBus.filter(({ delivery }) => delivery === 'queue');
 const deadLettersOf = ({ name }: Rule): string =>
   name === 'wake-task' ? 'baton-test-alarms-dead' : `baton-test-${name}-dead`;
 
@@ -92,27 +93,37 @@ describe('a deployment with every back end', () => {
         State: 'ENABLED',
       });
       const [to] = deployment.of(rule, 'AWS::Lambda::Function');
+      const direct = rule.delivery === 'direct';
+      const queue = () => deployment.one('AWS::SQS::Queue', 'QueueName', `baton-test-${rule.name}`);
       expect(eventRule?.properties['Targets']).toEqual([
         expect.objectContaining({
-          Arn: to?.arn,
+          Arn: direct ? to?.arn : queue().arn,
           DeadLetterConfig: { Arn: dead.arn },
           RetryPolicy: { MaximumEventAgeInSeconds: 21_600, MaximumRetryAttempts: 185 },
         }),
       ]);
-      const policy = deployment.of(rule, 'AWS::SQS::QueuePolicy')[0]?.properties['PolicyDocument'];
-      expect(statementsIn(policy)).toContainEqual({
-        effect: 'Allow',
-        actions: ['sqs:SendMessage'],
-        resources: [dead.arn],
-        condition: { ArnEquals: { 'aws:SourceArn': eventRule?.arn } },
-      });
-      expect(deployment.of(rule, 'AWS::Lambda::Permission').map(({ properties }) => properties)).toEqual([
-        expect.objectContaining({
-          Principal: 'events.amazonaws.com',
-          SourceArn: eventRule?.arn,
-          FunctionName: to?.arn,
-        }),
-      ]);
+      const policies = deployment
+        .of(rule, 'AWS::SQS::QueuePolicy')
+        .flatMap(({ properties }) => statementsIn(properties['PolicyDocument']));
+      for (const { arn } of direct ? [dead] : [dead, queue()]) {
+        expect(policies).toContainEqual({
+          effect: 'Allow',
+          actions: expect.arrayContaining(['sqs:SendMessage']),
+          resources: [arn],
+          condition: { ArnEquals: { 'aws:SourceArn': eventRule?.arn } },
+        });
+      }
+      expect(deployment.of(rule, 'AWS::Lambda::Permission').map(({ properties }) => properties)).toEqual(
+        direct
+          ? [
+              expect.objectContaining({
+                Principal: 'events.amazonaws.com',
+                SourceArn: eventRule?.arn,
+                FunctionName: to?.arn,
+              }),
+            ]
+          : [],
+      );
     },
   );
 
@@ -150,11 +161,58 @@ describe('a deployment with every back end', () => {
         [
           'AsyncEventsDropped',
           'DestinationDeliveryFailures',
-          ...(rule.delivery === 'queue' ? [] : ['InvocationsFailedToBeSentToDlq']),
+          ...(onTheBus.includes(rule) ? ['InvocationsFailedToBeSentToDlq'] : []),
         ].sort(),
       );
       const orphans = rule.emits.some(({ type }) => type === 'RunOrphaned');
       expect(named('RunOrphaned') !== undefined).toBe(orphans);
+    },
+  );
+
+  it('has its requests, and what ECS says, wait in a queue of their rule, and nothing else', () => {
+    expect(queued.map(({ name }) => name)).toEqual(['accept-task', 'observe-ecs-task', 'cancel-task']);
+    const own = (rule: Rule) => deployment.one('AWS::SQS::Queue', 'QueueName', `baton-test-${rule.name}`).arn;
+    const alarms = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms').arn;
+    const read = deployment
+      .all('AWS::Lambda::EventSourceMapping')
+      .map(({ properties }) => properties['EventSourceArn']);
+    expect(read.sort()).toEqual([...queued.map(own), alarms].sort());
+  });
+
+  it.each(rules.filter(({ delivery }) => delivery === 'queue').map((rule) => [rule.name, rule] as const))(
+    'lets a message for %s fail for a day, and rings when it waits or fails for half an hour',
+    (name, rule) => {
+      const queueName = onTheBus.includes(rule) ? `baton-test-${name}` : 'baton-test-alarms';
+      const { properties } = deployment.one('AWS::SQS::Queue', 'QueueName', queueName);
+      const dead = deployment.one('AWS::SQS::Queue', 'QueueName', deadLettersOf(rule));
+      expect(properties).toMatchObject({
+        VisibilityTimeout: 180,
+        MessageRetentionPeriod: 14 * 86_400,
+        RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: 480 },
+      });
+      const late = deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', `baton-test-${name}-late`);
+      expect(late.properties).toMatchObject({
+        MetricName: 'ApproximateAgeOfOldestMessage',
+        Dimensions: [{ Name: 'QueueName', Value: queueName }],
+        Threshold: 1_800,
+      });
+      const failing = deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', `baton-test-${name}-failing`).properties;
+      expect(failing).toMatchObject({ EvaluationPeriods: 6, Threshold: 1 });
+      const metrics = failing['Metrics'] as {
+        Expression?: string;
+        MetricStat?: { Period: number; Metric: { MetricName: string; Dimensions: { Value: string }[] } };
+      }[];
+      expect(metrics.flatMap(({ Expression }) => Expression ?? [])).toEqual(['received - deleted']);
+      const counted = metrics.flatMap(({ MetricStat }) => MetricStat ?? []);
+      expect(counted.map(({ Metric }) => Metric.MetricName)).toEqual([
+        'NumberOfMessagesReceived',
+        'NumberOfMessagesDeleted',
+      ]);
+      for (const { Metric, Period } of counted) {
+        expect(Metric.Dimensions.map(({ Value }) => Value)).toEqual([queueName]);
+        // A look that is shorter than the time-out of visibility would miss some tries.
+        expect(Period).toBeGreaterThan(Number(properties['VisibilityTimeout']));
+      }
     },
   );
 
@@ -172,7 +230,9 @@ describe('a deployment with every back end', () => {
 
   it('has no queue that belongs to no rule', () => {
     const queues = deployment.all('AWS::SQS::Queue').map(({ properties }) => properties['QueueName']);
-    expect(queues.sort()).toEqual([...rules.map(deadLettersOf), 'baton-test-alarms'].sort());
+    const own = queued.map(({ name }) => `baton-test-${name}`);
+    expect(queues.sort()).toEqual([...rules.map(deadLettersOf), ...own, 'baton-test-alarms'].sort());
+    expect(new Set(queues).size).toBe(queues.length);
   });
 });
 
@@ -181,7 +241,7 @@ describe('the alarm clock', () => {
   const queue = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms');
 
   it('rings in a queue, one wake-up at a time, and on no bus', () => {
-    const [mapping, ...more] = deployment.all('AWS::Lambda::EventSourceMapping');
+    const [mapping, ...more] = deployment.of(wakeTask, 'AWS::Lambda::EventSourceMapping');
     expect(more).toEqual([]);
     expect(mapping?.properties).toMatchObject({
       EventSourceArn: queue.arn,
@@ -190,14 +250,6 @@ describe('the alarm clock', () => {
       FunctionResponseTypes: ['ReportBatchItemFailures'],
     });
     expect(deployment.of(wakeTask, 'AWS::Events::Rule')).toEqual([]);
-  });
-
-  it('is tried as often as the rule says, and hidden for six time-outs', () => {
-    const dead = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms-dead');
-    expect(queue.properties).toMatchObject({
-      VisibilityTimeout: 180,
-      RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: wakeTask.attempts },
-    });
   });
 
   it('is set by whoever has the port tasks: a message, or a schedule of this stage in the one role', () => {
@@ -213,6 +265,10 @@ describe('the alarm clock', () => {
           resources: ['arn:aws:scheduler:us-east-1:000000000000:schedule/baton-test/*'],
         }),
       );
+      const dead = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms-dead');
+      expect(deployment.of(rule, 'AWS::Lambda::Function')[0]?.properties).toMatchObject({
+        Environment: { Variables: { BATON_ALARM_DEAD_LETTERS_ARN: dead.arn } },
+      });
       const role = deployment.all('AWS::IAM::Role').find(({ id }) => id.startsWith('SchedulerRole'));
       expect(statements).toContainEqual({
         effect: 'Allow',
@@ -268,15 +324,14 @@ describe('a rule that is delivered through a queue', () => {
     uses: ['clock'],
     kind: 'effect',
     delivery: 'queue',
-    attempts: 5,
   });
   const deployed = synthesised({}, { rules: [notify] });
 
-  it('has a queue of its own between bus and function, with as many tries as it says', () => {
+  it('has a queue of its own between bus and function', () => {
     const queue = deployed.one('AWS::SQS::Queue', 'QueueName', 'baton-tell-somebody');
     const dead = deployed.one('AWS::SQS::Queue', 'QueueName', 'baton-tell-somebody-dead');
     expect(queue.properties).toMatchObject({
-      RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: 5 },
+      RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: 480 },
       VisibilityTimeout: 180,
     });
     expect(deployed.one('AWS::Events::Rule').properties['Targets']).toEqual([

@@ -33,16 +33,18 @@ describe('a run on ECS', () => {
     expect(container).not.toHaveProperty('Secrets');
   });
 
-  it('reads from its environment what the runner reads, besides the reference of its payload', () => {
+  it('reads from its environment what the runner reads, besides the reference of its payload, and how long it has to stop', () => {
     const environment = container?.['Environment'] as { Name: string; Value: string }[];
     expect([...environment.map(({ Name }) => Name), 'BATON_PAYLOAD'].sort()).toEqual(
-      Object.keys(runnerEnvironment).sort(),
+      [...Object.keys(runnerEnvironment), 'BATON_STOP_TIMEOUT_S'].sort(),
     );
     expect(Object.fromEntries(environment.map(({ Name, Value }) => [Name, Value]))).toEqual({
       BATON_TABLE: deployment.one('AWS::DynamoDB::Table').ref,
       BATON_BUS: deployment.one('AWS::Events::EventBus').arn,
       BATON_PAYLOAD_BUCKET: deployment.one('AWS::S3::Bucket').ref,
+      BATON_STOP_TIMEOUT_S: '120',
     });
+    expect(container?.['StopTimeout']).toBe(120);
   });
 
   it('writes its log into a group that forgets', () => {

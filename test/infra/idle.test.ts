@@ -12,7 +12,7 @@ describe('a deployment without a back end', () => {
   it('consists of this and nothing more', () => {
     expect(count(synthesised())).toMatchInlineSnapshot(`
 {
-  "AWS::CloudWatch::Alarm": 28,
+  "AWS::CloudWatch::Alarm": 34,
   "AWS::DynamoDB::Table": 1,
   "AWS::Events::Archive": 1,
   "AWS::Events::EventBus": 1,
@@ -22,14 +22,14 @@ describe('a deployment without a back end', () => {
   "AWS::IAM::Policy": 13,
   "AWS::IAM::Role": 13,
   "AWS::Lambda::EventInvokeConfig": 12,
-  "AWS::Lambda::EventSourceMapping": 1,
+  "AWS::Lambda::EventSourceMapping": 3,
   "AWS::Lambda::Function": 12,
-  "AWS::Lambda::Permission": 11,
+  "AWS::Lambda::Permission": 9,
   "AWS::Logs::LogGroup": 12,
   "AWS::S3::Bucket": 1,
   "AWS::S3::BucketPolicy": 1,
-  "AWS::SQS::Queue": 13,
-  "AWS::SQS::QueuePolicy": 13,
+  "AWS::SQS::Queue": 15,
+  "AWS::SQS::QueuePolicy": 15,
   "AWS::Scheduler::ScheduleGroup": 1,
   "AWS::SecretsManager::Secret": 1,
 }

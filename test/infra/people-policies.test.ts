@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { rules } from '../../rules/index.ts';
 import type { Resource } from '../loopback/template.ts';
 import { statementsIn, synthesised } from './scene.ts';
 
@@ -46,9 +47,24 @@ describe('the policies for people', () => {
     const allowed = (action: string) => operators.find(({ actions }) => actions.includes(action))?.resources;
     expect(allowed('events:StartReplay')).toContain(deployment.one('AWS::Events::Archive').arn);
     expect([...(allowed('sqs:ReceiveMessage') ?? [])].sort()).toEqual(deadLetters.sort());
-    expect(allowed('lambda:InvokeFunction')).toEqual(deployment.all('AWS::Lambda::Function').map(({ arn }) => arn));
-    expect(allowed('sqs:SendMessage')).toEqual([
-      deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms').arn,
-    ]);
+    expect(allowed('sqs:StartMessageMoveTask')).toEqual(allowed('sqs:ReceiveMessage'));
+    const alive = deployment.all('AWS::SQS::Queue').filter((queue) => !dead(queue));
+    expect(alive.length).toBeGreaterThan(2);
+    expect([...(allowed('sqs:SendMessage') ?? [])].sort()).toEqual(alive.map(({ arn }) => arn).sort());
+  });
+
+  it('let operators invoke no function that acts on requests: they could ask in any name', () => {
+    const listening = rules.filter(({ on }) => on.some(({ source }) => source === 'baton.request'));
+    expect(listening.map(({ name }) => name)).toEqual(['accept-task', 'cancel-task']);
+    const invoked = operators.find(({ actions }) => actions.includes('lambda:InvokeFunction'))?.resources;
+    const closed = listening.flatMap((rule) => deployment.of(rule, 'AWS::Lambda::Function').map(({ arn }) => arn));
+    const others = deployment
+      .all('AWS::Lambda::Function')
+      .map(({ arn }) => arn)
+      .filter((arn) => !closed.includes(arn));
+    expect(closed).toHaveLength(2);
+    expect(invoked).toEqual(others);
+    // What cannot be invoked has a queue to be redriven into.
+    for (const { delivery } of listening) expect(delivery).toBe('queue');
   });
 });

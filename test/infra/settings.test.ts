@@ -5,6 +5,9 @@ import { withEcs, withPeople } from './scene.ts';
 
 const aSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
 
+const requesters = (...names: string[]): string =>
+  names.map((name) => `${name}=arn:aws:iam::123456789012:role/${name}`).join();
+
 describe('settings that nobody gave', () => {
   it('deploy the main stage without a back end, and let nobody ask', () => {
     expect(settingsFrom({})).toEqual({
@@ -50,11 +53,13 @@ describe('settings of ECS', () => {
     ['subnets', { subnets: ' , ,, ' }],
   ] as const)('without %s cannot be deployed, and the error names it', (missing, more) => {
     const { [missing]: _, ...rest } = withEcs;
-    expect(() => settingsFrom({ ...rest, ...more })).toThrow(`computes has ecs, which needs ${missing} as well`);
+    expect(() => settingsFrom({ ...rest, ...more })).toThrow(`computes has ecs, which needs ${missing}`);
   });
 
   it('are all named when all are missing', () => {
-    expect(() => settingsFrom({ computes: 'ecs' })).toThrow('needs agentImage, vpc, subnets as well');
+    expect(() => settingsFrom({ computes: 'ecs' })).toThrow(
+      'computes has ecs, which needs agentImage and vpc (and subnets, unless vpc is own).',
+    );
   });
 
   it('without the back end are of no use, and that is said', () => {
@@ -66,17 +71,21 @@ describe('settings of ECS', () => {
 describe('settings that cannot be meant', () => {
   it.each([
     [{ stage: 'Main Street' }, 'stage is no stage'],
-    [{ computes: 'abacus' }, /computes .*"ecs"/],
-    [{ archiveRetentionDays: '0' }, 'archiveRetentionDays'],
+    [{ computes: 'abacus' }, ': computes names nothing that can be deployed; there are: ecs.'],
+    [{ archiveRetentionDays: '0' }, 'archiveRetentionDays is not from 1 to 3650'],
     [{ archiveRetentionDays: 'unlimited' }, 'archiveRetentionDays is no number'],
-    [{ archiveRetentionDays: '99999' }, 'archiveRetentionDays'],
-    [{ tasksAtOnce: '0' }, 'tasksAtOnce'],
-    [{ tasksAtOnce: '501' }, 'tasksAtOnce'],
+    [{ archiveRetentionDays: '99999' }, 'archiveRetentionDays is not from 1 to 3650'],
+    [{ tasksAtOnce: '0' }, 'tasksAtOnce is not from 1 to 500'],
+    [{ tasksAtOnce: '1.5' }, 'tasksAtOnce is no whole number'],
+    [{ tasksAtOnce: '501' }, 'tasksAtOnce is not from 1 to 500'],
     [{ producers: 'arn:aws:sts::123456789012:assumed-role/dev/me' }, 'give the role itself'],
     [{ operators: 'everybody' }, 'operators is no ARN'],
     [{ requesters: 'arn:aws:iam::123456789012:role/ada' }, 'requesters is not <name>=<ARN>'],
     [{ requesters: 'ada=arn:aws:s3:::ada' }, 'requesters names no ARN'],
     [{ requesters: `${withPeople.requesters},${withPeople.requesters}` }, 'requesters has one name twice'],
+    [{ requesters: requesters('a-b', 'a_b') }, 'requesters has one name twice ("-" and "_" do not count)'],
+    [{ requesters: requesters('a'.repeat(41)) }, 'requesters is not <name>=<ARN>, the name of at most 40 letters'],
+    [{ requesters: requesters(...'abcdefghi') }, 'requesters names more than 8'],
     [{ alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:a', alarmEmail: 'a@b.example' }, 'exclude each other'],
     [{ computs: 'ecs' }, 'computs is no setting'],
     [{ ...withEcs, agentSecrets: `AWS_REGION=${aSecret}` }, 'agentSecrets is not <VARIABLE>=<complete ARN'],
@@ -91,7 +100,7 @@ describe('settings that cannot be meant', () => {
 
   it('are all named at once', () => {
     expect(() => settingsFrom({ stage: '!', tasksAtOnce: 'many', computes: 'ecs' })).toThrow(
-      /stage .*tasksAtOnce .*needs agentImage, vpc, subnets/,
+      /stage .*tasksAtOnce .*needs agentImage and vpc \(and subnets/,
     );
   });
 });

@@ -104,13 +104,14 @@ describe('the secret', () => {
 });
 
 describe('the role of the alarm clock', () => {
-  it('puts messages into the alarm queue and does nothing else, for schedules of this stage', () => {
+  it('puts messages into the alarm queue and its dead letters and does nothing else, for schedules of this stage', () => {
     const role = deployment.all('AWS::IAM::Role').find(({ id }) => id.startsWith('SchedulerRole'));
     const policy = deployment.all('AWS::IAM::Policy').find(({ id }) => id.startsWith('SchedulerRole'));
     const queue = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms');
+    const dead = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms-dead');
     const group = deployment.one('AWS::Scheduler::ScheduleGroup');
     expect(statementsIn(policy?.properties['PolicyDocument'])).toEqual([
-      { effect: 'Allow', actions: ['sqs:SendMessage'], resources: [queue.arn], condition: {} },
+      { effect: 'Allow', actions: ['sqs:SendMessage'], resources: [queue.arn, dead.arn], condition: {} },
     ]);
     expect(statementsIn(role?.properties['AssumeRolePolicyDocument'])[0]?.condition).toEqual({
       StringEquals: { 'aws:SourceAccount': '000000000000' },
