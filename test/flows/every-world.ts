@@ -16,6 +16,8 @@ export type OpenScene = (options?: SceneOptions) => Promise<FlowScene>;
 export interface WorldTraits {
   /** Deliveries of an event that can never be handled: Lambda does not know which ones these are. */
   readonly poisonTries: number;
+  /** Whether an event that comes through a queue is given up within a story; on AWS it is tried for a day. */
+  readonly givesUpQueued: boolean;
 }
 
 /** How many times faster waits are on loopback than on AWS. All by the same factor, so that each outlasts what it outlasts there. */
@@ -35,8 +37,8 @@ const PATIENCE_MS = 60_000;
 
 /** Tells the same stories in the embedded world, and in the deployed program with AWS's protocols on loopback. */
 export function onEveryWorld(tell: (openScene: OpenScene, traits: WorldTraits) => void): void {
-  describe('embedded', () => tell(openScene, { poisonTries: 1 }));
-  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY }));
+  describe('embedded', () => tell(openScene, { poisonTries: 1, givesUpQueued: true }));
+  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY, givesUpQueued: false }));
 }
 
 /** Tells stories that only the deployed program has. */

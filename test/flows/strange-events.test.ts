@@ -17,7 +17,7 @@ const event = (source: string, type: string, detail: unknown): Envelope => ({
   detail,
 });
 
-onEveryWorld((openScene, { poisonTries }) => {
+onEveryWorld((openScene, { poisonTries, givesUpQueued }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene();
@@ -33,11 +33,14 @@ onEveryWorld((openScene, { poisonTries }) => {
 
   describe('a malformed event on the bus', () => {
     const malformed = new Map<string, Envelope>();
-    const cases: [string, string, () => object][] = [
-      ['baton.agent', 'RunReported', () => ({ data: { taskId: 7 } })],
+    const queued: [string, string, () => object][] = [
       ['baton.request', 'TaskCancelRequested', () => ({ data: {} })],
       ['baton.request', 'TaskCancelRequested', () => ({})],
       ['aws.ecs', 'ECS Task State Change', () => ofEcs('x')],
+    ];
+    const cases: [string, string, () => object][] = [
+      ['baton.agent', 'RunReported', () => ({ data: { taskId: 7 } })],
+      ...(givesUpQueued ? queued : []),
     ];
     const nameOf = (source: string, type: string, detail: () => object) => `${source} ${type} ${detail}`;
 

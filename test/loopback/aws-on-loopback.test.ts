@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { awsTimings } from '../../lifecycle/timings.ts';
 import { rules } from '../../rules/index.ts';
-import { type FlowScene, lives, quickTimings, sceneFolder, sceneIn } from '../flows/scene.ts';
+import { eventually, type FlowScene, lives, quickTimings, sceneFolder, sceneIn } from '../flows/scene.ts';
 import { type LoopbackWorld, openAwsOnLoopback } from './aws-on-loopback.ts';
 import { cloudAssembly, PREPARING_MAX_MS } from './cloud-assembly.ts';
 import { type Deployment, readDeployment } from './deployment.ts';
@@ -101,8 +101,17 @@ describe('a world that closes while an agent works', () => {
     await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
     const pids = world.functions.pids();
     expect(pids.length).toBeGreaterThan(0);
-    await scene.close();
+    await world.close();
     expect(pids.filter(lives)).toEqual([]);
+    // The run goes on, as it would on ECS, and still writes into its directory.
+    await eventually(() => {
+      try {
+        rmSync(folder, { recursive: true, force: true });
+        return true;
+      } catch {
+        return undefined;
+      }
+    }, 'the run to leave its directory alone');
   });
 });
 
