@@ -250,8 +250,15 @@ describe('buses and rules', () => {
     const which = { EventBusName: 'baton' };
     const rule = await client.send(new DescribeRuleCommand({ ...which, Name: 'baton-accept-task' }));
     expect(rule.Arn).toMatch(/:rule\/baton\/baton-accept-task$/);
-    const { Targets } = await client.send(new ListTargetsByRuleCommand({ ...which, Rule: 'baton-accept-task' }));
-    expect(Targets).toEqual([{ Id: 'accept-task', Arn: expect.stringMatching(/:function:baton-accept-task$/) }]);
+    const targetsOf = async (rule: string) =>
+      (await client.send(new ListTargetsByRuleCommand({ ...which, Rule: `baton-${rule}` }))).Targets;
+    // A queue where the rule waits in one, else the function.
+    expect(await targetsOf('accept-task')).toEqual([
+      { Id: 'accept-task', Arn: expect.stringMatching(/^arn:aws:sqs:.*:baton-accept-task$/) },
+    ]);
+    expect(await targetsOf('admit-task')).toEqual([
+      { Id: 'admit-task', Arn: expect.stringMatching(/:function:baton-admit-task$/) },
+    ]);
   });
 
   it('that do not exist are not found', async () => {
