@@ -77,6 +77,7 @@ export async function openLifecycles({ dataDir, onStart, onSettled }: Lifecycles
       timings: embeddedTimings,
       defaultAgentCommand: 'simulated',
       agentCommandAllowed: true,
+      screening: 'off',
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },

@@ -119,6 +119,7 @@ export function recordedAws() {
     timings: awsTimings,
     defaultAgentCommand: 'claude -p',
     agentCommandAllowed: false,
+    screening: 'off',
     computes: ['ecs'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };

@@ -10,6 +10,7 @@ const DUE: Readonly<Record<DuePurpose, string>> = {
   step: 'the last step is repeated if nobody took it up',
   queue: 'the place in line is checked',
   start: 'the back end is asked about the start',
+  progress: 'the run counts as lost if its agent has said nothing yet',
   deadline: 'the task times out',
   report: 'the wait for the report ends',
   stop: 'the stop is repeated',

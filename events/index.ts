@@ -1,5 +1,6 @@
 import { alarmRang } from './alarm-rang.ts';
 import { attemptDue } from './attempt-due.ts';
+import { contextFetched } from './context-fetched.ts';
 import type { EventDefinition } from './define.ts';
 import { idempotencyKeyReused } from './idempotency-key-reused.ts';
 import { runCheckRequested } from './run-check-requested.ts';
@@ -13,6 +14,7 @@ import { runReported } from './run-reported.ts';
 import { runStarted } from './run-started.ts';
 import { runStopAnswered } from './run-stop-answered.ts';
 import { runStopRequested } from './run-stop-requested.ts';
+import { screeningBlocked } from './screening-blocked.ts';
 import { slotGranted } from './slot-granted.ts';
 import { taskAdmitted } from './task-admitted.ts';
 import { taskCancelRequested } from './task-cancel-requested.ts';
@@ -23,6 +25,7 @@ import { taskHydrated } from './task-hydrated.ts';
 import { taskQueued } from './task-queued.ts';
 import { taskRejected } from './task-rejected.ts';
 import { taskRequested } from './task-requested.ts';
+import { taskScreened } from './task-screened.ts';
 import { taskSettled } from './task-settled.ts';
 import { taskSubmitted } from './task-submitted.ts';
 import { taskTimedOut } from './task-timed-out.ts';
@@ -37,9 +40,12 @@ export const events = [
   taskSubmitted,
   taskRejected,
   idempotencyKeyReused,
+  taskScreened,
+  screeningBlocked,
   taskQueued,
   slotGranted,
   taskAdmitted,
+  contextFetched,
   taskHydrated,
   runStarted,
   runExited,

@@ -10,6 +10,8 @@ export const runProgressed = defineEvent({
   schema: z.object({
     ...runSignal,
     text: z.string().max(TEXT_MAX_CHARS),
+    /** Present when the runner itself says it; otherwise it is a line of the agent. */
+    by: z.literal('runner').optional(),
   }),
   edge: 'in',
 });

@@ -6,6 +6,8 @@ export const taskAdmitted = defineEvent({
   summary: 'The task holds a slot.',
   schema: z.object({
     slotKey: z.string(),
+    /** Present when a text has to be fetched before the input can be prepared. */
+    context: z.literal('required').optional(),
   }),
   drives: true,
 });

@@ -11,6 +11,8 @@ export const taskSubmitted = defineEvent({
     repository: z.string(),
     compute,
     deadlineAt: instant,
+    /** Present where the request must pass screening before anything else happens. */
+    screening: z.literal('required').optional(),
   }),
   drives: true,
 });

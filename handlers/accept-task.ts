@@ -3,10 +3,9 @@ import { idempotencyKeyReused } from '../events/idempotency-key-reused.ts';
 import { taskRejected } from '../events/task-rejected.ts';
 import { newTask } from '../lifecycle/new-task.ts';
 import { isTerminal } from '../lifecycle/states.ts';
-import { ATTEMPTS_DEFAULT } from '../lifecycle/timings.ts';
+import { given, refusalOf, termsOf } from '../lifecycle/terms.ts';
 import { acceptTask as rule } from '../rules/accept-task.ts';
 import { said } from '../runtime/outcome.ts';
-import type { Settings } from '../runtime/ports.ts';
 import { looseEvent } from '../runtime/published.ts';
 import { causeOf, react } from '../runtime/react.ts';
 import { requestHash, taskIdFor } from '../runtime/task-id.ts';
@@ -17,7 +16,8 @@ import { type TaskRequest, taskRequest } from '../schemas/task-request.ts';
 const USER_DEFAULT = 'local';
 
 /** Turns a request into a task or a stored rejection. Twice is harmless: the id derives from the request, and the first answer stands. */
-export const acceptTask = react(rule, async (event, { tasks, payloads, settings, clock }, { mayRepeat }) => {
+export const acceptTask = react(rule, async (event, ports, { mayRepeat }) => {
+  const { tasks, payloads, repositories, settings, clock } = ports;
   const cause = causeOf(event);
   const at = clock.now();
   const asked = (event.detail.data ?? {}) as Partial<TaskRequest>;
@@ -31,10 +31,9 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
   const about = { taskId, cause, correlationId, at };
 
   const parsed = taskRequest.safeParse(asked);
-  const compute = parsed.data?.compute ?? settings.computes[0];
-  const refusal = parsed.success
-    ? (notYours(requester, named) ?? notAllowed(parsed.data, settings))
-    : complaints(parsed.error.issues);
+  const entry = parsed.success ? await repositories.configurationOf(parsed.data.repository) : undefined;
+  const refusal = parsed.success ? refusalOf(parsed.data, entry, settings, requester) : complaints(parsed.error.issues);
+  const { compute, slotKey, timeoutSeconds, ...terms } = termsOf(parsed.data ?? NOTHING, entry, settings);
   if (!parsed.success || refusal || compute === undefined) {
     const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
     const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
@@ -45,36 +44,23 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
     return said([looseEvent(fact, { ...about, id: `${taskId}#rejected` })]);
   }
 
-  const request = parsed.data;
-  const timings = settings.timings;
-  const promptRef = await payloads.put(taskId, request.prompt);
-  const agentCommand = request.agentCommand ?? settings.defaultAgentCommand;
-  const seconds = request.timeoutSeconds ?? timings.TIMEOUT_DEFAULT_S;
+  const { repository, prompt, baseBranch, labels, origin, context } = parsed.data;
+  const { timings, screening } = settings;
+  const promptRef = await payloads.put(taskId, prompt);
   const task = newTask(
     {
       taskId,
-      attempts: request.attempts ?? ATTEMPTS_DEFAULT,
       userId,
-      repository: request.repository,
-      ...(request.baseBranch === undefined ? {} : { baseBranch: request.baseBranch }),
+      repository,
       compute,
-      agentCommand,
-      ...(request.labels ? { labels: request.labels } : {}),
-      ...(request.origin
-        ? {
-            origin: {
-              kind: request.origin.kind,
-              ...(request.origin.reference === undefined ? {} : { reference: request.origin.reference }),
-            },
-          }
-        : {}),
-      slotKey: settings.slotKeyOf({ ...request, userId }),
-      priority: 0,
+      ...given({ baseBranch, labels, origin, context, traceparent: event.detail.metadata?.traceparent }),
+      ...(screening === 'required' ? { screening } : {}),
+      ...terms,
+      slotKey: slotKey ?? settings.slotKeyOf({ ...parsed.data, userId }),
       requestHash: hash,
       correlationId,
-      ...(event.detail.metadata?.traceparent === undefined ? {} : { traceparent: event.detail.metadata.traceparent }),
       submittedAt: at,
-      deadlineAt: new Date(Date.parse(at) + seconds * 1000).toISOString(),
+      deadlineAt: new Date(Date.parse(at) + timeoutSeconds * 1000).toISOString(),
       promptRef,
     },
     { cause, at, timings },
@@ -95,21 +81,8 @@ export const acceptTask = react(rule, async (event, { tasks, payloads, settings,
   }
 });
 
-/** Who asks under a source of its own asks for itself. */
-const notYours = (requester: string | undefined, named: string | undefined): string | undefined =>
-  requester === undefined || named === undefined || named === requester
-    ? undefined
-    : `userId: "${requester}" asks under a source of its own and cannot ask for "${named}"`;
-
-/** What this deployment does not allow or does not have. */
-function notAllowed(request: TaskRequest, { agentCommandAllowed, computes }: Settings): string | undefined {
-  if (request.agentCommand !== undefined && !agentCommandAllowed) {
-    return 'agentCommand: this deployment takes the agent command from its configuration, not from a request';
-  }
-  if (computes.length === 0) return 'compute: this deployment has no back end yet; deploy one and ask again';
-  if (request.compute === undefined || computes.includes(request.compute)) return undefined;
-  return `compute: this deployment has no "${request.compute}"; it has ${computes.join(', ')}`;
-}
+/** Stands for a request that cannot be read. */
+const NOTHING: TaskRequest = { repository: '', prompt: '' };
 
 const complaints = (issues: readonly { path: readonly PropertyKey[]; message: string }[]): string =>
   issues

@@ -1,6 +1,6 @@
-import { taskAdmitted } from '../events/task-admitted.ts';
 import { taskFailed } from '../events/task-failed.ts';
 import { taskQueued } from '../events/task-queued.ts';
+import { admission, awaitsScreening } from '../lifecycle/admission.ts';
 import { ignore, type Move, step } from '../lifecycle/move.ts';
 import { isStale } from '../lifecycle/slot-decisions.ts';
 import { admitTask as rule } from '../rules/admit-task.ts';
@@ -26,6 +26,7 @@ export const admitTask = react(rule, async (event, { tasks, slots }, { mayRepeat
     return repeats ? [known, await slots.confirm(task.slotKey, leaseOf(taskId, task.attempt), cause)] : known;
   }
 
+  if (awaitsScreening(task, 'request')) return refused('awaits_screening');
   const lease = wantedLease(task);
   const taken = await slots.take(task.slotKey, lease, { priority: task.priority, cause, correlationId });
   const outcome = await tasks.decide(taskId, cause, (now) =>
@@ -56,7 +57,7 @@ function answer(task: Task, { version, lease, got, position }: Taken): Move {
         return ignore('task_has_moved_on');
       // The attempt that asked may have been lost meanwhile: its slot is no slot of the next one.
       if (wantedLease(task) !== lease) return ignore('task_has_moved_on');
-      return step('admit', {}, [taskAdmitted.of({ slotKey: task.slotKey })]);
+      return step('admit', {}, [admission(task, task.slotKey)]);
     case 'waiting':
       if (task.version !== version) return ignore('task_has_moved_on');
       return step('queue', {}, [taskQueued.of({ slotKey: task.slotKey, position })]);

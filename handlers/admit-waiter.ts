@@ -1,4 +1,4 @@
-import { taskAdmitted } from '../events/task-admitted.ts';
+import { admission } from '../lifecycle/admission.ts';
 import { ignore, step } from '../lifecycle/move.ts';
 import { isStale } from '../lifecycle/slot-decisions.ts';
 import { admitWaiter as rule } from '../rules/admit-waiter.ts';
@@ -15,7 +15,7 @@ export const admitWaiter = react(rule, async (event, { tasks, slots }) => {
       return ignore('grant_was_taken_up');
     if (attempt !== (task.status === 'BACKOFF' ? task.attempt + 1 : task.attempt))
       return ignore('grant_is_of_another_attempt');
-    return step('admit', {}, [taskAdmitted.of({ slotKey })]);
+    return step('admit', {}, [admission(task, slotKey)]);
   });
   switch (outcome.kind) {
     case 'moved':

@@ -1,5 +1,6 @@
 import { taskFailed } from '../events/task-failed.ts';
 import { taskHydrated } from '../events/task-hydrated.ts';
+import { awaitsContext, awaitsScreening } from '../lifecycle/admission.ts';
 import { ignore, step } from '../lifecycle/move.ts';
 import { isTerminal } from '../lifecycle/states.ts';
 import { hydrateTask as rule } from '../rules/hydrate-task.ts';
@@ -20,9 +21,11 @@ export const hydrateTask = react(rule, async (event, { tasks, runs, payloads, se
     return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
   }
 
+  if (awaitsContext(task) || awaitsScreening(task, 'context')) return refused('awaits_its_context');
   const prompt = await payloads.get(task.promptRef);
-  if (prompt === undefined) {
-    const reason = because('hydration_failed', 'The prompt is not in the payload store any more.');
+  const context = task.contextRef === undefined ? undefined : await payloads.get(task.contextRef);
+  if (prompt === undefined || (task.contextRef !== undefined && context === undefined)) {
+    const reason = because('hydration_failed', 'The prompt, or its context, is not in the payload store any more.');
     return tasks.decide(taskId, cause, (now) =>
       now.version === version
         ? step('fail', { reason, detectedBy: 'event' }, [taskFailed.of({ reason })])
@@ -39,8 +42,12 @@ export const hydrateTask = react(rule, async (event, { tasks, runs, payloads, se
     ...(task.baseBranch === undefined ? {} : { baseBranch: task.baseBranch }),
     branch: `baton/${taskId}`,
     prompt,
+    ...(context === undefined || task.context === undefined
+      ? {}
+      : { context: { source: task.context, text: context } }),
     agentCommand: task.agentCommand ?? settings.defaultAgentCommand,
     deadlineAt: task.deadlineAt,
+    ...(task.environment ? { environment: task.environment } : {}),
     ...(task.savedWork ? { savedWork: task.savedWork } : {}),
   };
   const input = await payloads.put(taskId, JSON.stringify(payload));

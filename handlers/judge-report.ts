@@ -6,7 +6,7 @@ import { causeOf, react } from '../runtime/react.ts';
 /** Ends the task as its stored report says; the event is only the hint to look. Twice is harmless: a task ends once. */
 export const judgeReportOfRun = react(rule, async (event, { tasks }) => {
   const { taskId, attempt } = event.detail.data;
-  return tasks.decide(taskId, causeOf(event), (task, record) =>
-    task.attempt === attempt ? judgeReport(task, record, 'report') : ignore('of_another_attempt'),
+  return tasks.decide(taskId, causeOf(event), (task, record, { at }) =>
+    task.attempt === attempt ? judgeReport(task, record, at, 'report') : ignore('of_another_attempt'),
   );
 });

@@ -38,7 +38,8 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
 
   async function giveBack(task: Task): Promise<void> {
     await returnSlots(task);
-    for (const ref of [task.promptRef, ...(task.inputs ?? [])]) await payloads.delete(ref);
+    const kept = [task.promptRef, ...(task.contextRef === undefined ? [] : [task.contextRef]), ...(task.inputs ?? [])];
+    for (const ref of kept) await payloads.delete(ref);
     // Its input was prepared, and so the record of its run, whether it ever ran or not.
     if (runOf(task) || task.inputs?.length) await runs.close(taskId, task.attempt);
   }

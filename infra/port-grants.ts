@@ -67,6 +67,11 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
   slots: ({ tableArn }) => [
     records('Slots: who holds, and who waits.', READ_AND_WRITE, tableArn, ['SLOT#']),
     records('Whether a lease is stale is read from its task.', READ, tableArn, ['TASK#']),
+    records('The limit of a repository is as it is configured.', READ, tableArn, ['REPOSITORIES']),
+  ],
+
+  repositories: ({ tableArn }) => [
+    records('Configurations of repositories.', READ_AND_WRITE, tableArn, ['REPOSITORIES']),
   ],
 
   runs: ({ tableArn, secretArn }) => [

@@ -12,9 +12,11 @@ export function cancelTask(task: Task, reason: Reason): Move {
 }
 
 /** What the passing of the deadline means: a report that is stored already wins over it. */
-export function expireTask(task: Task, record: RunRecord | undefined): Move {
+export function expireTask(task: Task, record: RunRecord | undefined, at: string): Move {
   if (record?.report && (task.status === 'STARTING' || task.status === 'RUNNING' || task.status === 'FINALIZING')) {
-    return judgeReport(task, record, 'alarm');
+    const judged = judgeReport(task, record, at, 'alarm');
+    // A report that asks for more time has none left.
+    if (judged.kind !== 'step' || judged.name !== 'stop') return judged;
   }
   return end(task, 'timed_out', because('timed_out', `The task was not done by ${task.deadlineAt}.`), 'alarm');
 }

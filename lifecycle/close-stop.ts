@@ -7,11 +7,10 @@ import { taskTimedOut } from '../events/task-timed-out.ts';
 import { because, type Reason } from '../schemas/reason.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { Task, TaskIn } from '../schemas/task.ts';
-import { later } from './evolve.ts';
-import { orphanFact } from './judge.ts';
+import { hasAnotherAttempt, orphanFact } from './judge.ts';
 import { type DetectedBy, ignore, type Move, step } from './move.ts';
 import { states } from './states.ts';
-import { backoffSeconds, type Timings } from './timings.ts';
+import { nextAttemptAt, type Timings } from './timings.ts';
 
 /** STOPPING ends when its run has ended: where to is decided by the intent, the stored report and the attempts left. */
 export function closeStop(
@@ -48,8 +47,13 @@ export function closeStop(
       taskCompleted.of({ result: report.result }),
     ]);
   }
-  if (report) return fail(report.reason ?? because('agent_failed', 'The report gives no reason.'));
-  return task.attempt < task.attempts ? backOff(task, record, orphaned, at, timings) : fail(task.reason);
+  // A pause was decided with its time; the report that led to it is the same.
+  if (task.intent === 'paused') return backOff(task, record, orphaned, at, timings);
+  // A limit that was met while the run was stopped anyway is no failure of the agent either.
+  if (report && report.retryAfterSeconds === undefined && !task.retryAgentFailure) {
+    return fail(report.reason ?? because('agent_failed', 'The report gives no reason.'));
+  }
+  return hasAnotherAttempt(task) ? backOff(task, record, orphaned, at, timings) : fail(task.reason);
 
   function fail(reason: Reason): Move {
     return step('fail', { run, reason, ...result, detectedBy }, [...orphaned, taskFailed.of({ reason, ...result })]);
@@ -63,10 +67,22 @@ function backOff(
   at: string,
   timings: Timings,
 ): Move {
-  const saved = record?.attempt === task.attempt ? record.savedWork : undefined;
-  const nextAttemptAt = later(at, backoffSeconds(task.taskId, task.attempt + 1, timings));
-  return step('backOff', { reason: task.reason, ...(saved ? { savedWork: saved } : {}) }, [
-    ...orphaned,
-    runLost.of({ reason: task.reason, nextAttemptAt }),
-  ]);
+  const own = record?.attempt === task.attempt ? record : undefined;
+  const savedWork = own?.savedWork ?? own?.report?.savedWork ?? task.savedWork;
+  const paused = task.intent === 'paused';
+  const { reason, resumeAt } = task;
+  const pauses = (task.pauses ?? 0) + (paused ? 1 : 0);
+  const bring = {
+    reason,
+    ...(savedWork ? { savedWork } : {}),
+    ...(resumeAt === undefined ? {} : { resumeAt }),
+    ...(paused ? { pauses } : {}),
+  };
+  const fact = runLost.of({
+    reason,
+    nextAttemptAt: nextAttemptAt({ ...task, pauses }, at, timings),
+    ...(paused ? { paused } : {}),
+    savedWork: savedWork ?? null,
+  });
+  return step('backOff', bring, [...orphaned, fact]);
 }

@@ -3,7 +3,7 @@ import type { Cause } from '../schemas/envelope.ts';
 import { type DuePurpose, type HistoryEntry, type StoredFact, type Task, task as taskSchema } from '../schemas/task.ts';
 import type { Mark, Step } from './move.ts';
 import { isTerminal, runOf, states } from './states.ts';
-import { backoffSeconds, type Timings } from './timings.ts';
+import { nextAttemptAt, type Timings } from './timings.ts';
 import { transitions } from './transitions.ts';
 
 export interface Context {
@@ -92,7 +92,7 @@ const stored = (taskId: string, version: number, fact: { type: string; data: unk
 /** What a task keeps when it leaves a state: everything but what belongs to that state alone. */
 function carried(task: Task, to: Task['status']): object {
   const kept: Record<string, unknown> = { ...task };
-  for (const own of ['queuedAt', 'exitCode', 'intent', 'reason']) delete kept[own];
+  for (const own of ['queuedAt', 'exitCode', 'intent', 'reason', 'resumeAt']) delete kept[own];
   if (!states[to].computes && !states[to].terminal) {
     delete kept['run'];
     delete kept['input'];
@@ -136,6 +136,9 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
       case 'start':
         due.start = later(at, timings.START_CHECK_S);
         break;
+      case 'progress':
+        if (moved.firstOutputSeconds !== undefined) due.progress = later(at, moved.firstOutputSeconds);
+        break;
       case 'report':
         due.report = later(at, timings.REPORT_GRACE_S);
         break;
@@ -143,7 +146,7 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
         due.stop = (before.status === 'STOPPING' && before.due.stop) || later(at, timings.STOP_RETRY_S);
         break;
       case 'backoff':
-        due.backoff = later(at, backoffSeconds(moved.taskId, moved.attempt + 1, timings));
+        due.backoff = nextAttemptAt(moved, at, timings);
         break;
       case 'exit':
         if (runLives) due.exit = later(at, timings.EXIT_GRACE_S);

@@ -11,8 +11,11 @@ import { nativeIdOf, type RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { ComputeEnd, StopIntent, Task, TaskIn, TaskRun, TaskWithRun, TerminalTask } from '../schemas/task.ts';
+import { PAUSES_MAX } from '../schemas/task-request.ts';
+import { later } from './evolve.ts';
 import { type DetectedBy, ignore, type Mark, type Move, mark, type Note, repeat, type Step, step } from './move.ts';
 import { isSettled, runOf, states } from './states.ts';
+import { attemptsUsed } from './timings.ts';
 
 type Working = TaskIn<'STARTING' | 'RUNNING' | 'FINALIZING'>;
 
@@ -48,12 +51,12 @@ export function judge(task: Task, record: RunRecord | undefined, seen: RunObserv
 }
 
 /** What a stored report means for a task that works. */
-export function judgeReport(task: Task, record: RunRecord | undefined, detectedBy: DetectedBy): Move {
+export function judgeReport(task: Task, record: RunRecord | undefined, at: string, detectedBy: DetectedBy): Move {
   if (task.status !== 'STARTING' && task.status !== 'RUNNING' && task.status !== 'FINALIZING') {
     return ignore(states[task.status].terminal ? 'task_has_ended' : 'report_is_kept');
   }
   if (!record?.report || record.attempt !== task.attempt) return ignore('no_report_is_stored');
-  return reported(record, task.run, detectedBy);
+  return reported(task, record, task.run, at, detectedBy);
 }
 
 /** The back end knows nothing of a run that should be there. `missing` says for how long it may be invisible. */
@@ -75,7 +78,7 @@ export function judgeMissing(
     case 'STARTING':
     case 'RUNNING':
     case 'FINALIZING':
-      if (record?.report) return reported(record, { ...run, ended }, 'alarm');
+      if (record?.report) return reported(task, record, { ...run, ended }, at, 'alarm');
       return lost(
         task,
         { ...run, ended },
@@ -165,7 +168,7 @@ function judgeEnd(task: Working, record: RunRecord | undefined, seen: RunObserva
     return mark({ run: { ...rest, ...(task.run.handle ? { handle: task.run.handle } : {}) } });
   }
   const over = { ...run, ...(allGone(run, record) ? { ended: endOf(end, at) } : {}) };
-  if (record?.report) return reported(record, over, 'event');
+  if (record?.report) return reported(task, record, over, at, 'event');
   if (end.kind === 'exited' && end.exitCode === RUNNER_EXIT.ok && task.status !== 'FINALIZING') {
     return step('finalize', { run: over, exitCode: 0 }, [runExited.of({ compute: task.compute, exitCode: 0 })]);
   }
@@ -199,17 +202,27 @@ export function fateOf(end: End, record: RunRecord | undefined): { fate: 'lost' 
   return { fate: 'failed', reason: because('runner_failed', told) };
 }
 
-function reported(record: RunRecord, run: TaskRun, detectedBy: DetectedBy): Move {
+function reported(task: Working, record: RunRecord, run: TaskRun, at: string, detectedBy: DetectedBy): Move {
   const report = record.report;
   if (!report) return ignore('no_report_is_stored');
   if (report.outcome === 'succeeded') {
     return step('complete', { run, result: report.result, detectedBy }, [taskCompleted.of({ result: report.result })]);
   }
   const reason = report.reason ?? because('agent_failed', 'The report gives no reason.');
+  const resumeAt = report.retryAfterSeconds === undefined ? undefined : later(at, report.retryAfterSeconds);
+  if (resumeAt !== undefined && mayPause(task, resumeAt)) return stopping(task, run, 'paused', reason, resumeAt);
+  if (resumeAt === undefined && task.retryAgentFailure && hasAnotherAttempt(task)) return lost(task, run, reason);
   return step('fail', { run, reason, result: report.result, detectedBy }, [
     taskFailed.of({ reason, result: report.result }),
   ]);
 }
+
+/** Chances that are left after this attempt. */
+export const hasAnotherAttempt = (task: Task): boolean => attemptsUsed(task) < task.attempts;
+
+/** A pause must end before the deadline, and there is a bound: a limit that never lifts is a failure. */
+const mayPause = (task: Task, resumeAt: string): boolean =>
+  resumeAt < task.deadlineAt && (task.pauses ?? 0) < PAUSES_MAX;
 
 export const failed = (run: TaskRun | undefined, reason: Reason, detectedBy: DetectedBy): Step =>
   step('fail', { ...(run ? { run } : {}), reason, detectedBy }, [taskFailed.of({ reason })]);
@@ -218,8 +231,8 @@ export const failed = (run: TaskRun | undefined, reason: Reason, detectedBy: Det
 export const lost = (task: Working, run: TaskRun, reason: Reason): Step => stopping(task, run, 'lost', reason);
 
 /** Into STOPPING: with a request to stop, or, where the end is known already, with the fact that says so. */
-export const stopping = (task: Working, run: TaskRun, intent: StopIntent, reason: Reason): Step =>
-  step('stop', { run, intent, reason }, [
+export const stopping = (task: Working, run: TaskRun, intent: StopIntent, reason: Reason, resumeAt?: string): Step =>
+  step('stop', { run, intent, reason, ...(resumeAt === undefined ? {} : { resumeAt }) }, [
     run.ended ? endFact({ compute: task.compute, status: 'STOPPING' }, run.ended) : stopFact(task, run, reason),
   ]);
 

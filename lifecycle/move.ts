@@ -1,5 +1,6 @@
 import type { Fact } from '../events/define.ts';
 import type { Reason } from '../schemas/reason.ts';
+import type { ScreenedText } from '../schemas/screening.ts';
 import type { DuePurpose, HistoryEntry, StopIntent, TaskRun, TerminalTask } from '../schemas/task.ts';
 import type { SavedWork, TaskResult } from '../schemas/task-result.ts';
 
@@ -8,19 +9,22 @@ export type DetectedBy = TerminalTask['detectedBy'];
 
 /** What each transition brings along; the state it leads to demands it. */
 export interface Brings {
+  screenRequest: { screened: readonly ScreenedText[] };
   queue: object;
   admit: object;
+  fetchContext: { contextRef: string };
+  screenContext: { screened: readonly ScreenedText[] };
   hydrate: { input: string };
   start: { run: TaskRun };
   run: { run: TaskRun };
   finalize: { run: TaskRun; exitCode: number };
   complete: { run: TaskRun; result: TaskResult; detectedBy: DetectedBy };
   fail: { run?: TaskRun; reason: Reason; result?: TaskResult; detectedBy: DetectedBy };
-  stop: { run: TaskRun; intent: StopIntent; reason: Reason };
+  stop: { run: TaskRun; intent: StopIntent; reason: Reason; resumeAt?: string };
   redirect: { intent: StopIntent; reason: Reason };
   cancel: { run?: TaskRun; reason: Reason; result?: TaskResult; detectedBy: DetectedBy };
   expire: { run?: TaskRun; reason: Reason; result?: TaskResult; detectedBy: DetectedBy };
-  backOff: { reason: Reason; savedWork?: SavedWork };
+  backOff: { reason: Reason; savedWork?: SavedWork; resumeAt?: string; pauses?: number };
 }
 
 export type MoveName = keyof Brings;

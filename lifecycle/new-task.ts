@@ -12,6 +12,7 @@ export function newTask(
     repository: fields.repository,
     compute: fields.compute,
     deadlineAt: fields.deadlineAt,
+    ...(fields.screening ? { screening: fields.screening } : {}),
   });
   return {
     ...fields,

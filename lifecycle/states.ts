@@ -32,7 +32,7 @@ export const states = {
     computes: true,
     due: ['start', 'deadline'],
   },
-  RUNNING: { summary: 'The agent works.', terminal: false, computes: true, due: ['deadline'] },
+  RUNNING: { summary: 'The agent works.', terminal: false, computes: true, due: ['progress', 'deadline'] },
   FINALIZING: {
     summary: 'The run exited well; its report is awaited.',
     terminal: false,
@@ -46,7 +46,7 @@ export const states = {
     due: ['stop', 'proof', 'deadline'],
   },
   BACKOFF: {
-    summary: 'The run was lost and the slot returned; the next attempt comes later.',
+    summary: 'The run was lost or paused and the slot returned; the next attempt comes later.',
     terminal: false,
     computes: false,
     due: ['backoff', 'deadline'],

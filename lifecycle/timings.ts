@@ -65,6 +65,27 @@ export const embeddedTimings: Timings = {
 /** Attempts of a task that asks for none: the first and two more after lost runs. */
 export const ATTEMPTS_DEFAULT = 3;
 
+/** Attempts that were used up: those that a rate limit paused are not. */
+export const attemptsUsed = ({ attempt, pauses = 0 }: { attempt: number; pauses?: number | undefined }): number =>
+  attempt - pauses;
+
+/**
+ * When the attempt after this one is due: after the doubled wait, or, when a rate limit named a time, at that time and a share of the first
+ * wait, which differs from task to task.
+ */
+export function nextAttemptAt(
+  task: { taskId: string; attempt: number; pauses?: number | undefined; resumeAt?: string | undefined },
+  at: string,
+  timings: Timings,
+): string {
+  const { taskId, attempt, resumeAt } = task;
+  if (resumeAt === undefined) return after(at, backoffSeconds(taskId, attemptsUsed(task) + 1, timings));
+  const from = resumeAt > at ? resumeAt : at;
+  return after(from, timings.BACKOFF_FIRST_S * shareOf(`${taskId}#${attempt + 1}`));
+}
+
+const after = (at: string, seconds: number): string => new Date(Date.parse(at) + seconds * 1000).toISOString();
+
 /**
  * Wait before `attempt` (2 or more) in seconds: between half of the doubled wait and all of it. Which share a task gets follows from its
  * id, so that a hundred tasks that lost their runs together do not come back together, and every reader computes the same.

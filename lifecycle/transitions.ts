@@ -15,6 +15,12 @@ const withCompute = ['STARTING', 'RUNNING', 'FINALIZING'] as const;
 /** The whole life cycle as data. `null → SUBMITTED` is `accept`; every other change of a status is a row here. */
 export const transitions = {
   accept: { from: [], to: 'SUBMITTED', emits: ['TaskSubmitted'], summary: 'A request becomes a task.' },
+  screenRequest: {
+    from: ['SUBMITTED'],
+    to: 'SUBMITTED',
+    emits: ['TaskScreened'],
+    summary: 'The request passed screening.',
+  },
   queue: {
     from: ['SUBMITTED', 'BACKOFF'],
     to: 'QUEUED',
@@ -26,6 +32,18 @@ export const transitions = {
     to: 'ADMITTED',
     emits: ['TaskAdmitted'],
     summary: 'The task got a slot.',
+  },
+  fetchContext: {
+    from: ['ADMITTED'],
+    to: 'ADMITTED',
+    emits: ['ContextFetched'],
+    summary: 'The text of the issue or pull request that the task names is stored.',
+  },
+  screenContext: {
+    from: ['ADMITTED'],
+    to: 'ADMITTED',
+    emits: ['TaskScreened'],
+    summary: 'The text that was fetched passed screening.',
   },
   hydrate: { from: ['ADMITTED'], to: 'HYDRATED', emits: ['TaskHydrated'], summary: 'The input of the run is stored.' },
   start: {
@@ -50,14 +68,14 @@ export const transitions = {
   fail: {
     from: [...beforeCompute, ...withCompute, 'STOPPING'],
     to: 'FAILED',
-    emits: ['RunOrphaned', 'TaskFailed'],
+    emits: ['RunOrphaned', 'ScreeningBlocked', 'TaskFailed'],
     summary: 'The task cannot succeed any more.',
   },
   stop: {
     from: withCompute,
     to: 'STOPPING',
     emits: ['RunStopRequested', 'RunEnded'],
-    summary: 'The run must end: cancelled, out of time, or lost.',
+    summary: 'The run must end: cancelled, out of time, lost, or paused.',
   },
   redirect: {
     from: ['STOPPING'],
@@ -81,6 +99,6 @@ export const transitions = {
     from: ['STOPPING'],
     to: 'BACKOFF',
     emits: ['RunOrphaned', 'RunLost'],
-    summary: 'The lost run has ended; another attempt is allowed.',
+    summary: 'The lost or paused run has ended; another attempt is allowed.',
   },
 } as const satisfies Record<string, Transition>;

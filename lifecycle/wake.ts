@@ -6,7 +6,7 @@ import type { DuePurpose, Task, TaskRun } from '../schemas/task.ts';
 import { expireTask } from './cancel.ts';
 import { closeStop } from './close-stop.ts';
 import { later, unproven } from './evolve.ts';
-import { endNote, failed, judgeReport, stopNote } from './judge.ts';
+import { endNote, failed, judgeReport, lost, stopNote } from './judge.ts';
 import { ignore, type Mark, type Move, mark, type Note } from './move.ts';
 import { isSettled, runOf } from './states.ts';
 import type { Timings } from './timings.ts';
@@ -21,7 +21,7 @@ export function wake(task: Task, record: RunRecord | undefined, at: string, timi
   if (due.length === 0) return ignore('nothing_is_due');
 
   if (due.includes('report')) {
-    const judged = judgeReport(task, record, 'alarm');
+    const judged = judgeReport(task, record, at, 'alarm');
     if (judged.kind === 'step') return judged;
     return failed(
       runOf(task),
@@ -30,12 +30,17 @@ export function wake(task: Task, record: RunRecord | undefined, at: string, timi
     );
   }
   if (due.includes('deadline')) {
-    const expired = expireTask(task, record);
+    const expired = expireTask(task, record, at);
     if (expired.kind === 'step') return expired;
   }
   // A loss was decided and its end is known, but nobody closed it: the fact that drives this was lost.
   if (task.status === 'STOPPING' && task.run.ended && due.includes('stop')) {
     return closeStop(task, record, at, timings, 'alarm');
+  }
+  // Nothing is taken for a stall without a look at what the runner last wrote.
+  if (task.status === 'RUNNING' && due.includes('progress') && record?.firstOutputAt === undefined) {
+    const told = `The agent said nothing within ${task.firstOutputSeconds ?? 0} s.`;
+    return lost(task, task.run, because('stalled', told));
   }
   const run = runOf(task);
   if (run && !run.ended && due.includes('proof') && mayGiveUp(run, due)) {
@@ -92,6 +97,8 @@ function overdue(task: Task, purpose: DuePurpose, at: string, timings: Timings):
       return mark({ due: { deadline: null } });
     case 'report':
       return mark({ due: { report: null } });
+    case 'progress':
+      return mark({ due: { progress: null } });
   }
 }
 

@@ -9,7 +9,7 @@ export const acceptTask = defineRule({
   summary: 'Turns a request into a task, or stores why not.',
   on: [taskRequested],
   emits: [taskSubmitted, taskRejected, idempotencyKeyReused],
-  uses: ['tasks', 'payloads', 'settings', 'clock'],
+  uses: ['tasks', 'payloads', 'repositories', 'settings', 'clock'],
   kind: 'effect',
   delivery: 'queue',
 });

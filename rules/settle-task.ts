@@ -1,9 +1,11 @@
+import { contextFetched } from '../events/context-fetched.ts';
 import { runEnded } from '../events/run-ended.ts';
 import { runExited } from '../events/run-exited.ts';
 import { runLost } from '../events/run-lost.ts';
 import { runOrphaned } from '../events/run-orphaned.ts';
 import { runStarted } from '../events/run-started.ts';
 import { runStopRequested } from '../events/run-stop-requested.ts';
+import { screeningBlocked } from '../events/screening-blocked.ts';
 import { slotGranted } from '../events/slot-granted.ts';
 import { taskAdmitted } from '../events/task-admitted.ts';
 import { taskCancelled } from '../events/task-cancelled.ts';
@@ -11,6 +13,7 @@ import { taskCompleted } from '../events/task-completed.ts';
 import { taskFailed } from '../events/task-failed.ts';
 import { taskHydrated } from '../events/task-hydrated.ts';
 import { taskQueued } from '../events/task-queued.ts';
+import { taskScreened } from '../events/task-screened.ts';
 import { taskSettled } from '../events/task-settled.ts';
 import { taskSubmitted } from '../events/task-submitted.ts';
 import { taskTimedOut } from '../events/task-timed-out.ts';
@@ -26,8 +29,11 @@ export const settleTask = defineRule({
   // Besides its own facts it says again, once, what of the history has no proof.
   emits: [
     taskSubmitted,
+    taskScreened,
+    screeningBlocked,
     taskQueued,
     taskAdmitted,
+    contextFetched,
     taskHydrated,
     runStarted,
     runExited,

@@ -151,6 +151,7 @@ async function opened(
       timings: options.timings ?? embeddedTimings,
       defaultAgentCommand: options.defaultAgentCommand ?? DEFAULT_AGENT_COMMAND,
       agentCommandAllowed: true,
+      screening: 'off',
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },

@@ -66,6 +66,10 @@ export const errorCodes = {
   compute_unavailable: { retry: 'soon', remedy: 'Look at the health of the back end; the call is tried again.' },
   compute_denied: { retry: 'never', remedy: 'Give the role the action that the message names.' },
   compute_invalid: { retry: 'never', remedy: 'The back end refuses the request as it is; read its message.' },
+  configuration_corrupt: {
+    retry: 'never',
+    remedy: 'Set the configurations again with `baton repo set`, after removing the record that the message names.',
+  },
   undeclared_fact: { retry: 'never', remedy: 'Declare the event in the `emits` of the rule, or do not publish it.' },
   missing_port: { retry: 'never', remedy: 'Give the world a port of that name, or leave the rule out of it.' },
   invalid_pattern: {

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { ATTEMPTS_MAX } from '../schemas/task-request.ts';
+import { ATTEMPTS_MAX, PAUSES_MAX } from '../schemas/task-request.ts';
 import type { Payloads, RecordStore } from './ports.ts';
 import { payloadKey } from './records.ts';
 
-/** Payloads of one task at the most: a prompt, and two inputs for each attempt when a hydration was repeated. */
-const PAYLOADS_MAX = 1 + 2 * ATTEMPTS_MAX;
+/** Payloads of one task at the most: a prompt, its context, and two inputs for each attempt when a hydration was repeated. */
+const PAYLOADS_MAX = 2 + 2 * (ATTEMPTS_MAX + PAUSES_MAX);
 
 /** The payloads port over a record store. References are derived with the world's secret: nobody can guess one. */
 export function payloadsOver({ store, secret }: { store: RecordStore; secret: () => string }): Payloads {

@@ -2,6 +2,7 @@ import type { Move } from '../lifecycle/move.ts';
 import type { Timings } from '../lifecycle/timings.ts';
 import type { BatonEvent, Cause } from '../schemas/envelope.ts';
 import type { Reason } from '../schemas/reason.ts';
+import type { RepositoryConfig, RepositoryEntry } from '../schemas/repository-config.ts';
 import type { RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
@@ -17,6 +18,7 @@ export interface Ports {
   readonly payloads: Payloads;
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly repositories: Repositories;
   readonly ecs: ComputeBackend;
 }
 
@@ -77,7 +79,21 @@ export interface Runs {
   close(taskId: string, attempt: number): Promise<void>;
   noteStray(taskId: string, attempt: number, handle: RunHandle): Promise<void>;
   /** Keeps the newest progress of the claimant. */
-  progress(signal: RunSignal & { seq: number; text: string }): Promise<'kept' | 'stale' | 'fenced'>;
+  progress(signal: RunSignal & { seq: number; text: string; byRunner: boolean }): Promise<'kept' | 'stale' | 'fenced'>;
+}
+
+/** What is configured for repositories. */
+export interface Repositories {
+  /** The configuration that holds for a repository: the one of its name, else the pattern that names most of it. */
+  configurationOf(repository: string): Promise<RepositoryEntry | undefined>;
+  /** All of them, by name. */
+  list(): Promise<readonly RepositoryEntry[]>;
+  /** Stores a configuration, or removes it (`null`). `older`: a request of a later time was stored before. */
+  set(
+    name: string,
+    config: RepositoryConfig | null,
+    by: { readonly id: string; readonly at: string },
+  ): Promise<'stored' | 'already' | 'older' | 'full'>;
 }
 
 export interface RunSignal {
@@ -102,6 +118,8 @@ export interface Settings {
   readonly defaultAgentCommand: string;
   /** Whether a request may bring its own agent command. */
   readonly agentCommandAllowed: boolean;
+  /** Whether every text of a task must pass screening before compute starts. */
+  readonly screening: 'off' | 'required';
   /** The back ends that this deployment has; the first is taken when a request names none. */
   readonly computes: readonly Task['compute'][];
   /** The slot key of a request: who waits for whom. */

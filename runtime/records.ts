@@ -2,6 +2,8 @@
 export const taskKey = (taskId: string): string => `TASK#${taskId}`;
 export { runKey } from '../schemas/record-keys.ts';
 export const slotKey = (key: string): string => `SLOT#${key}`;
+/** All configurations of repositories are one record. */
+export const REPOSITORIES_KEY = 'REPOSITORIES';
 export const payloadKey = (ref: string): string => `PAYLOAD#${ref}`;
 export const journalKey = (taskId: string): string => `JOURNAL#${taskId}`;
 

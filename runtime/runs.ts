@@ -65,12 +65,21 @@ export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Ru
   async function progress({
     seq,
     text,
+    byRunner,
     ...signal
   }: Parameters<Runs['progress']>[0]): Promise<'kept' | 'stale' | 'fenced'> {
     let answer: 'kept' | 'stale' | 'fenced' = 'fenced';
     await change(signal.taskId, signal.attempt, (record) => {
       answer = !speaks(record, signal) ? 'fenced' : seq <= (record.progress?.seq ?? -1) ? 'stale' : 'kept';
-      return answer === 'kept' ? { ...record, progress: { seq, text: shortText(text), at: clock.now() } } : undefined;
+      const at = clock.now();
+      // The agent's first word counts even where a later one overtook it.
+      const isFirst = answer !== 'fenced' && !byRunner && record.firstOutputAt === undefined;
+      if (answer !== 'kept' && !isFirst) return undefined;
+      return {
+        ...record,
+        ...(answer === 'kept' ? { progress: { seq, text: shortText(text), at } } : {}),
+        ...(isFirst ? { firstOutputAt: at } : {}),
+      };
     });
     return answer;
   }

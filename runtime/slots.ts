@@ -20,7 +20,7 @@ export interface SlotsOver {
   readonly tasks: Pick<Tasks, 'get'>;
   readonly clock: Clock;
   /** How many tasks of a key may hold a slot at once; read at every use. */
-  readonly limitOf: (key: string) => number;
+  readonly limitOf: (key: string) => number | Promise<number>;
   /** Waits before a write that lost against another's is decided again, the n-th time. Without it nothing waits: one process takes turns. */
   readonly pause?: (lost: number) => Promise<unknown>;
 }
@@ -65,8 +65,8 @@ export function slotsOver({ store, tasks, clock, limitOf, pause }: SlotsOver): S
   async function decide(key: string, asked: SlotRequest, cause: Cause): Promise<SlotDecision> {
     for (let tries = 0; tries < DECIDE_TRIES; tries++) {
       const stored = await store.get(slotKey(key));
-      const slot = (stored?.value as Slot | undefined) ?? emptySlot(key, limitOf(key));
-      const request = asked.kind === 'fill' ? { ...asked, limit: limitOf(key) } : asked;
+      const slot = (stored?.value as Slot | undefined) ?? emptySlot(key, await limitOf(key));
+      const request = asked.kind === 'fill' ? { ...asked, limit: await limitOf(key) } : asked;
       const stale = needsEviction(slot, request) ? await staleLeases(slot, `${cause.id} ${clock.now()}`) : [];
       const decided = decideSlot(slot, request, { at: clock.now(), cause, stale });
       if (!decided.changed) return decided;

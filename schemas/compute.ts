@@ -3,3 +3,18 @@ import * as z from 'zod';
 /** The back ends that exist; one union for rules, handlers, schemas and infrastructure. */
 export const compute = z.enum(['ecs']);
 export type Compute = z.infer<typeof compute>;
+
+/** Who shares what a run stands on: all users of a back end, or each user for itself. */
+export const isolation = z.enum(['shared', 'per-user']);
+export type Isolation = z.infer<typeof isolation>;
+
+/** What a back end can be asked for. A request or a configuration that asks for more is refused by name. */
+interface Offer {
+  readonly isolations: readonly Isolation[];
+  /** Whether its workers belong to fleets that have names. */
+  readonly fleets: boolean;
+}
+
+export const offers: { readonly [Name in Compute]: Offer } = {
+  ecs: { isolations: ['shared'], fleets: false },
+};

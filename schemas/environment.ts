@@ -61,11 +61,13 @@ export const portEnvironment = {
       .string()
       .transform((value) => value.split(',').filter((part) => part !== ''))
       .pipe(z.array(compute)),
+    BATON_SCREENING: z.enum(['off', 'required']).optional(),
     BATON_AGENT_COMMAND: name.optional(),
     BATON_AGENT_COMMAND_ALLOWED: flag.optional(),
     BATON_TIMINGS: timings.optional(),
   },
   clock: {},
+  repositories: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
   ecs: {
     BATON_ECS_CLUSTER: arn,
     BATON_ECS_TASK_FAMILY: name,

@@ -14,6 +14,21 @@ export const reasons = {
     'No run was found after the start was sent. Baton tries again; if it happens often, look at the back end.',
   never_started: 'The container never ran. The message is the reason the back end gave (image, network, secret).',
   compute_gone: 'The run vanished without a sign. Baton tries again from saved work.',
+  no_capacity:
+    'The back end had no capacity for the run. Baton tries again later; if it stays, ask for a higher quota.',
+  start_throttled: 'The back end took no more starts just then. Baton tries again later.',
+  stalled:
+    'The agent said nothing within the time for its first word. Baton tries again; look at the log, or allow more time.',
+  rate_limited:
+    'A service that the agent needs asked it to wait. Baton pauses the task, without a slot, and goes on from saved work.',
+  guardrail_blocked:
+    'The guardrail found something in the text (the event ScreeningBlocked says which filter). Say it otherwise, submit again.',
+  screening_failed:
+    'The text could not be screened, and what is not screened does not run. Mend the guardrail, submit again.',
+  context_unavailable:
+    'The issue or pull request could not be read. Check its address and the rights of the token, submit again.',
+  environment_missing:
+    'A variable that the configuration of the repository refers to is not set where the runner runs. Set it, or change the configuration.',
   spot_interrupted: 'Spot capacity was taken back. Baton tries again from saved work.',
   host_lost: 'The host under the run went away. Baton tries again from saved work.',
   stopped_outside: 'Somebody other than Baton stopped the run. Baton tries again from saved work.',

@@ -16,6 +16,8 @@ export const runRecord = z.object({
   /** Last time that the claimant asked, just before a push, whether it still counts. */
   confirmedAt: instant.optional(),
   progress: z.object({ seq: z.int(), at: instant, text: z.string().max(TEXT_MAX_CHARS) }).optional(),
+  /** When the agent itself, not its runner, first said something. */
+  firstOutputAt: instant.optional(),
   report: agentReport.optional(),
   savedWork: savedWork.optional(),
   /** A handle that arrived when the task had moved on; the run was stopped at once. */

@@ -1,9 +1,13 @@
 import * as z from 'zod';
-import { compute } from './compute.ts';
+import { compute, isolation } from './compute.ts';
 import { cause } from './envelope.ts';
+import { environmentReferences } from './environment-references.ts';
+import { githubReference } from './github-reference.ts';
 import { instant } from './json.ts';
 import { reason } from './reason.ts';
 import { runHandle } from './run-handle.ts';
+import { screenedText } from './screening.ts';
+import { subscriber } from './subscriber.ts';
 import { taskId } from './task-id.ts';
 import { savedWork, taskResult } from './task-result.ts';
 
@@ -30,6 +34,7 @@ export const duePurposes = [
   'step',
   'queue',
   'start',
+  'progress',
   'deadline',
   'report',
   'stop',
@@ -108,6 +113,22 @@ const base = {
   agentCommand: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
   origin: z.object({ kind: z.string(), reference: z.string().optional() }).optional(),
+  /** Name of the configuration that held for the repository when the task was accepted. */
+  configuration: z.string().optional(),
+  isolation: isolation.optional(),
+  fleet: z.string().optional(),
+  environment: environmentReferences.optional(),
+  subscribers: z.array(subscriber).optional(),
+  retryAgentFailure: z.boolean().optional(),
+  firstOutputSeconds: z.int().optional(),
+  /** How often the task was paused by a rate limit; pauses use up no attempts. */
+  pauses: z.int().optional(),
+  /** The issue or pull request that the task names, and where its text is kept once it was fetched. */
+  context: githubReference.optional(),
+  contextRef: z.string().optional(),
+  /** Present where every text of the task must pass screening before a run may start; which of them did. */
+  screening: z.literal('required').optional(),
+  screened: z.array(screenedText).optional(),
   slotKey: z.string(),
   priority: z.int(),
   requestHash: z.string(),
@@ -144,8 +165,15 @@ export const task = z.discriminatedUnion('status', [
   z.object({ ...base, status: z.literal('STARTING'), ...started }),
   z.object({ ...base, status: z.literal('RUNNING'), ...started }),
   z.object({ ...base, status: z.literal('FINALIZING'), ...started, exitCode: z.int() }),
-  z.object({ ...base, status: z.literal('STOPPING'), ...started, intent: stopIntent, reason }),
-  z.object({ ...base, status: z.literal('BACKOFF'), reason }),
+  z.object({
+    ...base,
+    status: z.literal('STOPPING'),
+    ...started,
+    intent: stopIntent,
+    reason,
+    resumeAt: instant.optional(),
+  }),
+  z.object({ ...base, status: z.literal('BACKOFF'), reason, resumeAt: instant.optional() }),
   z.object({ ...base, status: z.literal('COMPLETED'), ...ended, result: taskResult }),
   z.object({ ...base, status: z.literal('FAILED'), ...ended, reason, result: taskResult.optional() }),
   z.object({ ...base, status: z.literal('CANCELLED'), ...ended, reason, result: taskResult.optional() }),

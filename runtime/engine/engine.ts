@@ -7,6 +7,7 @@ import { BatonError } from '../errors.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
+import { limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
@@ -57,9 +58,10 @@ export function createEngine(options: EngineOptions): Engine {
   const alarms = alarmClock(scheduler, ring);
   const runs = runsOver({ store, clock, secret: () => secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
-  const slots = slotsOver({ store, tasks, clock, limitOf: options.limitOf });
+  const repositories = repositoriesOver({ store });
+  const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, options.limitOf) });
   const payloads = payloadsOver({ store, secret: () => secret });
-  const ports = { tasks, slots, runs, payloads, settings, clock };
+  const ports = { tasks, slots, runs, payloads, repositories, settings, clock };
 
   let stopped = false;
   let all: Readonly<Record<string, unknown>> = ports;

@@ -1,5 +1,6 @@
 import { payloadsOver } from '../payloads.ts';
 import type { Alarms, Clock, Ports, RecordStore, Settings } from '../ports.ts';
+import { limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
@@ -20,7 +21,8 @@ export interface Wiring {
 export function wire({ store, alarms, clock, settings, secret, limitOf }: Wiring): WiredPorts {
   const runs = runsOver({ store, clock, secret: () => secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
-  const slots = slotsOver({ store, tasks, clock, limitOf });
+  const repositories = repositoriesOver({ store });
+  const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, limitOf) });
   const payloads = payloadsOver({ store, secret: () => secret });
-  return { tasks, slots, runs, payloads, settings, clock };
+  return { tasks, slots, runs, payloads, repositories, settings, clock };
 }

@@ -100,6 +100,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     timings,
     defaultAgentCommand: 'scripted',
     agentCommandAllowed: true,
+    screening: 'off',
     computes: ['ecs'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };

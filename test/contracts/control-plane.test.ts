@@ -46,6 +46,7 @@ async function overHttp(): Promise<ControlPlaneUnderTest> {
       timings: testTimings,
       defaultAgentCommand: 'agent',
       agentCommandAllowed: true,
+      screening: 'off',
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => userId,
     },

@@ -4,6 +4,7 @@ import type { Ports, Settings } from '../../runtime/ports.ts';
 import { entryEvents } from '../../runtime/published.ts';
 import type { Reaction } from '../../runtime/react.ts';
 import { runKey, slotKey, taskKey } from '../../runtime/records.ts';
+import { limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
 import { runsOver } from '../../runtime/runs.ts';
 import { slotsOver } from '../../runtime/slots.ts';
 import { tasksOver } from '../../runtime/tasks.ts';
@@ -33,16 +34,18 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     timings: testTimings,
     defaultAgentCommand: 'default-agent',
     agentCommandAllowed: true,
+    screening: 'off',
     computes: ['ecs'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
     ...options.settings,
   };
   const runs = runsOver({ store, clock, secret: () => 'secret' });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => testTimings });
-  const slots = slotsOver({ store, tasks, clock, limitOf: () => limit });
+  const repositories = repositoriesOver({ store });
+  const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, () => limit) });
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
-  const ports: Ports = { tasks, slots, runs, payloads, settings, clock, ecs: compute.backend };
+  const ports: Ports = { tasks, slots, runs, payloads, repositories, settings, clock, ecs: compute.backend };
   const named: Readonly<Record<string, unknown>> = { ...ports };
   const world = {
     now: clock.now,

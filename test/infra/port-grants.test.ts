@@ -27,6 +27,7 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
   slots: { 'runtime/aws/dynamo-store.ts': 'dynamodb' },
   runs: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/deployment-secret.ts': 'secretsmanager' },
   payloads: { 'runtime/aws/s3-payloads.ts': 's3', 'runtime/aws/deployment-secret.ts': 'secretsmanager' },
+  repositories: { 'runtime/aws/dynamo-store.ts': 'dynamodb' },
   settings: {},
   clock: {},
   ecs: { 'runtime/aws/ecs-backend.ts': 'ecs' },

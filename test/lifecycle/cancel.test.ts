@@ -52,25 +52,25 @@ describe('two reasons to stop', () => {
   ])('%s yields to what outweighs it', (intent, cancelled, expired) => {
     const task = aTask({ status: 'STOPPING', intent });
     expect(inWords(cancelTask(task, reason))).toBe(cancelled);
-    expect(inWords(expireTask(task, undefined))).toBe(expired);
+    expect(inWords(expireTask(task, undefined, at(9)))).toBe(expired);
   });
 });
 
 describe('a deadline that has passed', () => {
   it.each(['SUBMITTED', 'QUEUED', 'ADMITTED', 'HYDRATED', 'BACKOFF'] as const)('ends a %s task at once', (status) => {
-    expect(inWords(expireTask(aTask({ status }), undefined))).toBe('expire timed_out: TaskTimedOut');
+    expect(inWords(expireTask(aTask({ status }), undefined, at(9)))).toBe('expire timed_out: TaskTimedOut');
   });
 
   it.each(['STARTING', 'RUNNING'] as const)('stops a %s task', (status) => {
-    expect(inWords(expireTask(aTask({ status }), aRunRecord()))).toBe('stop timed_out timed_out: RunStopRequested');
+    expect(inWords(expireTask(aTask({ status }), aRunRecord(), at(9)))).toBe('stop timed_out timed_out: RunStopRequested');
   });
 
   it.each(['STARTING', 'RUNNING', 'FINALIZING'] as const)('loses against a report of a %s task', (status) => {
-    expect(inWords(expireTask(aTask({ status }), aRunRecord({ report: aReport() })))).toBe('complete: TaskCompleted');
+    expect(inWords(expireTask(aTask({ status }), aRunRecord({ report: aReport() }), at(9)))).toBe('complete: TaskCompleted');
   });
 
   it('names the deadline', () => {
-    expect(expireTask(aTask({ status: 'QUEUED' }), undefined)).toMatchObject({
+    expect(expireTask(aTask({ status: 'QUEUED' }), undefined, at(9))).toMatchObject({
       bring: { reason: { message: expect.stringContaining(at(3600)) } },
     });
   });

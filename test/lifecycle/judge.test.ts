@@ -298,7 +298,7 @@ describe.each(['SUBMITTED', 'QUEUED', 'ADMITTED', 'HYDRATED', 'BACKOFF'] as cons
 describe('a stored report', () => {
   it.each(statuses)('moves a %s task only if it works', (status) => {
     const works = status === 'STARTING' || status === 'RUNNING' || status === 'FINALIZING';
-    expect(judgeReport(aTask({ status }), done, 'report').kind).toBe(works ? 'step' : 'ignore');
+    expect(judgeReport(aTask({ status }), done, at(9), 'report').kind).toBe(works ? 'step' : 'ignore');
   });
 
   it.each([
@@ -313,7 +313,7 @@ describe('a stored report', () => {
     ['of another attempt', { ...done, attempt: 2 }, 'ignore no_report_is_stored'],
     ['without any record', undefined, 'ignore no_report_is_stored'],
   ] as [string, RunRecord | undefined, string][])('%s', (_, record, move) => {
-    expect(inWords(judgeReport(RUNNING, record, 'report'))).toBe(move);
+    expect(inWords(judgeReport(RUNNING, record, at(9), 'report'))).toBe(move);
   });
 });
 

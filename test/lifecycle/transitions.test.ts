@@ -10,8 +10,11 @@ import { aContext, aKnownRun, aResult, aTask } from '../builders.ts';
 
 /** The life of a task as the design draws it, written down a second time on purpose. */
 const life: Record<MoveName, { from: Status[]; to: Status }> = {
+  screenRequest: { from: ['SUBMITTED'], to: 'SUBMITTED' },
   queue: { from: ['SUBMITTED', 'BACKOFF'], to: 'QUEUED' },
   admit: { from: ['SUBMITTED', 'QUEUED', 'BACKOFF'], to: 'ADMITTED' },
+  fetchContext: { from: ['ADMITTED'], to: 'ADMITTED' },
+  screenContext: { from: ['ADMITTED'], to: 'ADMITTED' },
   hydrate: { from: ['ADMITTED'], to: 'HYDRATED' },
   start: { from: ['HYDRATED'], to: 'STARTING' },
   run: { from: ['STARTING'], to: 'RUNNING' },
@@ -69,8 +72,11 @@ function moveOf(name: MoveName): Step {
   const run = aKnownRun();
   const reason = because('cancelled', 'Because.');
   const bring = {
+    screenRequest: { screened: ['request'] },
     queue: {},
     admit: {},
+    fetchContext: { contextRef: 'context' },
+    screenContext: { screened: ['request', 'context'] },
     hydrate: { input: 'payload' },
     start: { run },
     run: { run },

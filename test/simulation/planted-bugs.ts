@@ -173,10 +173,11 @@ export const plantedBugs: readonly PlantedBug[] = [
       tasks: {
         ...ports.tasks,
         decide: (taskId, cause) =>
-          ports.tasks.decide(taskId, cause, (task, record) =>
+          ports.tasks.decide(taskId, cause, (task, record, { at }) =>
             judgeReport(
               task,
               record?.report && { ...record, report: { ...record.report, outcome: 'succeeded' as const } },
+              at,
               'report',
             ),
           ),

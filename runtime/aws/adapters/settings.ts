@@ -8,6 +8,7 @@ export const open = (environment: EnvironmentOf<'settings'>): Settings => ({
   timings: timingsOf(environment),
   defaultAgentCommand: environment.BATON_AGENT_COMMAND ?? DEFAULT_AGENT_COMMAND,
   agentCommandAllowed: environment.BATON_AGENT_COMMAND_ALLOWED ?? false,
+  screening: environment.BATON_SCREENING ?? 'off',
   computes: environment.BATON_COMPUTES,
   slotKeyOf: ({ userId }) => `user:${userId}`,
 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Slots } from '../../ports.ts';
 import { taskKey } from '../../records.ts';
+import { limitsOver, repositoriesOver } from '../../repositories.ts';
 import { slotsOver } from '../../slots.ts';
 import { taskIn } from '../../tasks.ts';
 import type { EnvironmentOf } from '../environment.ts';
@@ -27,7 +28,7 @@ export function open(environment: EnvironmentOf<'slots'>): Slots {
     store,
     tasks,
     clock: clock.open(),
-    limitOf: () => environment.BATON_TASKS_AT_ONCE,
+    limitOf: limitsOver(repositoriesOver({ store }), () => environment.BATON_TASKS_AT_ONCE),
     pause: backOff,
   });
 }

@@ -7,6 +7,7 @@ import * as ecs from '../../../runtime/aws/adapters/ecs.ts';
 import * as payloads from '../../../runtime/aws/adapters/payloads.ts';
 import * as runs from '../../../runtime/aws/adapters/runs.ts';
 import { secretOf } from '../../../runtime/aws/adapters/secret.ts';
+import * as repositories from '../../../runtime/aws/adapters/repositories.ts';
 import * as settings from '../../../runtime/aws/adapters/settings.ts';
 import * as slots from '../../../runtime/aws/adapters/slots.ts';
 import * as tasks from '../../../runtime/aws/adapters/tasks.ts';
@@ -19,7 +20,7 @@ import { portEnvironment } from '../../../schemas/environment.ts';
 import { anEcsEvent, aRequest } from '../../builders.ts';
 
 describe('the ports on AWS', () => {
-  const adapters = { bus, clock, ecs, payloads, runs, settings, slots, tasks } satisfies Required<Adapters>;
+  const adapters = { bus, clock, ecs, payloads, repositories, runs, settings, slots, tasks } satisfies Required<Adapters>;
 
   test('are those that infrastructure sets an environment for, and all that any rule uses', () => {
     expect(Object.keys(adapters).sort()).toEqual(Object.keys(portEnvironment).sort());

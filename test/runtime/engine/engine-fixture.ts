@@ -46,6 +46,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
       timings: testTimings,
       defaultAgentCommand: 'agent',
       agentCommandAllowed: true,
+      screening: 'off',
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
       ...options.settings,

@@ -1,0 +1,101 @@
+import { type Compute, offers } from '../schemas/compute.ts';
+import { type RepositoryConfig, type RepositoryEntry, slotKeyOfRepository } from '../schemas/repository-config.ts';
+import type { TaskRequest } from '../schemas/task-request.ts';
+import { ATTEMPTS_DEFAULT } from './timings.ts';
+
+/** Place in line of who asks for none. */
+const PRIORITY_DEFAULT = 0;
+
+/** What a deployment has, allows, and takes where nobody says otherwise. */
+export interface Deployment {
+  /** The back ends, the default one first. */
+  readonly computes: readonly Compute[];
+  readonly defaultAgentCommand: string;
+  readonly agentCommandAllowed: boolean;
+  readonly timings: { readonly TIMEOUT_DEFAULT_S: number };
+}
+
+/** Under which terms a task is accepted: as its request says, else as its repository is configured, else as the deployment is. */
+export function termsOf(request: TaskRequest, entry: RepositoryEntry | undefined, deployment: Deployment) {
+  const config: RepositoryConfig = entry?.config ?? {};
+  const { timings, defaultAgentCommand, computes } = deployment;
+  return {
+    compute: request.compute ?? config.compute ?? computes[0],
+    agentCommand: request.agentCommand ?? config.agentCommand ?? defaultAgentCommand,
+    timeoutSeconds: request.timeoutSeconds ?? config.timeoutSeconds ?? timings.TIMEOUT_DEFAULT_S,
+    attempts: request.attempts ?? config.attempts ?? ATTEMPTS_DEFAULT,
+    priority: request.priority ?? config.priority ?? PRIORITY_DEFAULT,
+    ...given({
+      retryAgentFailure: request.retryAgentFailure ?? config.retryAgentFailure,
+      configuration: entry?.name,
+      isolation: config.isolation,
+      fleet: config.fleet,
+      firstOutputSeconds: config.firstOutputSeconds,
+      environment: config.environment,
+      subscribers: config.subscribers,
+      /** Without it the task counts for its user. */
+      slotKey: entry && config.limit !== undefined ? slotKeyOfRepository(entry.name) : undefined,
+    }),
+  };
+}
+
+/** Why a request cannot be accepted under these terms, in one sentence that names the field; undefined when it can. */
+export function refusalOf(
+  request: TaskRequest,
+  entry: RepositoryEntry | undefined,
+  deployment: Deployment,
+  /** Who asks under a source of its own; such a requester asks for itself, and goes before nobody. */
+  requester: string | undefined,
+): string | undefined {
+  return (
+    (requester === undefined ? undefined : notYours(requester, request, entry)) ??
+    notAllowed(request, deployment) ??
+    notOffered(termsOf(request, entry, deployment), entry, deployment)
+  );
+}
+
+function notYours(
+  requester: string,
+  { userId, priority = PRIORITY_DEFAULT }: TaskRequest,
+  entry: RepositoryEntry | undefined,
+): string | undefined {
+  if (userId !== undefined && userId !== requester) {
+    return `userId: "${requester}" asks under a source of its own and cannot ask for "${userId}"`;
+  }
+  const most = entry?.config.priority ?? PRIORITY_DEFAULT;
+  if (priority <= most) return undefined;
+  return `priority: "${requester}" asks under a source of its own and gets ${most} at the most`;
+}
+
+function notAllowed(request: TaskRequest, { agentCommandAllowed, computes }: Deployment): string | undefined {
+  if (request.agentCommand !== undefined && !agentCommandAllowed) {
+    return 'agentCommand: this deployment takes the agent command from its configuration, not from a request';
+  }
+  return computes.length === 0 ? 'compute: this deployment has no back end yet; deploy one and ask again' : undefined;
+}
+
+function notOffered(
+  { compute, isolation, fleet }: ReturnType<typeof termsOf>,
+  entry: RepositoryEntry | undefined,
+  { computes }: Deployment,
+): string | undefined {
+  if (compute === undefined) return undefined;
+  const configured = entry ? ` (the configuration "${entry.name}" says so)` : '';
+  if (!computes.includes(compute)) {
+    const from = entry?.config.compute === compute ? configured : '';
+    return `compute: this deployment has no "${compute}"${from}; it has ${computes.join(', ')}`;
+  }
+  const { isolations, fleets } = offers[compute];
+  if (isolation !== undefined && !isolations.includes(isolation)) {
+    return `isolation: "${compute}" offers ${isolations.join(', ')}, not "${isolation}"${configured}`;
+  }
+  return fleet !== undefined && !fleets
+    ? `fleet: "${compute}" has no fleets, and so none named "${fleet}"${configured}`
+    : undefined;
+}
+
+type Given<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
+
+/** The fields that have a value. */
+export const given = <Fields extends object>(fields: Fields): Given<Fields> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<Fields>;

@@ -1,0 +1,98 @@
+import * as z from 'zod';
+import { compute, isolation } from './compute.ts';
+import { environmentReferences } from './environment-references.ts';
+import { instant } from './json.ts';
+import { SLOT_HOLDERS_MAX } from './slot.ts';
+import { SUBSCRIBERS_MAX, subscriber } from './subscriber.ts';
+import { ATTEMPTS_MAX, agentCommand, FIRST_OUTPUT_MIN_S, PRIORITY_MAX, TIMEOUT_MAX_S } from './task-request.ts';
+
+/** Most configurations of a deployment: they are one record, which stays below 400 KB with all of them. */
+export const CONFIGURATIONS_MAX = 100;
+/** Longest name: an address, or a pattern of addresses. */
+const NAME_MAX = 512;
+
+/** What holds for every task of a repository unless its request says otherwise. Each field is optional, and each has a reader. */
+export const repositoryConfig = z.strictObject({
+  /** Back end; refused at submission where it is not deployed. */
+  compute: compute.optional(),
+  isolation: isolation.optional(),
+  /** Name of the fleet, for back ends whose workers belong to fleets. */
+  fleet: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is no name of a fleet')
+    .optional(),
+  /** What the agent is started with, as one `/bin/sh -c` line. */
+  agentCommand: agentCommand.optional(),
+  /** Tasks of this repository that run at the same time, whoever asked for them. Without it they count for their user. */
+  limit: z.int().min(1).max(SLOT_HOLDERS_MAX).optional(),
+  /** Place in line among those who wait for the same slots: higher goes first. */
+  priority: z.int().min(0).max(PRIORITY_MAX).optional(),
+  timeoutSeconds: z.int().min(1).max(TIMEOUT_MAX_S).optional(),
+  /** The agent must say something within this time after its start, or its run counts as lost. */
+  firstOutputSeconds: z.int().min(FIRST_OUTPUT_MIN_S).max(TIMEOUT_MAX_S).optional(),
+  attempts: z.int().min(1).max(ATTEMPTS_MAX).optional(),
+  /** Whether a task whose agent failed by itself is tried again too. */
+  retryAgentFailure: z.boolean().optional(),
+  environment: environmentReferences.optional(),
+  subscribers: z.array(subscriber).max(SUBSCRIBERS_MAX).optional(),
+});
+export type RepositoryConfig = z.infer<typeof repositoryConfig>;
+
+/** A repository's address, or a pattern of them: `*` stands for any characters. */
+export const repositoryName = z
+  .string()
+  .trim()
+  .min(1, 'is empty')
+  .max(NAME_MAX)
+  .refine((value) => !value.startsWith('-'), 'begins with "-"')
+  .refine((value) => !/[#\s]/.test(value), 'has a space or a "#"');
+
+/** One configuration as it is stored. */
+export const repositoryEntry = z.object({
+  name: repositoryName,
+  config: repositoryConfig,
+  setAt: instant,
+  /** Id of the request that set it. */
+  setBy: z.string(),
+});
+export type RepositoryEntry = z.infer<typeof repositoryEntry>;
+
+/** All configurations of a deployment: one record, so that finding the one that holds is one read. */
+export const repositoriesRecord = z.object({ entries: z.array(repositoryEntry).max(CONFIGURATIONS_MAX) });
+export type RepositoriesRecord = z.infer<typeof repositoriesRecord>;
+
+/** The entry that holds for a repository: the one of its name, else the pattern that names most of it. */
+export function entryFor(repository: string, entries: readonly RepositoryEntry[]): RepositoryEntry | undefined {
+  const meant = plain(repository);
+  const exact = entries.find(({ name }) => plain(name) === meant);
+  if (exact) return exact;
+  return entries
+    .filter(({ name }) => name.includes('*') && matches(plain(name), meant))
+    .sort((a, b) => named(b.name) - named(a.name) || (a.name < b.name ? -1 : 1))[0];
+}
+
+/** `…/app.git`, `…/app/` and `…/app` are one repository. */
+const plain = (address: string): string => address.replace(/\/+$/, '').replace(/\.git$/, '');
+
+const named = (pattern: string): number => pattern.replaceAll('*', '').length;
+
+/** Without a regular expression: a pattern comes from people, and must not cost more than the text is long. */
+function matches(pattern: string, text: string): boolean {
+  const [first = '', ...rest] = pattern.split('*');
+  if (!text.startsWith(first)) return false;
+  const last = rest.pop() ?? '';
+  let at = first.length;
+  for (const part of rest) {
+    const found = text.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
+}
+
+/** The slot key of a repository that has a limit of its own. */
+export const slotKeyOfRepository = (name: string): string => `repository:${name}`;
+
+/** The configuration whose limit a slot key has; undefined for the key of a user. */
+export const repositoryOfSlotKey = (key: string): string | undefined =>
+  key.startsWith('repository:') ? key.slice('repository:'.length) : undefined;

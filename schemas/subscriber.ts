@@ -1,0 +1,12 @@
+import * as z from 'zod';
+
+/** Subscribers of one repository. */
+export const SUBSCRIBERS_MAX = 8;
+
+/** Who is told how a task ended. */
+export const subscriber = z.strictObject({
+  channel: z.enum(['webhook']),
+  /** Where to: for `webhook` an https address (http on this machine alone). */
+  target: z.url({ protocol: /^https?$/ }).max(512),
+});
+export type Subscriber = z.infer<typeof subscriber>;
