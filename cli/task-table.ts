@@ -40,6 +40,7 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
 }
 
 function remark(task: TaskSummary): string {
+  if (task.waiting) return `number ${task.waiting.position} of ${task.waiting.of} in line for ${shown(task.slot)}`;
   if (task.reason) return `${task.reason.code}: ${shown(task.reason.message)}`;
   if (task.result) return resultText(task.result);
   return !isOver(task) && task.progress ? shown(task.progress.text) : '';

@@ -48,8 +48,11 @@ function facts(view: TaskView, nowMs: number): [string, string][] {
     ['result', view.result && resultText(view.result)],
     ['saved work', view.savedWork && `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`],
     ['agent says', view.progress && !isOver(view) ? shown(view.progress.text) : undefined],
+    ['paused', view.resumeAt && `until ${view.resumeAt} (${relativeTime(view.resumeAt, nowMs)})`],
+    ['configured', view.configuration && `by ${shown(view.configuration)}`],
     ['labels', view.labels && labelsText(view.labels)],
-    ['attempt', `${view.attempt} of ${view.attempts}, on ${view.compute}`],
+    ['waits for', view.waiting && waitingText(view, view.waiting, nowMs)],
+    ['attempt', `${attemptText(view)}, on ${view.compute}`],
     ['run', view.run && runText(view.run)],
     ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],
     ['ended', view.endedAt && `${view.endedAt} (${relativeTime(view.endedAt, nowMs)})`],
@@ -63,6 +66,21 @@ const labelsText = (labels: Readonly<Record<string, string>>): string | undefine
   Object.entries(labels)
     .map(([name, value]) => shown(`${name}=${value}`))
     .join(', ') || undefined;
+
+function waitingText(
+  { slot, priority }: TaskView,
+  { position, of, limit, since }: NonNullable<TaskView['waiting']>,
+  nowMs: number,
+): string {
+  const before = priority === 0 ? '' : `, with priority ${priority}`;
+  return `a place of ${shown(slot)} (${limit} at once): number ${position} of ${of} in line${before}, since ${relativeTime(since, nowMs)}`;
+}
+
+/** Pauses use up no attempt. */
+function attemptText({ attempt, attempts, pauses = 0 }: TaskView): string {
+  const used = `${attempt - pauses} of ${attempts}`;
+  return pauses === 0 ? used : `${used} after ${pauses} ${pauses === 1 ? 'pause' : 'pauses'}`;
+}
 
 function runText(run: NonNullable<TaskView['run']>): string {
   const process = run.pid === undefined || run.ended ? '' : `, process ${run.pid}`;

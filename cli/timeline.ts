@@ -1,4 +1,5 @@
 import { states } from '../lifecycle/states.ts';
+import { transitions } from '../lifecycle/transitions.ts';
 import type { TaskResult } from '../schemas/task-result.ts';
 import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import { durationBetween } from './duration.ts';
@@ -49,9 +50,16 @@ export function diffText({ filesChanged, insertions, deletions }: TaskResult): s
 function meaning(view: TaskView, step: Step): string {
   const isLast = step.version === view.version;
   const said = isLast && isOver(view) ? endText(view) : isLast && view.reason ? shown(view.reason.message) : undefined;
-  const attempt = step.to === 'STARTING' && step.attempt > 1 ? ` (attempt ${step.attempt} of ${view.attempts})` : '';
-  return `${said ?? states[step.to].summary}${attempt}`;
+  // Attempts that a rate limit paused are not counted against those that were asked for.
+  const of = view.pauses === undefined ? ` of ${view.attempts}` : '';
+  const attempt = step.to === 'STARTING' && step.attempt > 1 ? ` (attempt ${step.attempt}${of})` : '';
+  // A step that stays in its state says more than the state does.
+  const usual = step.from === step.to ? summaryOf(step.transition) : states[step.to].summary;
+  return `${said ?? usual}${attempt}`;
 }
+
+const summaryOf = (transition: string): string =>
+  Object.entries(transitions).find(([name]) => name === transition)?.[1].summary ?? transition;
 
 function endText(view: TaskView): string | undefined {
   if (view.reason) return `${view.reason.code}: ${shown(view.reason.message)}`;

@@ -1,11 +1,13 @@
+import { runStopAnswered } from '../events/run-stop-answered.ts';
 import { startedByOf } from '../lifecycle/ecs-task.ts';
 import { judgeRefusedStart } from '../lifecycle/judge.ts';
 import { ignore, mark, step } from '../lifecycle/move.ts';
 import { startRunOnEcs as rule } from '../rules/start-run-on-ecs.ts';
-import type { Outcome } from '../runtime/outcome.ts';
+import { type Outcome, said } from '../runtime/outcome.ts';
+import { looseEvent } from '../runtime/published.ts';
 import type { PortsOf } from '../runtime/react.ts';
 import { causeOf, react, subject } from '../runtime/react.ts';
-import type { Cause } from '../schemas/envelope.ts';
+import type { BatonEvent } from '../schemas/envelope.ts';
 import { nativeIdOf } from '../schemas/run-handle.ts';
 import type { TaskIn } from '../schemas/task.ts';
 
@@ -26,11 +28,11 @@ export const startRunOnEcs = react(rule, async (event, ports, { mayRepeat }) => 
   });
   switch (outcome.kind) {
     case 'moved':
-      return outcome.task.status === 'STARTING' ? [...(await launch(outcome.task, cause, ports)), outcome] : outcome;
+      return outcome.task.status === 'STARTING' ? [...(await launch(outcome.task, event, ports)), outcome] : outcome;
     case 'already': {
       const { task } = outcome;
       const unanswered = task.status === 'STARTING' && !task.run.handle && mayRepeat(outcome);
-      return unanswered ? [...(await launch(task, cause, ports)), outcome] : outcome;
+      return unanswered ? [...(await launch(task, event, ports, true)), outcome] : outcome;
     }
     case 'refused':
     case 'said':
@@ -40,8 +42,14 @@ export const startRunOnEcs = react(rule, async (event, ports, { mayRepeat }) => 
 
 type Needs = PortsOf<'tasks' | 'runs' | 'ecs' | 'settings'>;
 
-async function launch(task: TaskIn<'STARTING'>, cause: Cause, { tasks, runs, ecs }: Needs): Promise<Outcome[]> {
-  const { taskId, attempt } = task;
+async function launch(
+  task: TaskIn<'STARTING'>,
+  event: BatonEvent,
+  { tasks, runs, ecs }: Needs,
+  repeats = false,
+): Promise<Outcome[]> {
+  const { taskId, attempt, compute } = task;
+  const cause = causeOf(event);
   const started = await ecs.start({
     taskId,
     attempt,
@@ -49,6 +57,7 @@ async function launch(task: TaskIn<'STARTING'>, cause: Cause, { tasks, runs, ecs
     clientToken: `${taskId}-${attempt}`,
     environment: { BATON_TASK_ID: taskId, BATON_ATTEMPT: String(attempt), BATON_PAYLOAD: task.input },
     command: BATCH_COMMAND,
+    ...(repeats ? { repeats } : {}),
   });
   if (started.outcome === 'refused') {
     const refusal = { id: `${cause.id}#refused`, type: 'StartRefused' };
@@ -67,6 +76,10 @@ async function launch(task: TaskIn<'STARTING'>, cause: Cause, { tasks, runs, ecs
   if (attached.kind !== 'refused' || attached.reason !== 'handle_came_late') return [];
   // The task moved on while the start was under way: nobody waits for this run, so it is stopped on arrival.
   await runs.noteStray(taskId, attempt, handle);
-  await ecs.stop(handle, `Baton: task ${taskId} moved on before its run ${nativeIdOf(handle)} was known`);
-  return [attached];
+  const nativeId = nativeIdOf(handle);
+  const answer = await ecs.stop(handle, `Baton: task ${taskId} moved on before its run ${nativeId} was known`);
+  const fact = runStopAnswered.of({ compute, outcome: answer, nativeId });
+  const { correlationId } = subject(event);
+  const id = `${cause.id}#${nativeId}#RunStopAnswered`;
+  return [attached, said([looseEvent(fact, { id, taskId, cause, correlationId, at: event.time })])];
 }

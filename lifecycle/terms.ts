@@ -85,11 +85,10 @@ function notOffered(
     const from = entry?.config.compute === compute ? configured : '';
     return `compute: this deployment has no "${compute}"${from}; it has ${computes.join(', ')}`;
   }
-  const { isolations, fleets } = offers[compute];
-  if (isolation !== undefined && !isolations.includes(isolation)) {
-    return `isolation: "${compute}" offers ${isolations.join(', ')}, not "${isolation}"${configured}`;
+  if (isolation !== undefined && !offers[compute].isolations.includes(isolation)) {
+    return `isolation: "${compute}" offers ${offers[compute].isolations.join(', ')}, not "${isolation}"${configured}`;
   }
-  return fleet !== undefined && !fleets
+  return fleet !== undefined && !offers[compute].fleets
     ? `fleet: "${compute}" has no fleets, and so none named "${fleet}"${configured}`
     : undefined;
 }

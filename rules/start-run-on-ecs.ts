@@ -1,4 +1,5 @@
 import { runEnded } from '../events/run-ended.ts';
+import { runStopAnswered } from '../events/run-stop-answered.ts';
 import { taskHydrated } from '../events/task-hydrated.ts';
 import { defineRule } from './rule.ts';
 
@@ -7,7 +8,7 @@ export const startRunOnEcs = defineRule({
   summary: 'Starts the run on ECS.',
   on: [taskHydrated],
   where: { data: { compute: ['ecs'] } },
-  emits: [runEnded],
+  emits: [runEnded, runStopAnswered],
   uses: ['tasks', 'runs', 'ecs', 'settings'],
   kind: 'effect',
 });

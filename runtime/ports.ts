@@ -6,6 +6,7 @@ import type { RepositoryConfig, RepositoryEntry } from '../schemas/repository-co
 import type { RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
+import type { ScreenedText, ScreeningVerdict } from '../schemas/screening.ts';
 import type { Rejection, Task } from '../schemas/task.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import type { Outcome, Said } from './outcome.ts';
@@ -20,7 +21,12 @@ export interface Ports {
   readonly clock: Clock;
   readonly repositories: Repositories;
   readonly ecs: ComputeBackend;
+  readonly screening: Screening;
+  readonly contexts: Contexts;
 }
+
+/** The ports that reach outside Baton's own records: every world brings its own. */
+export type OutsidePort = 'ecs' | 'screening' | 'contexts';
 
 export interface Clock {
   /** Now, as `Date.toISOString` writes it. */
@@ -88,12 +94,22 @@ export interface Repositories {
   configurationOf(repository: string): Promise<RepositoryEntry | undefined>;
   /** All of them, by name. */
   list(): Promise<readonly RepositoryEntry[]>;
-  /** Stores a configuration, or removes it (`null`). `older`: a request of a later time was stored before. */
+  /**
+   * Stores a configuration, or removes it (`null`). `already`: by this very request; `older`: a request of a later time was stored
+   * before; `full`: there is no room for another.
+   */
   set(
     name: string,
     config: RepositoryConfig | null,
-    by: { readonly id: string; readonly at: string },
+    by: ConfiguredBy,
   ): Promise<'stored' | 'already' | 'older' | 'full'>;
+}
+
+/** Which request configures, as of when, and what of it the deployment does not have. */
+export interface ConfiguredBy {
+  readonly id: string;
+  readonly at: string;
+  readonly warning?: string;
 }
 
 export interface RunSignal {
@@ -110,6 +126,22 @@ export interface Payloads {
   /** Deletes whatever is still kept for a task that has ended. */
   forget(taskId: string): Promise<void>;
 }
+
+/** Judges a text before compute may see it. */
+export interface Screening {
+  /** Never throws for a service that fails: what could not be screened is `failed`, which blocks like a finding. */
+  screen(asked: { taskId: string; of: ScreenedText; text: string }): Promise<ScreeningVerdict>;
+}
+
+/** Texts outside Baton that a task may name. */
+export interface Contexts {
+  /** What stands at an address. Passing troubles throw an error that is tried again `soon`; `unavailable` is final. */
+  fetch(address: string): Promise<FetchedContext>;
+}
+
+export type FetchedContext =
+  | { readonly outcome: 'fetched'; readonly text: string }
+  | { readonly outcome: 'unavailable'; readonly message: string };
 
 /** What configuration says, read at each use. */
 export interface Settings {
@@ -128,7 +160,10 @@ export interface Settings {
 
 /** What every compute back end offers. Passing troubles throw ComputeError (`compute_throttled`, `…_capacity`, `…_unavailable`, `…_denied`). */
 export interface ComputeBackend {
-  /** Starts a run; the same `clientToken` starts it once. `refused` is final for this attempt. */
+  /**
+   * Starts a run; the same `clientToken` starts it once. `refused` is final for this attempt: nothing was started, neither by this call
+   * nor by an earlier one. Where that is not certain, it throws.
+   */
   start(run: StartRun): Promise<StartOutcome>;
   /** Asks a run to end. Nothing but an observation proves that it did. */
   stop(handle: RunHandle, reason: string): Promise<StopOutcome>;
@@ -145,6 +180,8 @@ export interface StartRun {
   readonly environment: Readonly<Record<string, string>>;
   /** Overrides the image's own command, which waits for requests. */
   readonly command: readonly string[];
+  /** This start was tried before, and nobody knows what came of it. */
+  readonly repeats?: true;
 }
 
 export type StartOutcome =

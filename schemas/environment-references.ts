@@ -3,7 +3,7 @@ import * as z from 'zod';
 /** Variables that the runs of one repository are given. */
 export const ENVIRONMENT_MAX = 32;
 /** All of them together, in bytes as JSON: they ride on the task record. */
-export const ENVIRONMENT_MAX_BYTES = 2048;
+export const ENVIRONMENT_MAX_BYTES = 1024;
 
 /** The runner's own variables, and those by which AWS hands out credentials, are not for anybody to set. */
 const variableName = z

@@ -1,15 +1,28 @@
 import * as z from 'zod';
-import { compute, isolation } from './compute.ts';
+import { type Compute, compute, type Isolation, isolation } from './compute.ts';
 import { environmentReferences } from './environment-references.ts';
-import { instant } from './json.ts';
+import { instant, TEXT_MAX_CHARS } from './json.ts';
 import { SLOT_HOLDERS_MAX } from './slot.ts';
 import { SUBSCRIBERS_MAX, subscriber } from './subscriber.ts';
-import { ATTEMPTS_MAX, agentCommand, FIRST_OUTPUT_MIN_S, PRIORITY_MAX, TIMEOUT_MAX_S } from './task-request.ts';
+import {
+  ATTEMPTS_MAX,
+  agentCommand,
+  CREDENTIALS,
+  FIRST_OUTPUT_MIN_S,
+  PRIORITY_MAX,
+  TIMEOUT_MAX_S,
+} from './task-request.ts';
 
-/** Most configurations of a deployment: they are one record, which stays below 400 KB with all of them. */
+/** Most configurations of a deployment: they are one record, which is read for each task. */
 export const CONFIGURATIONS_MAX = 100;
+/** All of them together, in bytes as JSON: below the 400 KB of an item, with room for what a newer version adds. */
+export const CONFIGURATIONS_MAX_BYTES = 350_000;
+/** Removals that are remembered, so that a late copy of a request does not bring back what was removed since. */
+export const REMOVALS_MAX = 100;
 /** Longest name: an address, or a pattern of addresses. */
 const NAME_MAX = 512;
+/** Longest id of a request; a longer one is cut where it comes in. */
+const ID_MAX = 256;
 
 /** What holds for every task of a repository unless its request says otherwise. Each field is optional, and each has a reader. */
 export const repositoryConfig = z.strictObject({
@@ -45,20 +58,44 @@ export const repositoryName = z
   .min(1, 'is empty')
   .max(NAME_MAX)
   .refine((value) => !value.startsWith('-'), 'begins with "-"')
-  .refine((value) => !/[#\s]/.test(value), 'has a space or a "#"');
+  .refine((value) => !/[#\s]/.test(value), 'has a space or a "#"')
+  .refine((value) => !CREDENTIALS.test(value), 'holds credentials: no task can name such a repository')
+  .refine(
+    (value) => /^[/*]|:/.test(value),
+    'is neither an absolute path nor an address that git can clone, nor begins with "*"',
+  );
+
+/**
+ * A configuration as it is stored. Versions of Baton share the record while one replaces the other, so what this one does not know is
+ * kept: more fields, and back ends and isolations of other names, which are refused by name when a task asks for them.
+ */
+const storedConfig = z.looseObject({
+  ...repositoryConfig.shape,
+  compute: z.custom<Compute>((value) => typeof value === 'string', 'is no text').optional(),
+  isolation: z.custom<Isolation>((value) => typeof value === 'string', 'is no text').optional(),
+});
 
 /** One configuration as it is stored. */
-export const repositoryEntry = z.object({
+export const repositoryEntry = z.looseObject({
   name: repositoryName,
-  config: repositoryConfig,
+  config: storedConfig,
   setAt: instant,
   /** Id of the request that set it. */
-  setBy: z.string(),
+  setBy: z.string().max(ID_MAX),
+  /** What of it this deployment did not have when it was set: tasks that need it are refused. */
+  warning: z.string().max(TEXT_MAX_CHARS).optional(),
 });
 export type RepositoryEntry = z.infer<typeof repositoryEntry>;
 
+/** A configuration that was removed, and by which request. */
+export const repositoryRemoval = z.looseObject({ name: repositoryName, at: instant, by: z.string().max(ID_MAX) });
+
 /** All configurations of a deployment: one record, so that finding the one that holds is one read. */
-export const repositoriesRecord = z.object({ entries: z.array(repositoryEntry).max(CONFIGURATIONS_MAX) });
+export const repositoriesRecord = z.looseObject({
+  entries: z.array(repositoryEntry).max(CONFIGURATIONS_MAX),
+  /** The latest removals, oldest first. */
+  removed: z.array(repositoryRemoval).max(REMOVALS_MAX).optional(),
+});
 export type RepositoriesRecord = z.infer<typeof repositoriesRecord>;
 
 /** The entry that holds for a repository: the one of its name, else the pattern that names most of it. */

@@ -1,12 +1,14 @@
 import * as z from 'zod';
 
 /** Subscribers of one repository. */
-export const SUBSCRIBERS_MAX = 8;
+export const SUBSCRIBERS_MAX = 4;
+/** Longest address of a subscriber, in characters. */
+export const SUBSCRIBER_TARGET_MAX = 256;
 
 /** Who is told how a task ended. */
 export const subscriber = z.strictObject({
   channel: z.enum(['webhook']),
   /** Where to: for `webhook` an https address (http on this machine alone). */
-  target: z.url({ protocol: /^https?$/ }).max(512),
+  target: z.url({ protocol: /^https?$/ }).max(SUBSCRIBER_TARGET_MAX),
 });
 export type Subscriber = z.infer<typeof subscriber>;

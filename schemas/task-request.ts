@@ -24,7 +24,7 @@ export const FIRST_OUTPUT_MIN_S = 30;
 export const AGENT_COMMAND_MAX_BYTES = 2048;
 
 /** `https://user:secret@host`, or a bare token before the `@`; the user name of an SSH address is none. */
-const CREDENTIALS = /^(https?:\/\/[^/]*@|[a-z+.-]+:\/\/[^/@]*:[^/@]*@)/i;
+export const CREDENTIALS = /^(https?:\/\/[^/]*@|[a-z+.-]+:\/\/[^/@]*:[^/@]*@)/i;
 /** Remote helpers such as `ext::sh -c …` run commands. */
 const COMMAND_TRANSPORT = /^[a-z0-9+.-]+::/i;
 

@@ -53,7 +53,24 @@ const summary = {
   deadlineAt: instant,
   endedAt: instant.optional(),
   settledAt: instant.optional(),
+  /** What the task holds, or waits for, to run: the key whose places are counted. */
   slot: z.string(),
+  /** While it is QUEUED: since when it waits, its place in line (1 is next), how many wait, how many run at once, and who does. */
+  waiting: z
+    .object({
+      since: instant,
+      position: z.int().min(1),
+      of: z.int().min(1),
+      limit: z.int().min(0),
+      holders: z.array(z.object({ taskId: z.string(), since: instant })),
+    })
+    .optional(),
+  priority: z.int(),
+  /** Name of the configuration that held for the repository when the task was accepted. */
+  configuration: z.string().optional(),
+  /** How often a rate limit paused the task, and when it goes on from a pause. */
+  pauses: z.int().optional(),
+  resumeAt: instant.optional(),
   run: runView.optional(),
   progress: z.object({ seq: z.int(), at: instant, text: z.string() }).optional(),
   /** Deliveries that came again and were absorbed. */

@@ -14,12 +14,12 @@ import {
 import type * as z from 'zod';
 import { type EcsTaskStateChangeDetail, ecsTaskStateChangeDetail } from '../../events/aws/ecs-task-state-change.ts';
 import { AGENT_CONTAINER, readEcsTask } from '../../lifecycle/ecs-task.ts';
-import { because } from '../../schemas/reason.ts';
+import { because, type Reason } from '../../schemas/reason.ts';
 import { type EcsHandle, ecsHandle } from '../../schemas/run-handle.ts';
 import type { RunObservation } from '../../schemas/run-observation.ts';
 import { ComputeError } from '../errors.ts';
 import type { ComputeBackend, StartOutcome, StartRun, StopOutcome } from '../ports.ts';
-import { type EcsOperation, ecsError, ecsFaultOf, startFaultOf } from './ecs-faults.ts';
+import { type EcsFault, type EcsOperation, ecsError, ecsFaultOf, startFaultOf } from './ecs-faults.ts';
 import { sdkError } from './sdk-errors.ts';
 
 /** `overrides` with its JSON punctuation, in characters (Amazon ECS API reference, RunTask). */
@@ -58,15 +58,20 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
       const overrides = overridesOf(run);
       const chars = JSON.stringify(overrides).length;
       if (chars > OVERRIDES_MAX_CHARS) return refused(`overrides: ${chars} characters, at most ${OVERRIDES_MAX_CHARS}`);
+      const command = new RunTaskCommand(runTaskInput(run, overrides, options));
+      const unheard = run.repeats === true ? () => true : unheardSends(command);
       let answer: RunTaskCommandOutput;
       try {
-        answer = await client.send(new RunTaskCommand(runTaskInput(run, overrides, options)));
+        answer = await client.send(command);
       } catch (error) {
         const fault = ecsFaultOf('RunTask', error);
         if (fault === 'adopt') return adopted(error, run);
         const failed = ecsError('RunTask', error, fault);
-        if (fault === 'refused') return refused(failed.message);
-        throw failed;
+        if (fault === 'denied') warn(`${failed.code}: ${failed.message}. ${failed.remedy}`);
+        const reason = refusalOf(fault, failed.message);
+        // What was turned away at the door says nothing of an earlier call, which may have gone through.
+        if (reason === undefined || (fault !== 'capacity' && unheard())) throw failed;
+        return { outcome: 'refused', reason };
       }
       const { tasks: [task, ...more] = [], failures = [] } = answer;
       if (task && more.length === 0) return { outcome: 'started', handle: handleOf(task) };
@@ -230,8 +235,45 @@ function notStarted(tasks: number, failures: readonly Failure[]): StartOutcome {
     throw new ComputeError('compute_unavailable', told);
   }
   const fault = startFaultOf(failure);
-  if (fault === 'refused') return refused(sentenceOf(failure));
-  throw new ComputeError(`compute_${fault}`, `ECS RunTask: ${sentenceOf(failure)}`);
+  const reason = refusalOf(fault, sentenceOf(failure));
+  if (reason) return { outcome: 'refused', reason };
+  throw new ComputeError('compute_unavailable', `ECS RunTask: ${sentenceOf(failure)}`);
+}
+
+/** Why nothing was started, where the answer says that for certain. An answer that may have been lost on its way says nothing. */
+function refusalOf(fault: EcsFault, told: string): Reason | undefined {
+  switch (fault) {
+    case 'capacity':
+      return because('no_capacity', told);
+    case 'throttled':
+      return because('start_throttled', told);
+    case 'denied':
+    case 'refused':
+      return because('start_refused', told);
+    case 'unavailable':
+    case 'adopt':
+    case 'gone':
+    case 'look':
+      return undefined;
+  }
+}
+
+/** Watches every send of one call, since the SDK tells of the last one only: was there one before of which nobody knows what it did? */
+function unheardSends(command: RunTaskCommand): () => boolean {
+  let unheard = false;
+  command.middlewareStack.add(
+    (next) => async (given) => {
+      try {
+        return await next(given);
+      } catch (error) {
+        if (ecsFaultOf('RunTask', error) === 'unavailable') unheard = true;
+        throw error;
+      }
+    },
+    // Behind the SDK's own repetitions, so that it sees each of them.
+    { name: 'unheardSends', step: 'finalizeRequest', priority: 'low' },
+  );
+  return () => unheard;
 }
 
 const refused = (message: string): StartOutcome => ({

@@ -6,6 +6,7 @@ import { taskRequested } from '../../events/task-requested.ts';
 import { isSettled, isTerminal, runOf } from '../../lifecycle/states.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
+import type { Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
 import { type TaskRequest, taskRequest } from '../../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
@@ -14,7 +15,7 @@ import type { EngineJournal } from '../engine/journal.ts';
 import { runDirOf } from '../engine/run-keeping.ts';
 import { BatonError } from '../errors.ts';
 import type { RecordStore, Runs } from '../ports.ts';
-import { taskKey } from '../records.ts';
+import { slotKey, taskKey } from '../records.ts';
 import { requestHash, taskIdFor } from '../task-id.ts';
 import { inputOf } from './input.ts';
 import { type Beside, summaryOf, viewOf } from './task-views.ts';
@@ -145,7 +146,8 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
       }
       more = page.length === wanted;
     }
-    const shown = await Promise.all(tasks.map(async (task) => summaryOf(task, await besideOf(task))));
+    const slots = slotsOnce();
+    const shown = await Promise.all(tasks.map(async (task) => summaryOf(task, await besideOf(task, slots))));
     await store.durable();
     return shown;
   }
@@ -162,9 +164,23 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
     return { file: `${dir}/${RUN_FILES.log}`, attempt: wanted, ended };
   }
 
-  async function besideOf(task: Task): Promise<Beside> {
-    const [record, kept] = await Promise.all([ports.runs.get(task.taskId, task.attempt), journal.read(task.taskId)]);
-    return { record, journal: kept, runDir: runDirOf(runsDir, task.taskId, task.attempt) };
+  async function besideOf(task: Task, slots = slotsOnce()): Promise<Beside> {
+    const [record, kept, slot] = await Promise.all([
+      ports.runs.get(task.taskId, task.attempt),
+      journal.read(task.taskId),
+      task.status === 'QUEUED' ? slots(task.slotKey) : undefined,
+    ]);
+    return { record, journal: kept, slot, runDir: runDirOf(runsDir, task.taskId, task.attempt) };
+  }
+
+  /** Reads each slot item once: those who wait for the same key are many. */
+  function slotsOnce(): (key: string) => Promise<Slot | undefined> {
+    const known = new Map<string, Promise<Slot | undefined>>();
+    return (key) => {
+      const read = known.get(key) ?? store.get(slotKey(key)).then((stored) => stored?.value as Slot | undefined);
+      known.set(key, read);
+      return read;
+    };
   }
 
   async function found(idOrPrefix: string): Promise<Task> {

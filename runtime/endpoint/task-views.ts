@@ -1,8 +1,10 @@
 import { readWhole } from '../../agent/supervisor-files.ts';
+import { waitersInOrder } from '../../lifecycle/slot-decisions.ts';
 import { isSettled, runOf } from '../../lifecycle/states.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import { nativeIdOf } from '../../schemas/run-handle.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
+import { leaseOf, parseLease, type Slot } from '../../schemas/slot.ts';
 import { supervisorRecord } from '../../schemas/supervised-run.ts';
 import type { Task } from '../../schemas/task.ts';
 import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
@@ -12,6 +14,8 @@ import type { TaskJournal } from '../engine/journal.ts';
 export interface Beside {
   readonly record: RunRecord | undefined;
   readonly journal: TaskJournal;
+  /** The slot item of its key, where it waits. */
+  readonly slot?: Slot | undefined;
   /** Directory of the current attempt's run; it may not exist. */
   readonly runDir: string;
 }
@@ -32,7 +36,7 @@ export const viewOf = (task: Task, beside: Beside): TaskView => ({
 });
 
 /** A task as `list` gives it. */
-export function summaryOf(task: Task, { record, journal, runDir }: Beside): TaskSummary {
+export function summaryOf(task: Task, { record, journal, slot, runDir }: Beside): TaskSummary {
   const { taskId, status, attempt, attempts, version, compute, repository, userId, due, submittedAt, deadlineAt } =
     task;
   const run = runViewOf(task, record, runDir);
@@ -58,10 +62,33 @@ export function summaryOf(task: Task, { record, journal, runDir }: Beside): Task
     ...('endedAt' in task ? { endedAt: task.endedAt } : {}),
     ...('settledAt' in task && task.settledAt ? { settledAt: task.settledAt } : {}),
     slot: task.slotKey,
+    ...waitingOf(task, slot),
+    priority: task.priority,
+    ...(task.configuration === undefined ? {} : { configuration: task.configuration }),
+    ...(task.pauses === undefined ? {} : { pauses: task.pauses }),
+    ...('resumeAt' in task && task.resumeAt !== undefined ? { resumeAt: task.resumeAt } : {}),
     ...(run ? { run } : {}),
     ...(record?.progress ? { progress: record.progress } : {}),
     duplicates: journal.duplicates,
     ignored: [...journal.ignored],
+  };
+}
+
+/** Holders that a view names: enough to see who is in the way. */
+const HOLDERS_SHOWN = 20;
+
+/** Its place in line. None for the moment between its promotion and its admission. */
+function waitingOf(task: Task, slot: Slot | undefined): Pick<TaskSummary, 'waiting'> {
+  if (task.status !== 'QUEUED' || !slot) return {};
+  const lease = leaseOf(task.taskId, task.attempt);
+  const line = waitersInOrder(slot);
+  const waiter = slot.waiters[lease];
+  if (!waiter) return {};
+  const holders = Object.entries(slot.holders)
+    .slice(0, HOLDERS_SHOWN)
+    .map(([held, { since }]) => ({ taskId: parseLease(held).taskId, since }));
+  return {
+    waiting: { since: waiter.since, position: line.indexOf(lease) + 1, of: line.length, limit: slot.limit, holders },
   };
 }
 

@@ -5,7 +5,7 @@ import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import { alarmEvent } from '../alarm-event.ts';
 import { BatonError } from '../errors.ts';
 import { payloadsOver } from '../payloads.ts';
-import type { Ports, RecordStore, Settings } from '../ports.ts';
+import type { OutsidePort, Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
@@ -41,7 +41,7 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly bus: EventBus;
-  readonly ports: Omit<Ports, 'ecs'> & { readonly runs: Ports['runs'] & RunnerSide };
+  readonly ports: Omit<Ports, OutsidePort> & { readonly runs: Ports['runs'] & RunnerSide };
   readonly alarms: AlarmClock;
   readonly journal: EngineJournal;
   readonly store: RecordStore;

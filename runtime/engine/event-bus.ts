@@ -25,6 +25,8 @@ const DEAD = 'DEAD#';
 interface Row {
   readonly event: Envelope;
   readonly pending: Readonly<Record<string, number>>;
+  /** The dead letter that is delivered once more: it goes when it was handled. */
+  readonly letter?: string;
 }
 
 export interface DeadLetter {
@@ -35,12 +37,23 @@ export interface DeadLetter {
   readonly error: { readonly code: string; readonly message: string };
 }
 
+/**
+ * What became of a dead letter: handled, and gone; failed again, and kept with the new error. Of an id that no letter has (any more), and
+ * of a letter whose rule this world does not have, nothing is touched.
+ */
+export type Redelivery = 'handled' | 'failed' | 'unknown_letter' | 'unknown_rule';
+
 export interface EventBus {
   /** Keeps the events until every matching rule has acknowledged them, and delivers them. */
   publish(events: readonly Envelope[]): Promise<void>;
   /** Takes up what was undelivered when the process ended. */
   recover(): Promise<number>;
   deadLetters(): Promise<DeadLetter[]>;
+  /**
+   * Delivers a dead letter once more, as it is and as a retry, to the rule that failed and to no other. The letter stays until that is
+   * done; asked for twice meanwhile, it is delivered once. Resolves when it was handled or has failed again.
+   */
+  redeliver(id: string): Promise<Redelivery>;
   /** Hears every published event, matched or not. */
   listen(hear: (event: Envelope) => void): () => void;
   /** Events not yet acknowledged by all their rules. */
@@ -57,7 +70,8 @@ export interface EventBusOptions {
   readonly world: Surroundings;
   /** How often an event is delivered to each rule; 1 unless duplicates are asked for. */
   readonly copies?: (event: Envelope) => number;
-  readonly onDeadLetter?: (letter: DeadLetter) => void;
+  /** Told of every delivery that was given up; `id` names the letter, where it is kept. */
+  readonly onDeadLetter?: (letter: DeadLetter, id?: string) => void;
   /** The store takes nothing any more: nothing can be handled until the next start. */
   readonly onStoreFailure?: (error: unknown) => void;
 }
@@ -79,12 +93,14 @@ export function eventBus(options: EventBusOptions): EventBus {
   const rows = new Map<string, Row>();
   const listeners = new Set<(event: Envelope) => void>();
   const waiting: (() => Promise<void>)[] = [];
+  /** Redeliveries under way, by the key of their row. */
+  const redelivered = new Map<string, { readonly done: Promise<Redelivery>; tell(became: Redelivery): void }>();
   const ended: (() => void)[] = [];
   let running = 0;
   let order = 0;
   let stopped = false;
 
-  return { publish, recover, deadLetters, listen, pending: () => rows.size, stop };
+  return { publish, recover, deadLetters, redeliver, listen, pending: () => rows.size, stop };
 
   async function publish(events: readonly Envelope[]): Promise<void> {
     // One after the other: that the last one, which drives, was delivered proves that the others were kept.
@@ -139,7 +155,9 @@ export function eventBus(options: EventBusOptions): EventBus {
         rows.set(key, row);
         found++;
         for (const rule of Object.keys(row.pending)) {
-          const target = targetsOf(row.event).find(({ reaction }) => reaction.rule.name === rule);
+          const target = row.letter
+            ? targetNamed(rule)
+            : targetsOf(row.event).find(({ reaction }) => reaction.rule.name === rule);
           // Once is enough now, and it counts as a retry: the first delivery may have got anywhere.
           if (target) enqueue(() => deliver(key, row.event, target, 2, row.pending[rule]));
           else await acknowledge(key, rule, row.pending[rule] ?? 1);
@@ -152,6 +170,39 @@ export function eventBus(options: EventBusOptions): EventBus {
 
   async function deadLetters(): Promise<DeadLetter[]> {
     return (await store.list(DEAD, { limit: DEAD_LETTERS_MAX })).map(({ value }) => value as DeadLetter);
+  }
+
+  async function redeliver(id: string): Promise<Redelivery> {
+    // One letter has one row, so that whoever asks twice, even across a crash, asks for the same.
+    const key = EVENT + id;
+    const underWay = redelivered.get(key);
+    if (underWay) return underWay.done;
+    let tell: (became: Redelivery) => void = () => undefined;
+    const done = new Promise<Redelivery>((resolve) => {
+      tell = resolve;
+    });
+    redelivered.set(key, { done, tell });
+    try {
+      const letter = (await store.get(DEAD + id))?.value as DeadLetter | undefined;
+      if (!letter) return told(key, 'unknown_letter');
+      const target = targetNamed(letter.rule);
+      if (!target) return told(key, 'unknown_rule');
+      const row: Row = { event: letter.event, pending: { [letter.rule]: 1 }, letter: DEAD + id };
+      const { outcome } = await store.put(key, row, 'absent');
+      rows.set(key, row);
+      // A row that is there already was taken up when the world opened, and is under way.
+      if (outcome === 'written') enqueue(() => deliver(key, letter.event, target, 2));
+    } catch (error) {
+      redelivered.delete(key);
+      throw error;
+    }
+    return done;
+  }
+
+  function told(key: string, became: Redelivery): Redelivery {
+    redelivered.get(key)?.tell(became);
+    redelivered.delete(key);
+    return became;
   }
 
   function listen(hear: (event: Envelope) => void): () => void {
@@ -192,7 +243,10 @@ export function eventBus(options: EventBusOptions): EventBus {
     try {
       const facts = await target.reaction.run(parsedEvent(event, rule.on), target.ports, world, { tries });
       await publish(facts);
+      const letter = rows.get(key)?.letter;
+      if (letter !== undefined) await store.delete(letter);
       await acknowledge(key, rule.name, copies);
+      told(key, 'handled');
     } catch (error) {
       if (stopped || (error instanceof BatonError && error.code === 'store_closed')) return;
       try {
@@ -218,10 +272,15 @@ export function eventBus(options: EventBusOptions): EventBus {
       scheduler.at(scheduler.nowMs() + waitMs, () => enqueue(() => deliver(key, event, target, tries + 1, copies)));
       return;
     }
-    const letter = letterOf(event, rule.name, tries, error);
-    await store.put(`${DEAD}${key.slice(EVENT.length)}#${rule.name}`, letter, 'any');
+    const before = rows.get(key)?.letter;
+    const known = before === undefined ? undefined : ((await store.get(before))?.value as DeadLetter | undefined);
+    // A redelivery begins with the number 2, and adds to the tries that were made before.
+    const letter = letterOf(event, rule.name, known ? known.tries + tries - 1 : tries, error);
+    const letterKey = before ?? `${DEAD}${key.slice(EVENT.length)}#${rule.name}`;
+    await store.put(letterKey, letter, 'any');
     await acknowledge(key, rule.name, copies);
-    options.onDeadLetter?.(letter);
+    told(key, 'failed');
+    options.onDeadLetter?.(letter, letterKey.slice(DEAD.length));
   }
 
   function letterOf(event: Envelope, rule: string, tries: number, error: unknown): DeadLetter {
@@ -240,9 +299,14 @@ export function eventBus(options: EventBusOptions): EventBus {
       await store.delete(key);
       return;
     }
-    const kept = { event: row.event, pending };
+    const kept = { ...row, pending };
     rows.set(key, kept);
     await store.put(key, kept, 'any');
+  }
+
+  /** What failed was meant for this rule, whatever the rule asks for by now. */
+  function targetNamed(rule: string): Target | undefined {
+    return [...targets.values()].flat().find(({ reaction }) => reaction.rule.name === rule);
   }
 
   function targetsOf(event: Envelope): readonly Target[] {

@@ -1,12 +1,12 @@
 import { payloadsOver } from '../payloads.ts';
-import type { Alarms, Clock, Ports, RecordStore, Settings } from '../ports.ts';
+import type { Alarms, Clock, OutsidePort, Ports, RecordStore, Settings } from '../ports.ts';
 import { limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
 
 /** The engine's own ports; `runs` with the runner's side. */
-export type WiredPorts = Omit<Ports, 'ecs' | 'runs'> & { readonly runs: Ports['runs'] & RunnerSide };
+export type WiredPorts = Omit<Ports, OutsidePort | 'runs'> & { readonly runs: Ports['runs'] & RunnerSide };
 
 export interface Wiring {
   readonly store: RecordStore;

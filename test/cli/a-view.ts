@@ -37,6 +37,7 @@ export function aView(fields: Partial<TaskView> = {}): TaskView {
     submittedAt: BEGAN,
     deadlineAt: later(3_600_000),
     slot: 'user:local',
+    priority: 0,
     duplicates: 0,
     ignored: [],
     ...fields,

@@ -47,6 +47,34 @@ describe('the line of a step', () => {
   });
 });
 
+describe('a waiting task', () => {
+  const waiting = { since: later(-60_000), position: 2, of: 5, limit: 3, holders: [] };
+  const view = aView({ history: stepsTo('SUBMITTED', 'QUEUED'), status: 'QUEUED', waiting, priority: 4 });
+
+  it('says what it waits for, its place in line, and since when', () => {
+    expect(taskText(view, nowMs, plain).join('\n')).toMatch(
+      /waits for +a place of user:local \(3 at once\): number 2 of 5 in line, with priority 4, since .*1 min/,
+    );
+  });
+
+  it('says its place in the table too', () => {
+    expect(taskTable([view], nowMs, plain)[1]).toMatch(/QUEUED .* number 2 of 5 in line for user:local$/);
+  });
+});
+
+describe('a paused task', () => {
+  it('says until when, and that a pause uses up no attempt', () => {
+    const paused = { pauses: 2, attempt: 3, resumeAt: later(70_000) };
+    const lines = taskText(
+      aView({ history: stepsTo('SUBMITTED', 'BACKOFF'), status: 'BACKOFF', ...paused }),
+      nowMs,
+      plain,
+    );
+    expect(lines.join('\n')).toMatch(/paused +until .*in 1 min/);
+    expect(lines.join('\n')).toContain('1 of 3 after 2 pauses');
+  });
+});
+
 describe('a result', () => {
   it('says when nothing was changed', () => expect(resultText({ ...result, branch: null })).toBe('no changes'));
   it('counts one file as one', () => expect(resultText({ ...result, filesChanged: 1 })).toContain('(1 file, '));

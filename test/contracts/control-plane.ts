@@ -189,7 +189,7 @@ export function controlPlaneContract(name: string, open: () => Promise<ControlPl
         const signal = { taskId, attempt: 1, nativeId: run.nativeId };
         const kept = await Promise.all([
           ...Array.from({ length: 8 }, () => controlPlane.heartbeat(run, patience)),
-          ...Array.from({ length: 8 }, (_, seq) => scene.runs.progress({ ...signal, seq, text: `step ${seq}` })),
+          ...Array.from({ length: 8 }, (_, seq) => scene.runs.progress({ ...signal, seq, text: `step ${seq}`, byRunner: false })),
           scene.runs.forbidClaim(taskId, 1),
           scene.runs.noteStray(taskId, 1, aHandle('run-2')),
           controlPlane.saveWork(run, savedWork, patience),

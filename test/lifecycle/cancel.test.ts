@@ -62,11 +62,15 @@ describe('a deadline that has passed', () => {
   });
 
   it.each(['STARTING', 'RUNNING'] as const)('stops a %s task', (status) => {
-    expect(inWords(expireTask(aTask({ status }), aRunRecord(), at(9)))).toBe('stop timed_out timed_out: RunStopRequested');
+    expect(inWords(expireTask(aTask({ status }), aRunRecord(), at(9)))).toBe(
+      'stop timed_out timed_out: RunStopRequested',
+    );
   });
 
   it.each(['STARTING', 'RUNNING', 'FINALIZING'] as const)('loses against a report of a %s task', (status) => {
-    expect(inWords(expireTask(aTask({ status }), aRunRecord({ report: aReport() }), at(9)))).toBe('complete: TaskCompleted');
+    expect(inWords(expireTask(aTask({ status }), aRunRecord({ report: aReport() }), at(9)))).toBe(
+      'complete: TaskCompleted',
+    );
   });
 
   it('names the deadline', () => {
