@@ -40,23 +40,36 @@ const ALLOWED = new Set([
 /** Settings and keys of coding agents themselves; an agent cannot work without its own. */
 const ALLOWED_PREFIXES = ['LC_', 'XDG_', 'ANTHROPIC_', 'CLAUDE_', 'OPENAI_', 'CODEX_', 'GEMINI_'];
 
+/** Where an agent finds what is not in its clone. None of it for git. */
+export interface AgentFiles {
+  readonly prompt: string;
+  /** Only where text was fetched for the task. */
+  readonly context?: string | undefined;
+  /** Where the agent may say for how long a service asked it to wait. */
+  readonly retryAfter: string;
+}
+
 /**
  * The environment of the agent and of git commands, by allow-list: no control variable of Baton, no cloud credentials and no
  * address where to fetch some. Git never asks questions and never looks above the clone for another repository.
  */
 export function agentEnvironment(
   own: Readonly<Record<string, string | undefined>>,
-  paths: { readonly workspaceParent: string; readonly promptFile?: string },
+  workspaceParent: string,
+  given: { readonly files?: AgentFiles; readonly variables?: Readonly<Record<string, string>> } = {},
 ): Record<string, string> {
+  const { files, variables } = given;
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(own)) {
     if (value !== undefined && mayPass(name)) passed[name] = value;
   }
   return {
     ...passed,
+    ...variables,
     GIT_TERMINAL_PROMPT: '0',
-    GIT_CEILING_DIRECTORIES: paths.workspaceParent,
-    ...(paths.promptFile === undefined ? {} : { BATON_PROMPT_FILE: paths.promptFile }),
+    GIT_CEILING_DIRECTORIES: workspaceParent,
+    ...(files === undefined ? {} : { BATON_PROMPT_FILE: files.prompt, BATON_RETRY_AFTER_FILE: files.retryAfter }),
+    ...(files?.context === undefined ? {} : { BATON_CONTEXT_FILE: files.context }),
   };
 }
 

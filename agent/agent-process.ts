@@ -13,7 +13,7 @@ export interface AgentEnd {
 }
 
 /**
- * Runs the agent command as one `/bin/sh -c` line in the clone, in a process group of its own, with the prompt on standard
+ * Runs the agent command as one `/bin/sh -c` line in the clone, in a process group of its own, with its input on standard
  * input. When `stop` aborts, the group gets SIGTERM, and SIGKILL after the grace. When this returns, nothing that the command
  * started is left, as far as it can be found (`RunProcesses`): its group, and on Linux whatever carries `BATON_PROMPT_FILE` of
  * this run or works in its clone. Should the runner itself be killed, a guard in another session sees its pipe close and kills them.
@@ -22,7 +22,7 @@ export async function runAgent(options: {
   readonly command: string;
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly prompt: string;
+  readonly input: string;
   readonly stop: AbortSignal;
   readonly stopGraceMs: number;
   readonly onLine: (line: string) => void;
@@ -50,7 +50,7 @@ export async function runAgent(options: {
   });
   // An agent that does not read its input, or ends early, breaks the pipe; that is its right.
   agent.stdin.on('error', () => undefined);
-  agent.stdin.end(options.prompt);
+  agent.stdin.end(options.input);
 
   const cancelKill = onStop(options.stop, options.stopGraceMs, groupId);
   try {

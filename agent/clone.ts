@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReasonCode } from '../schemas/reason.ts';
 import type { RunPayload } from '../schemas/run-payload.ts';
+import type { SavedWork } from '../schemas/task-result.ts';
 import { type CloneSettings, readSettings, restoreSettings } from './clone-settings.ts';
 import { type GitEnd, type GitOptions, git, saidBy } from './git.ts';
 import {
@@ -37,6 +38,8 @@ export interface Clone {
   readonly remoteHead: string | undefined;
   /** True when it goes on from what an earlier attempt pushed. */
   readonly continued: boolean;
+  /** What it was to go on from and was not there any more. */
+  readonly lostWork?: SavedWork;
   /** As they were before the agent came. */
   readonly settings: CloneSettings;
   readonly environment: Readonly<Record<string, string>>;
@@ -98,7 +101,7 @@ export async function makeClone(options: {
   const baseHead = await commitOf(base, inClone);
   if (baseHead === undefined)
     throw new RepositoryError('clone_failed', `The clone of ${shown} has no commit at ${base}.`);
-  const saved = await savedCommit(payload, inClone, say);
+  const { saved, lostWork } = await savedCommit(payload, inClone, say);
   const checkout = await git(
     ['checkout', '--quiet', '--no-track', '-B', payload.branch, saved ?? baseHead, '--'],
     inClone,
@@ -114,6 +117,7 @@ export async function makeClone(options: {
     baseCommit: saved === undefined ? baseHead : await partingPoint(baseHead, saved, inClone),
     remoteHead: heads.get(ref),
     continued: saved !== undefined,
+    ...(lostWork ? { lostWork } : {}),
     settings: await readSettings(folder),
     environment,
   };
@@ -264,27 +268,52 @@ const headsIn = (listing: string): Map<string, string> =>
       .flatMap((match) => (match?.[1] && match[2] ? [[match[2], match[1]] as const] : [])),
   );
 
-/** The commit that an earlier attempt left, found in the clone; says so when it is not there any more. */
+/**
+ * Where to go on from what earlier attempts left. What the branch holds now is never overwritten, whoever put it there: the work goes on
+ * top of it. Without a branch it goes on from the saved commit, fetched by its name if need be; and where that is gone, from the base,
+ * which overwrites nothing. Saved work that is in none of it is told as lost.
+ */
 async function savedCommit(
   payload: RunPayload,
   inClone: GitOptions,
   say: (text: string) => void,
-): Promise<string | undefined> {
-  const { savedWork } = payload;
+): Promise<{ readonly saved?: string; readonly lostWork?: SavedWork }> {
+  const { savedWork, branch, attempt } = payload;
   // A later attempt also finds what was pushed by one that died before it could say so.
-  if (savedWork === undefined && payload.attempt === 1) return undefined;
-  const head = await commitOf(`refs/remotes/origin/${savedWork?.branch ?? payload.branch}`, inClone);
-  const saved = savedWork === undefined ? head : await commitOf(savedWork.commit, inClone);
-  if (saved === undefined) {
-    if (savedWork !== undefined)
-      say(`the saved work of an earlier attempt (${savedWork.commit}) was not found; starting from the base`);
-    return undefined;
+  if (savedWork === undefined && attempt === 1) return {};
+  const head = await commitOf(`refs/remotes/origin/${branch}`, inClone);
+  if (savedWork === undefined) {
+    if (head !== undefined) say(`continuing from saved work of an earlier attempt (${head})`);
+    return head === undefined ? {} : { saved: head };
   }
-  const onBranch =
-    head !== undefined && (await git(['merge-base', '--is-ancestor', saved, head], inClone)).exitCode === 0;
-  const from = onBranch ? head : saved;
-  say(`continuing from saved work of an earlier attempt (${from})`);
-  return from;
+  if (head !== undefined) {
+    if (await contains(head, savedWork.commit, inClone)) {
+      say(`continuing from saved work of an earlier attempt (${head})`);
+      return { saved: head };
+    }
+    say(
+      `the branch no longer holds the saved work of an earlier attempt (${savedWork.commit}); continuing from ${head}`,
+    );
+    return { saved: head, lostWork: savedWork };
+  }
+  const saved = await fetchedCommit(savedWork.commit, inClone);
+  if (saved === undefined) {
+    say(`the saved work of an earlier attempt (${savedWork.commit}) was not found; starting from the base`);
+    return { lostWork: savedWork };
+  }
+  say(`continuing from saved work of an earlier attempt (${saved}); its branch is gone`);
+  return { saved };
+}
+
+const contains = async (head: string, commit: string, inClone: GitOptions): Promise<boolean> =>
+  (await git(['merge-base', '--is-ancestor', commit, head], inClone)).exitCode === 0;
+
+/** A commit that no branch holds any more; many servers still give it to who names it. */
+async function fetchedCommit(commit: string, inClone: GitOptions): Promise<string | undefined> {
+  const known = await commitOf(commit, inClone);
+  if (known !== undefined || !/^[0-9a-f]{40,64}$/.test(commit)) return known;
+  await git(['fetch', '--quiet', '--no-tags', '--', 'origin', commit], inClone);
+  return commitOf(commit, inClone);
 }
 
 async function commitOf(

@@ -1,3 +1,5 @@
+import { TIMEOUT_MAX_S } from '../schemas/task-request.ts';
+
 /** Every bound of the runner, with its unit and its reason. */
 
 /** Waiting for the control plane before the work starts; longer than a restart of the embedded world, shorter than the start deadline. */
@@ -53,6 +55,15 @@ export const PROGRESS_INTERVAL_MS = 1_000;
 
 /** Text of a progress event, in bytes of UTF-8: what a fact may carry. */
 export const PROGRESS_MAX_BYTES = 500;
+
+/** A wait for a rate limit of which the agent does not say how long: as long as common limits count (per minute), five times over. */
+export const RETRY_AFTER_DEFAULT_S = 300;
+
+/** Longest wait that a report may ask for; longer than what is left of the task ends it. */
+export const RETRY_AFTER_MAX_S = TIMEOUT_MAX_S;
+
+/** What is read of the file in which the agent says how long: a date of HTTP has 29 characters. */
+export const RETRY_AFTER_FILE_MAX_BYTES = 64;
 
 /** Last lines of a failed agent that go into its reason. */
 export const LAST_LINES = 3;

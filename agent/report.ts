@@ -2,7 +2,7 @@ import { open, rename } from 'node:fs/promises';
 import type { AgentReport } from '../schemas/agent-report.ts';
 import { COMMAND_NOT_FOUND } from '../schemas/exit-codes.ts';
 import { because, type Reason } from '../schemas/reason.ts';
-import type { SavedWork, TaskResult } from '../schemas/task-result.ts';
+import type { TaskResult } from '../schemas/task-result.ts';
 import type { AgentEnd } from './agent-process.ts';
 import type { Changes, Clone } from './clone.ts';
 
@@ -10,10 +10,12 @@ import type { Changes, Clone } from './clone.ts';
 export const succeededReport = (startedAt: string, clone: Clone, changes: Changes | undefined): AgentReport => ({
   schemaVersion: 1,
   outcome: 'succeeded',
-  result:
-    changes === undefined
-      ? { ...NO_RESULT, baseCommit: clone.baseCommit }
-      : { ...changes, branch: clone.branch, baseCommit: clone.baseCommit, pullRequest: null },
+  result: {
+    ...NO_RESULT,
+    ...(changes === undefined ? {} : { ...changes, branch: clone.branch }),
+    baseCommit: clone.baseCommit,
+    ...lostWorkOf(clone),
+  },
   agentExitCode: 0,
   startedAt,
   endedAt: new Date().toISOString(),
@@ -24,13 +26,14 @@ export const failedReport = (
   startedAt: string,
   reason: Reason,
   agentExitCode: number | null,
-  savedWork?: SavedWork,
+  more: Pick<AgentReport, 'savedWork' | 'retryAfterSeconds'> & { readonly clone?: Clone } = {},
 ): AgentReport => ({
   schemaVersion: 1,
   outcome: 'failed',
   reason,
-  result: NO_RESULT,
-  ...(savedWork ? { savedWork } : {}),
+  result: { ...NO_RESULT, ...(more.clone ? lostWorkOf(more.clone) : {}) },
+  ...(more.savedWork ? { savedWork: more.savedWork } : {}),
+  ...(more.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: more.retryAfterSeconds }),
   agentExitCode,
   startedAt,
   endedAt: new Date().toISOString(),
@@ -46,9 +49,19 @@ const NO_RESULT: TaskResult = {
   pullRequest: null,
 };
 
-/** Why an agent that did not exit with 0 failed, with its last words. */
-export function agentFailure(end: AgentEnd, command: string, lastLines: readonly string[]): Reason {
+const lostWorkOf = ({ lostWork }: Clone): Pick<TaskResult, 'lostWork'> => (lostWork ? { lostWork } : {});
+
+/** Why an agent that did not exit with 0 failed, with its last words. `waitSeconds`: a service asked it to wait so long. */
+export function agentFailure(
+  end: AgentEnd,
+  command: string,
+  lastLines: readonly string[],
+  waitSeconds: number | undefined,
+): Reason {
   const words = lastLines.length === 0 ? '' : ` Last output: ${lastLines.join(' / ')}`;
+  if (waitSeconds !== undefined) {
+    return because('rate_limited', `A service asked the agent to wait ${waitSeconds} s.${words}`);
+  }
   if (end.exitCode === COMMAND_NOT_FOUND) {
     return because('agent_not_found', `The agent command was not found: ${command}.${words}`);
   }

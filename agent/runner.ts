@@ -1,12 +1,12 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { AgentReport } from '../schemas/agent-report.ts';
-import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
+import { AGENT_MUST_WAIT, RUNNER_EXIT } from '../schemas/exit-codes.ts';
 import { shortText } from '../schemas/json.ts';
 import { because } from '../schemas/reason.ts';
 import type { RunPayload } from '../schemas/run-payload.ts';
 import type { SavedWork } from '../schemas/task-result.ts';
-import { agentEnvironment } from './agent-environment.ts';
+import { type AgentFiles, agentEnvironment } from './agent-environment.ts';
 import { type AgentEnd, runAgent } from './agent-process.ts';
 import { type Changes, type Clone, commitAll, makeClone, pushWithLease, RepositoryError } from './clone.ts';
 import { commitMessage } from './commit-message.ts';
@@ -23,7 +23,9 @@ import {
   TIMER_MAX_MS,
 } from './limits.ts';
 import { keptLog, plainText } from './output.ts';
+import { referredVariables } from './referred-variables.ts';
 import { agentFailure, failedReport, succeededReport, writeReportFile } from './report.ts';
+import { retryAfterSeconds } from './retry-after.ts';
 import { type RunEvents, runEvents } from './run-events.ts';
 import type { StopRequest } from './stop-request.ts';
 
@@ -33,9 +35,11 @@ export interface Runner {
   readonly payloadReference: string;
   /** Who this run natively is, as its compute's own events name it. */
   readonly nativeId: (patience: Patience) => Promise<string>;
-  /** The clone; made anew. Its parent holds the prompt file and nothing of the clone's. */
+  /** The clone; made anew. Its parent holds the agent's other files and nothing of the clone's. */
   readonly workspace: string;
   readonly promptFile: string;
+  readonly contextFile: string;
+  readonly retryAfterFile: string;
   readonly reportFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stop: StopRequest;
@@ -107,17 +111,26 @@ async function attempt(runner: Runner, say: Say): Promise<number> {
   } finally {
     clearTimeout(lastResort);
     await events.end();
-    await rm(runner.promptFile, { force: true }).catch(() => undefined);
+    for (const file of [runner.promptFile, runner.contextFile, runner.retryAfterFile]) {
+      await rm(file, { recursive: true, force: true }).catch(() => undefined);
+    }
   }
 }
 
 async function work(attempt: Attempt): Promise<number> {
+  const { variables, missing } = referredVariables(attempt.payload.environment, attempt.environment);
+  if (missing.length > 0) {
+    const told = `Not set where the runner runs: ${missing.join(', ')}.`;
+    attempt.say(told);
+    await deliver(attempt, failedReport(attempt.startedAt, because('environment_missing', told), null));
+    return RUNNER_EXIT.agentFailed;
+  }
   let clone: Clone;
   try {
     clone = await makeClone({
       payload: attempt.payload,
       folder: attempt.workspace,
-      environment: agentEnvironment(attempt.environment, { workspaceParent: dirname(attempt.workspace) }),
+      environment: agentEnvironment(attempt.environment, dirname(attempt.workspace)),
       stop: attempt.stop,
       say: announce(attempt),
     });
@@ -128,14 +141,18 @@ async function work(attempt: Attempt): Promise<number> {
   }
   if (attempt.stop.requested) return stopped(attempt, clone);
   const lastLines: string[] = [];
-  const end = await withAgent(attempt, lastLines);
+  const end = await withAgent(attempt, variables, lastLines);
   if (attempt.stop.requested) return stopped(attempt, clone);
   return end.exitCode === 0 ? succeed(attempt, clone) : fail(attempt, clone, end, lastLines);
 }
 
-async function withAgent(attempt: Attempt, lastLines: string[]): Promise<AgentEnd> {
+async function withAgent(
+  attempt: Attempt,
+  variables: Readonly<Record<string, string>>,
+  lastLines: string[],
+): Promise<AgentEnd> {
   const { payload, events, stop } = attempt;
-  await writeFile(attempt.promptFile, payload.prompt, { mode: 0o600 });
+  const files = await agentFiles(attempt);
   const log = keptLog({
     write: attempt.write,
     maxBytes: AGENT_LOG_MAX_BYTES,
@@ -149,11 +166,8 @@ async function withAgent(attempt: Attempt, lastLines: string[]): Promise<AgentEn
     const end = await runAgent({
       command: payload.agentCommand,
       folder: attempt.workspace,
-      environment: agentEnvironment(attempt.environment, {
-        workspaceParent: dirname(attempt.workspace),
-        promptFile: attempt.promptFile,
-      }),
-      prompt: payload.prompt,
+      environment: agentEnvironment(attempt.environment, dirname(attempt.workspace), { files, variables }),
+      input: inputOf(payload),
       stop: AbortSignal.any([stop.signal, halt.signal]),
       stopGraceMs: attempt.agentStopGraceMs,
       onLine: (line) => {
@@ -173,6 +187,18 @@ async function withAgent(attempt: Attempt, lastLines: string[]): Promise<AgentEn
   }
 }
 
+/** Writes what the agent gets besides its clone; its word about a wait is its own to write. */
+async function agentFiles({ payload, promptFile, contextFile, retryAfterFile }: Attempt): Promise<AgentFiles> {
+  await writeFile(promptFile, payload.prompt, { mode: 0o600 });
+  await rm(retryAfterFile, { recursive: true, force: true });
+  if (payload.context) await writeFile(contextFile, payload.context.text, { mode: 0o600 });
+  return { prompt: promptFile, retryAfter: retryAfterFile, context: payload.context && contextFile };
+}
+
+/** The prompt, and behind it the text that was fetched for the task, under a line that says where from. */
+const inputOf = ({ prompt, context }: RunPayload): string =>
+  context === undefined ? prompt : `${prompt}\n\nFrom ${context.source}:\n\n${context.text}`;
+
 /** Beats where beats are asked for; a fenced beat halts the agent. */
 function watchFence(attempt: Attempt, halt: AbortController): NodeJS.Timeout | undefined {
   const everyMs = attempt.heartbeatMs;
@@ -190,7 +216,7 @@ async function succeed(attempt: Attempt, clone: Clone): Promise<number> {
     changes = await commitAndPush(attempt, clone, '');
   } catch (error) {
     const why = pushFailure(error);
-    const report = failedReport(attempt.startedAt, because('push_failed', why), 0);
+    const report = failedReport(attempt.startedAt, because('push_failed', why), 0, { clone });
     // Without Baton's leave nothing was pushed; the work stays in the workspace, which the message names.
     await deliver(attempt, report);
     return error instanceof Unavailable ? RUNNER_EXIT.unavailable : RUNNER_EXIT.repositoryFailed;
@@ -203,7 +229,9 @@ async function succeed(attempt: Attempt, clone: Clone): Promise<number> {
 }
 
 async function fail(attempt: Attempt, clone: Clone, end: AgentEnd, lastLines: readonly string[]): Promise<number> {
-  const reason = agentFailure(end, attempt.payload.agentCommand, lastLines);
+  const mustWait = end.exitCode === AGENT_MUST_WAIT;
+  const waitSeconds = mustWait ? await retryAfterSeconds(attempt.retryAfterFile, Date.now()) : undefined;
+  const reason = agentFailure(end, attempt.payload.agentCommand, lastLines, waitSeconds);
   attempt.say(reason.message);
   let savedWork: SavedWork | undefined;
   try {
@@ -212,7 +240,10 @@ async function fail(attempt: Attempt, clone: Clone, end: AgentEnd, lastLines: re
   } catch (error) {
     attempt.say(`the work of the failed agent could not be saved: ${pushFailure(error)}`);
   }
-  await deliver(attempt, failedReport(attempt.startedAt, reason, end.exitCode, savedWork));
+  await deliver(
+    attempt,
+    failedReport(attempt.startedAt, reason, end.exitCode, { savedWork, retryAfterSeconds: waitSeconds, clone }),
+  );
   return RUNNER_EXIT.agentFailed;
 }
 
@@ -262,7 +293,7 @@ const announce =
   (attempt: Attempt): Say =>
   (text) => {
     attempt.say(text);
-    attempt.events.progressed(plainText(shortText(text), PROGRESS_MAX_BYTES));
+    attempt.events.announced(plainText(shortText(text), PROGRESS_MAX_BYTES));
   };
 
 /** Tries until the time is over, or the budget of a stop. */

@@ -72,6 +72,8 @@ async function runAt<Settings extends CommonSettings>(
     ...told,
     workspace: join(runDir, 'workspace'),
     promptFile: join(runDir, 'prompt.txt'),
+    contextFile: join(runDir, 'context.txt'),
+    retryAfterFile: join(runDir, 'retry-after'),
     reportFile: join(runDir, RUN_FILES.report),
     environment: process.env,
     stop,

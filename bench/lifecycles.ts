@@ -9,8 +9,10 @@ import { embeddedTimings } from '../lifecycle/timings.ts';
 import { createEngine, type Engine } from '../runtime/engine/engine.ts';
 import { openLibsqlStore } from '../runtime/engine/libsql-store.ts';
 import { ecsTaskIdOf, exited, handleOf, newTask, running, stateChangeEvent } from '../runtime/engine/local-ecs-task.ts';
+import { observedStore } from '../runtime/engine/observed-store.ts';
 import { realScheduler } from '../runtime/engine/scheduler.ts';
-import type { ComputeBackend, RecordStore, StartRun } from '../runtime/ports.ts';
+import type { ComputeBackend, RecordStore, StartRun, StoredRecord } from '../runtime/ports.ts';
+import { webhooksOver } from '../runtime/webhooks.ts';
 import type { AgentReport } from '../schemas/agent-report.ts';
 import type { BatonEvent } from '../schemas/envelope.ts';
 
@@ -43,12 +45,18 @@ export interface LifecyclesOptions {
   readonly onStart: (run: SimulatedRun) => void;
   /** The task is settled, its slot returned, and all of that is on disk. */
   readonly onSettled: (taskId: string) => void;
+  /** Tasks of one slot key at once; so many by default that nobody waits. */
+  readonly limit?: number;
+  /** A record was written. */
+  readonly onWritten?: (record: StoredRecord) => void;
 }
 
 /** The engine of the embedded world over its synced store, with compute that does at once what it is asked, in ECS's own words. */
-export async function openLifecycles({ dataDir, onStart, onSettled }: LifecyclesOptions): Promise<Lifecycles> {
+export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecycles> {
+  const { dataDir, onStart, onSettled, limit = LIMIT, onWritten } = options;
   mkdirSync(dataDir, { recursive: true });
-  const store = await openLibsqlStore({ file: join(dataDir, 'baton.db') });
+  const file = await openLibsqlStore({ file: join(dataDir, 'baton.db') });
+  const store = onWritten ? observedStore(file, [{ written: onWritten }]) : file;
   const tokens = new Set<string>();
   let requests = 0;
 
@@ -71,7 +79,7 @@ export async function openLifecycles({ dataDir, onStart, onSettled }: Lifecycles
     scheduler: realScheduler(),
     reactions,
     secret: 'bench',
-    limitOf: () => LIMIT,
+    limitOf: () => limit,
     settings: {
       stage: 'local',
       timings: embeddedTimings,
@@ -81,7 +89,7 @@ export async function openLifecycles({ dataDir, onStart, onSettled }: Lifecycles
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
-    outside: () => ({ ecs }),
+    outside: () => ({ ecs, webhooks: webhooksOver({ allowed: 'local' }) }),
     onDeadLetter: ({ rule, error }) => console.error(`dead letter of ${rule}: ${error.message}`),
   });
   const { bus } = engine;

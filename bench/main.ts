@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { bundleFigures } from './bundles.ts';
 import type { LoopFigures } from './closed-loop.ts';
+import type { HandoverFigures } from './handover.ts';
 import type { MatcherFigures } from './matcher.ts';
 import { median } from './meter.ts';
 import type { ParkedFigures, RestartFigures } from './parked.ts';
@@ -25,6 +26,7 @@ const USAGE = `Usage: npm run bench [-- options]
   --quick          one short round, up to 1,000 parked tasks (half a minute)
   --rounds <n>     rounds of the closed loop, of which the medians are printed (default 3)
   --bundles        only size and cold load of the Lambda functions, beside bare bundles of the same clients (default 15 rounds)
+  --handover       only how soon a freed slot has its next task started
   --matcher        only the matcher of event patterns, beside a naive interpreter
   --peer-harness   only bundle the harness for a comparison with other orchestrators, and print its path`;
 
@@ -37,6 +39,7 @@ const { values: asked } = parseArgs({
     rounds: { type: 'string' },
     'peer-harness': { type: 'boolean', default: false },
     bundles: { type: 'boolean', default: false },
+    handover: { type: 'boolean', default: false },
     matcher: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -52,12 +55,14 @@ if (asked.help || !Number.isInteger(rounds) || rounds < 1) {
   await bundle();
   if (asked['peer-harness']) console.log(join(outdir, 'peer-harness.js'));
   else if (asked.matcher) await matcher();
+  else if (asked.handover) await handovers();
   else await measure();
 }
 
 async function measure(): Promise<void> {
   console.log(`Node ${process.version}, ${cpus().length} cores, synced store, every request and signal twice.`);
   await closedLoops();
+  await handovers();
   await parkedAndRestarted();
   await profiled();
   await matcher();
@@ -132,6 +137,23 @@ async function parkedAndRestarted(): Promise<void> {
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+async function handovers(): Promise<void> {
+  const rows: (string | number)[][] = [];
+  for (const lines of [1, 16]) {
+    const found: HandoverFigures[] = [];
+    for (let round = 0; round < rounds; round++) {
+      found.push(await inOwnDirectory<HandoverFigures>('handover', { lines, tasks: asked.quick ? 100 : 400 / lines }));
+    }
+    const of = (name: keyof HandoverFigures): number => median(found.map((one) => one[name]));
+    rows.push([lines, of('waited'), of('p50'), of('p99'), of('max')]);
+  }
+  printTable(
+    'Slot freed → next in line started, four at once in each line',
+    ['lines', 'waited', 'p50 ms', 'p99 ms', 'max ms'],
+    rows,
+  );
 }
 
 async function profiled(): Promise<void> {

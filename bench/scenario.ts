@@ -1,11 +1,13 @@
 // One scenario in a process of its own: name and options as arguments, figures as one line of JSON.
 import { closedLoop, type LoopOptions } from './closed-loop.ts';
+import { type HandoverOptions, handover } from './handover.ts';
 import { type MatcherOptions, measureMatcher } from './matcher.ts';
 import { type ParkedOptions, parkedTasks, restart } from './parked.ts';
 import { type ProfileOptions, whereTimeGoes } from './where-time-goes.ts';
 
 const scenarios = {
   'closed-loop': (options: LoopOptions) => closedLoop(options),
+  handover: (options: HandoverOptions) => handover(options),
   matcher: (options: MatcherOptions) => measureMatcher(options),
   parked: (options: ParkedOptions) => parkedTasks(options),
   restart: (options: { dataDir: string }) => restart(options),

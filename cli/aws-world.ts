@@ -1,5 +1,5 @@
+import type { AwsDesk } from '../runtime/aws/aws-desk.ts';
 import type { DeploymentCheck } from '../runtime/aws/deployment-checks.ts';
-import type { TaskDesk } from '../runtime/endpoint/task-desk.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { prefixOf, stage as stageSchema } from '../schemas/stage.ts';
 import { badInput } from './cli-error.ts';
@@ -33,7 +33,7 @@ function assertStage(stage: string): void {
   throw badInput('--stage', `"${stage}" ${named.error.issues[0]?.message}`, 'Give the stage that was deployed.');
 }
 
-function clientOver(desk: TaskDesk, stage: string): WorldClient {
+function clientOver(desk: AwsDesk, stage: string): WorldClient {
   const url = `aws:${stage}`;
   return {
     url,
@@ -41,7 +41,12 @@ function clientOver(desk: TaskDesk, stage: string): WorldClient {
     submit: (request) => desk.submit(request),
     tasks: () => desk.list(),
     task: (taskId) => desk.view(taskId),
+    explain: (taskId) => desk.explain(taskId),
     cancel: (taskId, reason) => desk.cancel(taskId, reason === undefined ? {} : { reason }),
+    repositories: () => desk.repositories.list(),
+    repository: (name) => desk.repositories.show(name),
+    configure: (name, config) =>
+      config === null ? desk.repositories.remove(name) : desk.repositories.set(name, config),
     log: () => notHere('logs', `Read them with: aws logs tail /baton/${prefixOf(stage)}/agent --follow`),
     events: ({ signal }) => silence(signal),
   };

@@ -1,24 +1,10 @@
+import { dueWords } from '../lifecycle/due-words.ts';
 import { remedyFor } from '../schemas/reason.ts';
 import type { DuePurpose } from '../schemas/task.ts';
 import type { TaskView } from '../schemas/task-view.ts';
 import { relativeTime } from './duration.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
 import { isOver, lifeOf, resultText, stayIn, stepLine } from './timeline.ts';
-
-/** What happens when a due date passes, for people. */
-const DUE: Readonly<Record<DuePurpose, string>> = {
-  step: 'the last step is repeated if nobody took it up',
-  queue: 'the place in line is checked',
-  start: 'the back end is asked about the start',
-  progress: 'the run counts as lost if its agent has said nothing yet',
-  deadline: 'the task times out',
-  report: 'the wait for the report ends',
-  stop: 'the stop is repeated',
-  proof: 'the run is given up as an orphan',
-  backoff: 'the next attempt begins',
-  exit: 'the run is stopped if it still lives',
-  settle: 'the last facts are published again',
-};
 
 /** All that is known about a task, for a person: state, reason and remedy, result, what is due, timeline. */
 export function taskText(view: TaskView, nowMs: number, paint: Paint): string[] {
@@ -91,7 +77,7 @@ function runText(run: NonNullable<TaskView['run']>): string {
 function dues(view: TaskView, nowMs: number): [string, string][] {
   return Object.entries(view.due)
     .sort(([, a], [, b]) => (a < b ? -1 : 1))
-    .map(([purpose, at]) => ['due', `${relativeTime(at, nowMs)}: ${DUE[purpose as DuePurpose]}`]);
+    .map(([purpose, at]) => ['due', `${relativeTime(at, nowMs)}: ${dueWords[purpose as DuePurpose]}`]);
 }
 
 function ignored(view: TaskView, paint: Paint): string[] {

@@ -1,8 +1,18 @@
 import * as z from 'zod';
 import { BatonError } from '../runtime/errors.ts';
+import { type Explanation, explanation } from '../schemas/explanation.ts';
+import { type RepositoryConfig, type RepositoryEntry, repositoryEntry } from '../schemas/repository-config.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import { type TaskSummary, type TaskView, taskSummary, taskView } from '../schemas/task-view.ts';
-import { API_PREFIX, apiError, LOG_HEADERS, type WorldView, worldView } from '../schemas/world-api.ts';
+import {
+  API_PREFIX,
+  apiError,
+  type ConfiguredView,
+  configuredView,
+  LOG_HEADERS,
+  type WorldView,
+  worldView,
+} from '../schemas/world-api.ts';
 import { badInput, codeOf, WorldRefusal } from './cli-error.ts';
 
 /** Longest wait for one answer, in milliseconds: the world answers within its own bounds, which are shorter. */
@@ -45,7 +55,15 @@ export interface WorldClient {
   /** Newest first. */
   tasks(): Promise<TaskSummary[]>;
   task(taskId: string): Promise<TaskView>;
+  /** Why it stands where it stands. */
+  explain(taskId: string): Promise<Explanation>;
   cancel(taskId: string, reason?: string): Promise<TaskView>;
+  /** All configurations of repositories, by name. */
+  repositories(): Promise<readonly RepositoryEntry[]>;
+  /** The configuration of this name, or the one that holds for this address. */
+  repository(nameOrAddress: string): Promise<RepositoryEntry>;
+  /** Sets the whole configuration of a name, or removes it (`null`). */
+  configure(name: string, config: RepositoryConfig | null): Promise<ConfiguredView>;
   log(taskId: string, offset: number): Promise<LogPiece>;
   /** Events as they are published, until the signal or the world ends. */
   events(options: { readonly taskId?: string; readonly signal: AbortSignal }): AsyncIterable<HeardEvent>;
@@ -65,8 +83,16 @@ export function worldClient(url: string): WorldClient {
     submit: async (request) => understood(taskView, await json('/tasks', post(request))),
     tasks: async () => understood(z.array(taskSummary), await json('/tasks')),
     task: async (taskId) => understood(taskView, await json(named(taskId))),
+    explain: async (taskId) => understood(explanation, await json(`${named(taskId)}/explanation`)),
     cancel: async (taskId, reason) =>
       understood(taskView, await json(`${named(taskId)}/cancel`, post(reason === undefined ? {} : { reason }))),
+    repositories: async () => understood(z.array(repositoryEntry), await json('/repositories')),
+    repository: async (name) => understood(repositoryEntry, await json(configurationOf(name))),
+    configure: async (name, config) =>
+      understood(
+        configuredView,
+        await json(configurationOf(name), config === null ? { method: 'DELETE' } : { ...post(config), method: 'PUT' }),
+      ),
     log: async (taskId, offset) => {
       const answer = await ask(`${named(taskId)}/log?offset=${offset}`);
       const text = new Uint8Array(await answer.arrayBuffer());
@@ -147,6 +173,8 @@ const post = (body: unknown): RequestInit => ({
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 });
+
+const configurationOf = (name: string): string => `/repositories/${encodeURIComponent(name)}`;
 
 /** The event in one block of a server-sent stream; comments and what is not understood are passed over. */
 export function eventIn(block: string): HeardEvent | undefined {

@@ -30,6 +30,8 @@ export const rejectionNotice =
   (complain: (text: string) => void) =>
   (event: Envelope): void => {
     if (event['detail-type'] !== taskRejected.type || event.source !== taskRejected.source) return;
+    // What is replayed is no news.
+    if (replayOf(event) !== undefined) return;
     const { detail } = event as Envelope<string, { data?: unknown }>;
     const rejected = taskRejected.schema.safeParse(detail.data).data;
     if (rejected === undefined) return;

@@ -3,6 +3,11 @@ import { attemptDue } from './attempt-due.ts';
 import { contextFetched } from './context-fetched.ts';
 import type { EventDefinition } from './define.ts';
 import { idempotencyKeyReused } from './idempotency-key-reused.ts';
+import { notificationDue } from './notification-due.ts';
+import { notificationRefused } from './notification-refused.ts';
+import { repositoryConfigRefused } from './repository-config-refused.ts';
+import { repositoryConfigRequested } from './repository-config-requested.ts';
+import { repositoryConfigured } from './repository-configured.ts';
 import { runCheckRequested } from './run-check-requested.ts';
 import { runClaimed } from './run-claimed.ts';
 import { runEnded } from './run-ended.ts';
@@ -34,6 +39,7 @@ import { taskTimedOut } from './task-timed-out.ts';
 export const events = [
   taskRequested,
   taskCancelRequested,
+  repositoryConfigRequested,
   runClaimed,
   runProgressed,
   runReported,
@@ -61,6 +67,10 @@ export const events = [
   taskCancelled,
   taskTimedOut,
   taskSettled,
+  notificationDue,
+  notificationRefused,
+  repositoryConfigured,
+  repositoryConfigRefused,
   alarmRang,
 ] as const satisfies readonly EventDefinition[];
 

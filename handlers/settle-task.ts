@@ -15,7 +15,7 @@ const LOOKS_MAX = 2;
  * Notes that the terminal fact was delivered; once the compute has ended too, returns the slot, deletes the payload, closes the
  * run's record and settles the task. Twice is harmless: each of these does nothing the second time.
  */
-export const settleTask = react(rule, async (event, { tasks, slots, runs, payloads }, { mayRepeat }) => {
+export const settleTask = react(rule, async (event, { tasks, slots, runs, payloads }, { mayRepeat, isReplay }) => {
   const { taskId } = subject(event);
   const cause = causeOf(event);
   const told = event['detail-type'] !== 'RunEnded';
@@ -24,6 +24,8 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
     const task = await tasks.get(taskId);
     if (!task) return refused('unknown_task');
     const ready = canSettle(task, told);
+    // Its subscribers are told when it settles, and a replay tells nobody: the task's own alarm settles it.
+    if (ready && isReplay && task.subscribers?.length) return refused('left_to_its_alarm', task);
     if (ready) await giveBack(task);
     // The first delivery may have ended between giving the slot to the next and saying so.
     else if (isSettled(task) && mayRepeat({ committedAt: task.history.at(-1)?.at ?? event.time }))
@@ -40,6 +42,8 @@ export const settleTask = react(rule, async (event, { tasks, slots, runs, payloa
     await returnSlots(task);
     const kept = [task.promptRef, ...(task.contextRef === undefined ? [] : [task.contextRef]), ...(task.inputs ?? [])];
     for (const ref of kept) await payloads.delete(ref);
+    // A fetch that died before the task could name its text left one that nobody knows.
+    if (task.context !== undefined) await payloads.forget(taskId);
     // Its input was prepared, and so the record of its run, whether it ever ran or not.
     if (runOf(task) || task.inputs?.length) await runs.close(taskId, task.attempt);
   }

@@ -17,6 +17,7 @@ import type { Names } from './names.ts';
 import { peoplePolicies } from './people-policies.ts';
 import type { Places } from './port-grants.ts';
 import { Reaction } from './reaction.ts';
+import { Screening } from './screening.ts';
 import { ecsScope, hearsNative, scopedPattern } from './scoped-pattern.ts';
 import type { Settings } from './settings.ts';
 import type { StateStack } from './state-stack.ts';
@@ -42,17 +43,24 @@ export class ChoreographyStack extends Stack {
     const variables = variablesOf(state, settings);
     const ecs =
       settings.ecs && new EcsCompute(this, 'Ecs', { settings: settings.ecs, names, variables, places: common });
-    const places: Places = { ...common, ...(ecs ? { ecs: ecs.places } : {}) };
+    const screening = settings.screening === 'required' ? new Screening(this, 'Screening', { settings, names }) : undefined;
+    const { githubToken } = settings;
+    const places: Places = {
+      ...common,
+      ...(ecs ? { ecs: ecs.places } : {}),
+      ...(screening ? { guardrailArn: screening.guardrailArn } : {}),
+      ...(githubToken === undefined ? {} : { githubTokenArn: githubToken }),
+    };
     const scopes = { 'aws.ecs': ecs ? ecsScope(ecs.places.clusterArn, settings.stage) : null };
     const alarmActions = this.alarmActions(settings);
 
-    const reactions = deployedRules(rules, settings.computes).map(
+    const reactions = deployedRules(rules, settings).map(
       (rule) =>
         new Reaction(this, {
           rule,
           names,
           bundles,
-          variables: { ...variables, ...ecs?.variables },
+          variables: { ...variables, ...ecs?.variables, ...screening?.variables },
           places,
           feed: feedOf(rule),
           alarmActions,
@@ -117,7 +125,7 @@ function placesOf(state: StateStack, names: Names): Places {
 }
 
 function variablesOf(state: StateStack, settings: Settings): Variables {
-  const { agentCommand, agentCommandAllowed } = settings;
+  const { agentCommand, agentCommandAllowed, githubToken } = settings;
   return {
     // Its ARN: the name alone would be right in every account and region, and EventBridge drops what a wrong one gets.
     BATON_BUS: state.bus.eventBusArn,
@@ -133,6 +141,8 @@ function variablesOf(state: StateStack, settings: Settings): Variables {
     BATON_PAYLOAD_BUCKET: state.payloads.bucketName,
     BATON_STAGE: settings.stage,
     BATON_COMPUTES: settings.computes.join(','),
+    BATON_SCREENING: settings.screening,
+    ...(githubToken === undefined ? {} : { BATON_GITHUB_TOKEN_ARN: githubToken }),
     ...(agentCommand === undefined ? {} : { BATON_AGENT_COMMAND: agentCommand }),
     ...(agentCommandAllowed === undefined ? {} : { BATON_AGENT_COMMAND_ALLOWED: agentCommandAllowed }),
   };

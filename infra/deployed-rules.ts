@@ -6,9 +6,17 @@ const BACK_ENDS: { readonly [Name in Compute]: { readonly port: string; readonly
   ecs: { port: 'ecs', source: 'aws.ecs' },
 };
 
-/** The rules that this deployment has: all but those of back ends that it does not have. */
-export const deployedRules = (rules: readonly Rule[], computes: readonly Compute[]): readonly Rule[] =>
-  rules.filter((rule) => backEndsOf(rule).every((name) => computes.includes(name)));
+/** What decides which rules are deployed. */
+interface Deployed {
+  readonly computes: readonly Compute[];
+  readonly screening: 'off' | 'required';
+}
+
+/** The rules that this deployment has: all but those of back ends, or of a guardrail, that it does not have. */
+export const deployedRules = (rules: readonly Rule[], { computes, screening }: Deployed): readonly Rule[] =>
+  rules
+    .filter((rule) => backEndsOf(rule).every((name) => computes.includes(name)))
+    .filter(({ uses }) => screening === 'required' || !uses.includes('screening'));
 
 const backEndsOf = ({ uses, on }: Rule): Compute[] =>
   (Object.keys(BACK_ENDS) as Compute[]).filter(

@@ -1,3 +1,4 @@
+import { queueNamesOf } from '../schemas/queue-names.ts';
 import { prefixOf, STAGE_DEFAULT } from '../schemas/stage.ts';
 
 /** What a stage calls its resources. Whatever is not here gets a name from CloudFormation. */
@@ -13,6 +14,7 @@ export interface Names {
   readonly alarmDeadLetters: string;
   readonly cluster: string;
   readonly taskFamily: string;
+  readonly guardrail: string;
   /** Namespace of the metrics: stages of one account must not count each other's facts. */
   readonly metrics: string;
   /** Function, EventBridge rule and, where the rule has one of its own, queue of a rule. */
@@ -25,6 +27,7 @@ export interface Names {
 /** The names of a stage, all in one place: nothing else in this room writes one. */
 export function namesOf(stage: string): Names {
   const prefix = prefixOf(stage);
+  const queues = queueNamesOf(prefix);
   return {
     prefix,
     stateStack: `${prefix}-state`,
@@ -33,13 +36,14 @@ export function namesOf(stage: string): Names {
     bus: prefix,
     archive: prefix,
     scheduleGroup: prefix,
-    alarmQueue: `${prefix}-alarms`,
-    alarmDeadLetters: `${prefix}-alarms-dead`,
+    alarmQueue: queues.alarms,
+    alarmDeadLetters: queues.alarmDeadLetters,
     cluster: `${prefix}-agent`,
     taskFamily: `${prefix}-agent`,
+    guardrail: prefix,
     metrics: stage === STAGE_DEFAULT ? 'Baton' : `Baton/${stage}`,
-    ofRule: (rule) => `${prefix}-${rule}`,
-    deadLettersOf: (rule) => `${prefix}-${rule}-dead`,
+    ofRule: queues.ofRule,
+    deadLettersOf: queues.deadLettersOf,
     logGroupOf: (what) => `/baton/${prefix}/${what}`,
   };
 }

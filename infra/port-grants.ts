@@ -18,7 +18,13 @@ export interface Places {
   readonly alarmQueueArn: string;
   readonly schedulesArn: string;
   readonly schedulerRoleArn: string;
+  /** Of the rule whose function asks. */
+  readonly deadLettersArn?: string;
   readonly ecs?: EcsPlaces;
+  /** The guardrail that texts must pass, where screening is required. */
+  readonly guardrailArn?: string;
+  /** The secret with the token of GitHub, where there is one. */
+  readonly githubTokenArn?: string;
 }
 
 export interface EcsPlaces {
@@ -96,6 +102,39 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
 
   settings: () => [],
   clock: () => [],
+
+  letters: ({ deadLettersArn }) => [
+    {
+      reason: 'Puts what no try can handle among the dead letters of its rule.',
+      actions: ['sqs:SendMessage'],
+      resources: deadLettersArn === undefined ? [] : [deadLettersArn],
+    },
+  ],
+
+  webhooks: () => [],
+
+  effects: ({ tableArn }) => [
+    records(
+      'Remembers what was done outside, and forgets what failed.',
+      ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+      tableArn,
+      ['EFFECT#'],
+    ),
+  ],
+
+  screening: ({ guardrailArn }) => {
+    if (!guardrailArn) throw new Error('A rule uses the port "screening" in a deployment without a guardrail.');
+    return [
+      {
+        reason: 'Has texts judged by the one guardrail of the deployment.',
+        actions: ['bedrock:ApplyGuardrail'],
+        resources: [guardrailArn],
+      },
+    ];
+  },
+
+  contexts: ({ githubTokenArn }) =>
+    githubTokenArn === undefined ? [] : [secret('The token with which GitHub is asked.', githubTokenArn)],
 
   ecs: ({ ecs }) => {
     if (!ecs) throw new Error('A rule uses the port "ecs" in a deployment without ECS.');

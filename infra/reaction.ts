@@ -68,7 +68,7 @@ export class Reaction extends Construct {
         actions: ['sqs:SendMessage'],
         resources: [this.deadLetters.queueArn],
       },
-      ...ports.flatMap((port): readonly Grant[] => portGrants[port](places)),
+      ...ports.flatMap((port): readonly Grant[] => portGrants[port]({ ...places, deadLettersArn: this.deadLetters.queueArn })),
     ]);
     this.function = new LambdaFunction(this, 'Function', {
       functionName: names.ofRule(rule.name),
@@ -80,7 +80,9 @@ export class Reaction extends Construct {
       code: Code.fromAsset(join(bundles, rule.name)),
       handler: 'index.handler',
       ...('alarms' in feed ? ringsAgain : {}),
-      environment: { ...environmentOf(ports, variables), POWERTOOLS_METRICS_NAMESPACE: names.metrics },
+      environment: {
+        ...environmentOf(ports, { ...variables, BATON_DEAD_LETTERS_URL: this.deadLetters.queueUrl }),
+        POWERTOOLS_METRICS_NAMESPACE: names.metrics },
       role: this.role,
       logGroup,
       retryAttempts: asynchronousTriesOf(rule) - 1,
@@ -114,11 +116,11 @@ export class Reaction extends Construct {
  */
 const ringsAgain = { recursiveLoop: RecursiveLoop.ALLOW };
 
-/** The ports of a rule's function: those that it uses, and the bus. Throws for a name that is no port. */
-export function portsOf({ name, uses }: Rule): readonly PortName[] {
+/** The ports of a rule's function: those that it uses, what a rule with `once` remembers, and the bus. Throws for a name that is no port. */
+export function portsOf({ name, uses, once }: Rule): readonly PortName[] {
   const unknown = uses.filter((port) => !(port in portEnvironment));
   if (unknown.length > 0) throw new Error(`The rule ${name} uses ${unknown.join(', ')}: no such port on AWS.`);
-  return [...(uses as readonly PortName[]), 'bus'];
+  return [...(uses as readonly PortName[]), ...(once ? (['effects'] as const) : []), 'bus'];
 }
 
 /** Tries of an asynchronous invocation, at most what Lambda makes. A queue makes more of them, for a day (RECEIVES_MAX). */

@@ -51,6 +51,19 @@ const agentSecret = z
   )
   .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }));
 
+const completeSecret = text.regex(
+  /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/,
+  'is no complete ARN of a secret',
+);
+
+/** A draft can change from one text to the next, so only a version can be named. */
+const guardrail = text
+  .regex(
+    /^([a-z0-9]+|arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:guardrail\/[a-z0-9]+):[1-9]\d{0,7}$/,
+    'is not <id or ARN of a guardrail>:<number of its version>',
+  )
+  .transform((value) => ({ id: value.slice(0, value.lastIndexOf(':')), version: value.slice(value.lastIndexOf(':') + 1) }));
+
 function whole(max: number) {
   const range = `is not from 1 to ${max}`;
   return z.coerce.number('is no number').int('is no whole number').min(1, range).max(max, range);
@@ -87,6 +100,11 @@ const context = z.object({
   vpc: text.regex(/^(own|vpc-[0-9a-f]{8,17})$/, 'is neither "own" nor the id of a VPC').optional(),
   subnets: list.pipe(z.array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, 'is no id of a subnet'))).optional(),
   agentSecrets: list.pipe(z.array(agentSecret)).optional(),
+  /** Whether every text of a task must pass a guardrail before compute starts; one that exists, or else a new one. */
+  screening: z.enum(['off', 'required'], 'is neither off nor required').default('off'),
+  guardrail: guardrail.optional(),
+  /** The secret with the token that reads the issues and pull requests which tasks name. */
+  githubToken: completeSecret.optional(),
 });
 
 type Context = z.infer<typeof context>;
@@ -155,6 +173,8 @@ function contradictions({
   requesters = [],
   alarmTopic,
   alarmEmail,
+  screening,
+  guardrail,
   ...all
 }: Partial<Context>): string[] {
   const given = ECS_TAKES.filter((name) => (all[name]?.length ?? 0) > 0);
@@ -165,6 +185,7 @@ function contradictions({
     ...(!enabled && given.length > 0 ? [`${given.join(', ')} is for ecs, which computes does not have`] : []),
     ...(own && given.includes('subnets') ? ['subnets are not for a VPC of our own'] : []),
     ...(alarmTopic !== undefined && alarmEmail !== undefined ? ['alarmTopic and alarmEmail exclude each other'] : []),
+    ...(guardrail !== undefined && screening !== 'required' ? ['guardrail is for screening=required'] : []),
     ...twice('computes', computes),
     ...twice('requesters', namesIn(requesters).map(inIds), ' ("-" and "_" do not count)'),
     ...twice('agentSecrets', namesIn(all.agentSecrets ?? [])),

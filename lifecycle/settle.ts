@@ -1,3 +1,4 @@
+import { notificationDue } from '../events/notification-due.ts';
 import { taskSettled } from '../events/task-settled.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { Task, TerminalTask } from '../schemas/task.ts';
@@ -48,6 +49,14 @@ function settledNotes(task: TerminalTask, record: RunRecord | undefined): Note[]
     ...(orphaned
       ? [{ id: `${task.taskId}#attempt-${run.attempt}#RunOrphaned`, fact: orphanFact(task, run, record) }]
       : []),
+    ...notifications(task),
     { id: `${task.taskId}#TaskSettled`, fact: taskSettled.of({ status: task.status }) },
   ];
 }
+
+/** One for each subscriber. They name it by its place: its address may hold a secret. */
+const notifications = ({ taskId, status, subscribers = [] }: TerminalTask): Note[] =>
+  subscribers.map(({ channel }, subscriber) => ({
+    id: `${taskId}#notify#${subscriber}`,
+    fact: notificationDue.of({ channel, subscriber, status }),
+  }));

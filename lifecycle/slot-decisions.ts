@@ -1,6 +1,6 @@
 import { slotGranted } from '../events/slot-granted.ts';
 import type { Cause } from '../schemas/envelope.ts';
-import { type Grant, leaseOf, parseLease, SLOT_WAITERS_MAX, type Slot } from '../schemas/slot.ts';
+import { GRANTS_MAX, type Grant, leaseOf, parseLease, SLOT_WAITERS_MAX, type Slot } from '../schemas/slot.ts';
 import type { Task } from '../schemas/task.ts';
 import { isTerminal, runOf } from './states.ts';
 
@@ -136,11 +136,16 @@ function confirmed(slot: Slot, lease: string): Slot {
   return { ...slot, holders: { ...slot.holders, [lease]: kept } };
 }
 
-/** Free places go to the waiters in order; each promoted holder keeps the fact that tells its task. */
+/**
+ * Free places go to the waiters in order; each promoted holder keeps the fact that tells its task. When very many places come free at once, the
+ * first of them go now, and each confirmation gives the next.
+ */
 function promote(slot: Slot, { at, cause }: { at: string; cause: Cause }): Slot {
   let next = slot;
+  let unconfirmed = Object.values(slot.holders).filter(({ grant }) => grant !== undefined).length;
   for (const lease of waitersInOrder(slot)) {
-    if (!isFree(next)) break;
+    if (!isFree(next) || unconfirmed >= GRANTS_MAX) break;
+    unconfirmed++;
     const waiter = next.waiters[lease];
     if (!waiter) continue;
     const { taskId, attempt } = parseLease(lease);

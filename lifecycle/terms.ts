@@ -15,8 +15,11 @@ export interface Deployment {
   readonly timings: { readonly TIMEOUT_DEFAULT_S: number };
 }
 
+/** A configuration under its name. */
+type Configured = Pick<RepositoryEntry, 'name' | 'config'>;
+
 /** Under which terms a task is accepted: as its request says, else as its repository is configured, else as the deployment is. */
-export function termsOf(request: TaskRequest, entry: RepositoryEntry | undefined, deployment: Deployment) {
+export function termsOf(request: TaskRequest, entry: Configured | undefined, deployment: Deployment) {
   const config: RepositoryConfig = entry?.config ?? {};
   const { timings, defaultAgentCommand, computes } = deployment;
   return {
@@ -42,7 +45,7 @@ export function termsOf(request: TaskRequest, entry: RepositoryEntry | undefined
 /** Why a request cannot be accepted under these terms, in one sentence that names the field; undefined when it can. */
 export function refusalOf(
   request: TaskRequest,
-  entry: RepositoryEntry | undefined,
+  entry: Configured | undefined,
   deployment: Deployment,
   /** Who asks under a source of its own; such a requester asks for itself, and goes before nobody. */
   requester: string | undefined,
@@ -54,10 +57,18 @@ export function refusalOf(
   );
 }
 
+/** What of a configuration a deployment does not have, in one sentence: tasks under it are refused. */
+export const unmetOf = (entry: Configured, deployment: Deployment): string | undefined =>
+  deployment.computes.length === 0 ? NO_BACK_END : notOffered(termsOf(NO_WISHES, entry, deployment), entry, deployment);
+
+/** Stands for a request that names nothing by itself. */
+const NO_WISHES: TaskRequest = { repository: '', prompt: '' };
+const NO_BACK_END = 'compute: this deployment has no back end yet; deploy one and ask again';
+
 function notYours(
   requester: string,
   { userId, priority = PRIORITY_DEFAULT }: TaskRequest,
-  entry: RepositoryEntry | undefined,
+  entry: Configured | undefined,
 ): string | undefined {
   if (userId !== undefined && userId !== requester) {
     return `userId: "${requester}" asks under a source of its own and cannot ask for "${userId}"`;
@@ -71,12 +82,12 @@ function notAllowed(request: TaskRequest, { agentCommandAllowed, computes }: Dep
   if (request.agentCommand !== undefined && !agentCommandAllowed) {
     return 'agentCommand: this deployment takes the agent command from its configuration, not from a request';
   }
-  return computes.length === 0 ? 'compute: this deployment has no back end yet; deploy one and ask again' : undefined;
+  return computes.length === 0 ? NO_BACK_END : undefined;
 }
 
 function notOffered(
   { compute, isolation, fleet }: ReturnType<typeof termsOf>,
-  entry: RepositoryEntry | undefined,
+  entry: Configured | undefined,
   { computes }: Deployment,
 ): string | undefined {
   if (compute === undefined) return undefined;

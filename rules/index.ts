@@ -1,13 +1,16 @@
 import { acceptTask } from './accept-task.ts';
 import { admitTask } from './admit-task.ts';
 import { admitWaiter } from './admit-waiter.ts';
+import { applyLimit } from './apply-limit.ts';
 import { cancelTask } from './cancel-task.ts';
 import { checkRunOnEcs } from './check-run-on-ecs.ts';
 import { closeStop } from './close-stop.ts';
+import { configureRepository } from './configure-repository.ts';
 import { confirmStart } from './confirm-start.ts';
 import { hydrateTask } from './hydrate-task.ts';
 import { judgeReport } from './judge-report.ts';
 import { observeEcsTask } from './observe-ecs-task.ts';
+import { postWebhook } from './post-webhook.ts';
 import { returnSlot } from './return-slot.ts';
 import type { Rule } from './rule.ts';
 import { settleTask } from './settle-task.ts';
@@ -33,5 +36,8 @@ export const rules: readonly Rule[] = [
   closeStop,
   returnSlot,
   settleTask,
+  postWebhook,
+  configureRepository,
+  applyLimit,
   wakeTask,
 ];

@@ -28,6 +28,11 @@ export interface Rule<On extends AnyEventDefinition = AnyEventDefinition, Uses e
   readonly kind: RuleKind;
   readonly delivery: RuleDelivery;
   readonly attempts: number;
+  /**
+   * Neither a transition nor a record of its own guards what it does outside, so it runs once per fact id: what was done is remembered
+   * (`docs/records.md`, EFFECT).
+   */
+  readonly once?: true;
 }
 
 /** Declares who reacts to what. Data only. */

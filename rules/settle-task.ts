@@ -1,4 +1,5 @@
 import { contextFetched } from '../events/context-fetched.ts';
+import { notificationDue } from '../events/notification-due.ts';
 import { runEnded } from '../events/run-ended.ts';
 import { runExited } from '../events/run-exited.ts';
 import { runLost } from '../events/run-lost.ts';
@@ -46,6 +47,7 @@ export const settleTask = defineRule({
     taskFailed,
     taskCancelled,
     taskTimedOut,
+    notificationDue,
     taskSettled,
   ],
   uses: ['tasks', 'slots', 'runs', 'payloads'],

@@ -12,10 +12,13 @@ import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import type { WorldView } from '../schemas/world-api.ts';
 import { awsEndpoint } from './endpoint/aws/aws-endpoint.ts';
 import { embeddedServices } from './endpoint/aws/embedded-services.ts';
+import { deadLetterDesk } from './endpoint/dead-letter-desk.ts';
 import { deadLetterRoutes } from './endpoint/dead-letter-routes.ts';
 import { eventStreams } from './endpoint/event-stream.ts';
 import { type LoopbackServer, loopbackServer } from './endpoint/loopback-server.ts';
 import { PAYLOAD_SECRET_NAME, payloadSecrets } from './endpoint/payload-secret.ts';
+import { repositoryDesk } from './endpoint/repository-desk.ts';
+import { repositoryRoutes } from './endpoint/repository-routes.ts';
 import { runRoutes } from './endpoint/run-routes.ts';
 import { type ListOptions, type TaskDesk, taskDesk } from './endpoint/task-desk.ts';
 import { taskRoutes } from './endpoint/task-routes.ts';
@@ -23,18 +26,19 @@ import { worldRoutes } from './endpoint/world-routes.ts';
 import { type DataDir, openDataDir } from './engine/data-dir.ts';
 import { deadLetterBox } from './engine/dead-letter-box.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
+import { fileArchive } from './engine/file-archive.ts';
 import type { DeadLetter } from './engine/event-bus.ts';
 import { openLibsqlStore } from './engine/libsql-store.ts';
-import { type EndedRun, type LocalEcs, localEcs } from './engine/local-ecs.ts';
+import { type EndedRun, type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
 import { observedStore } from './engine/observed-store.ts';
 import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
 import { taskCensus } from './engine/task-census.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
 import { BatonError, StoreError } from './errors.ts';
-import type { StartRun } from './ports.ts';
 import type { RunnerSide } from './runs.ts';
 import { batonVersion } from './version.ts';
+import { webhooksOver } from './webhooks.ts';
 
 /** Tasks of one user that run at the same time on one machine: coding agents build and test, and four of them keep a laptop busy. */
 export const TASKS_AT_ONCE = 4;
@@ -56,8 +60,8 @@ export interface WorldOptions {
   readonly supervisorCommand?: readonly string[];
   /** Seconds between SIGTERM and SIGKILL of a run. */
   readonly stopTimeoutSeconds?: number;
-  /** A reason here makes a run fail to start: for tests and demonstrations. */
-  readonly failStart?: (run: StartRun) => string | undefined;
+  /** Makes runs fail to start, or has their starts refused: for tests and demonstrations. */
+  readonly failStart?: FailStart;
   /** Bounds the store at this many pages of 4 KiB, as a full disk would. For tests. */
   readonly maxStorePages?: number;
   /** Told of deliveries that were given up. */
@@ -80,6 +84,8 @@ export interface World {
   logPath(taskId: string, attempt?: number): Promise<string>;
   /** Hears every published event. */
   listen(hear: (event: Envelope) => void): () => void;
+  /** Takes the machine away under the task's run, as AWS does. False if it does not run. For tests and demonstrations. */
+  interrupt(taskId: string, how: Interruption): Promise<boolean>;
   /** How many tasks are not settled. */
   unsettled(): number;
   /** Resolves when the store takes nothing any more; the world then closes by itself, and the next start takes everything up. Never rejects. */
@@ -139,13 +145,17 @@ async function opened(
   const secret = dataDir.secret();
   const secrets = payloadSecrets(secret);
   const parts: { ecs?: LocalEcs } = {};
+  const posting = new AbortController();
   const scheduler = realScheduler();
+  const archive = fileArchive({ dir: dataDir.archive, nowMs: scheduler.nowMs, warn });
+  undo.push(() => archive.close());
   const engine = createEngine({
     store: observed,
     scheduler,
     reactions,
     secret,
     limitOf: () => limit,
+    archive,
     settings: {
       stage: STAGE,
       timings: options.timings ?? embeddedTimings,
@@ -174,11 +184,16 @@ async function opened(
         onExit: (ended) => takeReport(ended, ports.runs, warn),
         warn,
       });
-      return { ecs: parts.ecs };
+      return { ecs: parts.ecs, webhooks: webhooksOver({ allowed: 'local', until: posting.signal }) };
     },
   });
   undo.push(() => parts.ecs?.close());
-  undo.push(() => engine.stop());
+  undo.push(async () => {
+    const stopped = engine.stop();
+    // What a receiver has not answered yet is posted again by the next world.
+    posting.abort();
+    await stopped;
+  });
 
   const keeping = runKeeping({
     store: observed,
@@ -190,7 +205,7 @@ async function opened(
   });
   undo.push(() => keeping.stop());
   engine.bus.listen((event) => {
-    if (event['detail-type'] !== 'TaskSettled') return;
+    if (event['detail-type'] !== 'TaskSettled' || replayOf(event) !== undefined) return;
     void keeping.settled((event as BatonEvent).detail.metadata.taskId ?? '');
   });
 
@@ -220,7 +235,8 @@ async function opened(
       streams,
       desk,
     ),
-    ...deadLetterRoutes(letters, observed),
+    ...deadLetterRoutes(deadLetterDesk(letters, engine.bus, observed)),
+    ...repositoryRoutes(repositoryDesk(engine)),
     ...runRoutes(engine, secrets),
   ];
   const aws = embeddedServices({ engine, rules, ecs, scheduler, url: server.url, warn });
@@ -236,7 +252,7 @@ async function opened(
   const { error } = failure;
   if (error) throw error;
 
-  const opened = worldOf(server, dataDir, engine, desk, census.unsettled, failure.told, undo);
+  const opened = worldOf(server, dataDir, engine, ecs, desk, census.unsettled, failure.told, undo);
   void failure.told.then(() => opened.close()).catch(() => undefined);
   return opened;
 }
@@ -251,6 +267,7 @@ function worldOf(
   { url, port }: LoopbackServer,
   dataDir: DataDir,
   engine: Engine,
+  ecs: LocalEcs,
   desk: TaskDesk,
   unsettled: () => number,
   failed: Promise<BatonError>,
@@ -268,6 +285,10 @@ function worldOf(
     list: desk.list,
     logPath: async (taskId, attempt) => (await desk.log(taskId, attempt)).file,
     listen: engine.bus.listen,
+    async interrupt(taskId, how) {
+      const { run } = await desk.view(taskId);
+      return run?.nativeId !== undefined && ecs.interrupt(run.nativeId, how);
+    },
     unsettled,
     failed,
     async close() {

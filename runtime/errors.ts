@@ -12,6 +12,15 @@ export const errorCodes = {
   bad_input: { retry: 'never', remedy: 'Correct the input that the message names and try again.' },
   malformed_event: { retry: 'never', remedy: 'Mend the producer; the event is in the dead letters.' },
   unknown_task: { retry: 'never', remedy: 'Check the task id: `baton list` shows the tasks of this world.' },
+  unknown_letter: {
+    retry: 'never',
+    remedy: 'Nothing, if it was redriven meanwhile; `baton redrive` lists those that are there.',
+  },
+  unknown_repository: {
+    retry: 'never',
+    remedy:
+      'Nothing, if the deployment suits its tasks; `baton repo list` shows what is configured, `baton repo set` configures.',
+  },
   unknown_reference: { retry: 'never', remedy: 'The payload is gone: the task has settled, or never was.' },
   contention: {
     retry: 'soon',
@@ -66,10 +75,21 @@ export const errorCodes = {
   compute_unavailable: { retry: 'soon', remedy: 'Look at the health of the back end; the call is tried again.' },
   compute_denied: { retry: 'never', remedy: 'Give the role the action that the message names.' },
   compute_invalid: { retry: 'never', remedy: 'The back end refuses the request as it is; read its message.' },
+  channel_unavailable: {
+    retry: 'soon',
+    remedy: 'Nothing: that one message is tried again. If it stays, look at the receiver that the message names.',
+  },
+  effect_under_way: {
+    retry: 'soon',
+    remedy: 'Nothing: another delivery of the same fact is at it; this one is tried again.',
+  },
   configuration_corrupt: {
     retry: 'never',
     remedy: 'Set the configurations again with `baton repo set`, after removing the record that the message names.',
   },
+  replay_exists: { retry: 'never', remedy: 'Choose another name: a replay keeps its own for ever.' },
+  unknown_replay: { retry: 'never', remedy: 'Check the name: `GET /baton/v1/replays` lists the replays of this world.' },
+  replay_refused: { retry: 'never', remedy: 'Correct what the message names and start it again.' },
   undeclared_fact: { retry: 'never', remedy: 'Declare the event in the `emits` of the rule, or do not publish it.' },
   missing_port: { retry: 'never', remedy: 'Give the world a port of that name, or leave the rule out of it.' },
   invalid_pattern: {
@@ -79,6 +99,10 @@ export const errorCodes = {
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+/** What to do about an error that nobody foresaw. */
+export const UNEXPECTED_REMEDY =
+  'Look at the log for its stack; redrive when what it speaks of is mended, and report it otherwise.';
 
 /** An error with a code, when to try again, and what to do. Everything that Baton throws on purpose is one. */
 export class BatonError extends Error {

@@ -5,6 +5,8 @@ import { BatonError } from './errors.ts';
 
 /** Longest text in the metadata of an event from outside, in characters: each rides on every fact of its task. */
 const METADATA_MAX_CHARS = 256;
+/** Longest correlation id: a thousand waiters keep theirs in one item of at most 400 KB. */
+const CORRELATION_ID_MAX_CHARS = 128;
 const text = z.string().min(1).max(METADATA_MAX_CHARS).optional().catch(undefined);
 
 /** What an event from outside may say about itself. What does not fit counts as not said; the bus and the reaction fill it in. */
@@ -13,7 +15,7 @@ const outsideMetadata = z
     id: text,
     taskId: text,
     attempt: z.int().min(0).optional().catch(undefined),
-    correlationId: text,
+    correlationId: z.string().min(1).max(CORRELATION_ID_MAX_CHARS).optional().catch(undefined),
     causationId: text,
     occurredAt: text,
     schemaVersion: z.int().min(1).optional().catch(undefined),

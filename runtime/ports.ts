@@ -9,6 +9,7 @@ import type { RunRecord } from '../schemas/run-record.ts';
 import type { ScreenedText, ScreeningVerdict } from '../schemas/screening.ts';
 import type { Rejection, Task } from '../schemas/task.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
+import type { WebhookBody } from '../schemas/webhook-body.ts';
 import type { Outcome, Said } from './outcome.ts';
 
 /** What handlers may use, in the domain's words. A rule names the ports that it `uses` and gets no others. */
@@ -20,13 +21,14 @@ export interface Ports {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly repositories: Repositories;
+  readonly webhooks: Webhooks;
   readonly ecs: ComputeBackend;
   readonly screening: Screening;
   readonly contexts: Contexts;
 }
 
 /** The ports that reach outside Baton's own records: every world brings its own. */
-export type OutsidePort = 'ecs' | 'screening' | 'contexts';
+export type OutsidePort = 'ecs' | 'screening' | 'contexts' | 'webhooks';
 
 export interface Clock {
   /** Now, as `Date.toISOString` writes it. */
@@ -142,6 +144,19 @@ export interface Contexts {
 export type FetchedContext =
   | { readonly outcome: 'fetched'; readonly text: string }
   | { readonly outcome: 'unavailable'; readonly message: string };
+
+/** Tells addresses outside by HTTP. */
+export interface Webhooks {
+  /**
+   * Posts a JSON object, with an id by which the receiver knows a repetition. `refused` is final: the receiver, or the address itself,
+   * will not change by waiting. Throws `channel_unavailable` for whatever may pass.
+   */
+  post(
+    target: string,
+    body: WebhookBody,
+    about: { readonly id: string },
+  ): Promise<{ readonly outcome: 'delivered' } | { readonly outcome: 'refused'; readonly message: string }>;
+}
 
 /** What configuration says, read at each use. */
 export interface Settings {

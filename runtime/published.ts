@@ -26,14 +26,14 @@ export const noteEvents = (task: Task, notes: readonly Note[], cause: Cause, at:
     ),
   );
 
-/** A fact about something that is no task (yet): a rejection, a reused key. */
+/** A fact about something that is no task (yet): a rejection, a reused key, a configuration. */
 export const looseEvent = (
   fact: { type: string; data: unknown },
-  about: { id: string; taskId: string; cause: Cause; correlationId: string; at: string },
+  about: { id: string; taskId?: string; cause: Cause; correlationId: string; at: string },
 ): BatonEvent =>
   compose(
     { id: about.id, type: fact.type, schemaVersion: eventOf(fact.type)?.version ?? 1, data: fact.data },
-    { task: { taskId: about.taskId, correlationId: about.correlationId }, at: about.at, cause: about.cause },
+    { task: about, at: about.at, cause: about.cause },
   );
 
 /** The event of a grant that a slot item keeps. */
@@ -56,7 +56,11 @@ const drivingLast = (events: BatonEvent[]): BatonEvent[] => [
 ];
 
 interface About {
-  readonly task: { readonly taskId: string; readonly correlationId: string; readonly traceparent?: string | undefined };
+  readonly task: {
+    readonly taskId?: string;
+    readonly correlationId: string;
+    readonly traceparent?: string | undefined;
+  };
   readonly at: string;
   readonly version?: number;
   readonly attempt?: number;
@@ -73,7 +77,7 @@ function compose(fact: StoredFact, { task, at, version, attempt, cause }: About)
     detail: {
       metadata: {
         id: fact.id,
-        taskId: task.taskId,
+        ...(task.taskId === undefined ? {} : { taskId: task.taskId }),
         ...(attempt === undefined ? {} : { attempt }),
         ...(version === undefined ? {} : { version }),
         correlationId: task.correlationId,

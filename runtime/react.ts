@@ -48,7 +48,11 @@ export interface Surroundings {
 type Body<On, Uses extends string> = (
   event: EventOf<On>,
   ports: PortsOf<Uses>,
-  delivery: { mayRepeat(already: { committedAt: string }): boolean },
+  delivery: {
+    mayRepeat(already: { committedAt: string }): boolean;
+    /** It comes from the archive, or from something that did. */
+    readonly isReplay: boolean;
+  },
 ) => Promise<Outcome | readonly Outcome[]>;
 
 /**
@@ -72,9 +76,11 @@ export function react<On extends AnyEventDefinition, Uses extends string>(
         return [];
       }
       const mayRepeat = ({ committedAt }: { committedAt: string }): boolean =>
-        replay === undefined &&
-        (delivery.tries > 1 || Date.parse(world.now()) - Date.parse(committedAt) > world.republishAgeSeconds() * 1000);
-      const told = await body(event as EventOf<On>, ports as PortsOf<Uses>, { mayRepeat });
+        replay === undefined && countsAsRetry(committedAt, delivery, world);
+      const told = await body(event as EventOf<On>, ports as PortsOf<Uses>, {
+        mayRepeat,
+        isReplay: replay !== undefined,
+      });
       const outcomes: readonly Outcome[] = Array.isArray(told) ? told : [told as Outcome];
       const events = outcomes.flatMap((outcome) =>
         publishable(outcome, mayRepeat, (reason) => {
@@ -142,7 +148,15 @@ function publishable(
   }
 }
 
-const replayOf = (event: Envelope): string | undefined =>
+/** Whether a repetition may be due to a failure after its commit: it was tried before, or the commit is older than any first try. */
+export const countsAsRetry = (
+  committedAt: string,
+  { tries }: Delivery,
+  { now, republishAgeSeconds }: Pick<Surroundings, 'now' | 'republishAgeSeconds'>,
+): boolean => tries > 1 || Date.parse(now()) - Date.parse(committedAt) > republishAgeSeconds() * 1000;
+
+/** The replay in which the event was sent, or in which it was published; none for what just happened. */
+export const replayOf = (event: Envelope): string | undefined =>
   event['replay-name'] ?? (event.detail as { metadata?: { replayOf?: string } }).metadata?.replayOf;
 
 const stamped = (event: BatonEvent, replayOf: string): BatonEvent => ({

@@ -5,6 +5,10 @@ export const slotKey = (key: string): string => `SLOT#${key}`;
 /** All configurations of repositories are one record. */
 export const REPOSITORIES_KEY = 'REPOSITORIES';
 export const payloadKey = (ref: string): string => `PAYLOAD#${ref}`;
+/** What an effect rule has done outside for one fact. */
+export const effectKey = (rule: string, factId: string): string => `EFFECT#${rule}#${factId}`;
+export const REPLAY_PREFIX = 'REPLAY#';
+export const replayKey = (name: string): string => REPLAY_PREFIX + name;
 export const journalKey = (taskId: string): string => `JOURNAL#${taskId}`;
 
 /**

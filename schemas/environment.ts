@@ -68,11 +68,23 @@ export const portEnvironment = {
   },
   clock: {},
   repositories: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
+  webhooks: {},
+  /** What was done outside: for rules with `once`. */
+  effects: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
+  /** Dead letters of the function's own rule: for rules that read a queue. */
+  letters: { BATON_DEAD_LETTERS_URL: name },
   ecs: {
     BATON_ECS_CLUSTER: arn,
     BATON_ECS_TASK_FAMILY: name,
     BATON_ECS_SUBNETS: list,
     BATON_ECS_SECURITY_GROUPS: list,
+  },
+  screening: { BATON_GUARDRAIL_ID: name, BATON_GUARDRAIL_VERSION: name },
+  contexts: {
+    /** The secret that holds a token of GitHub; without one, what is public can be read. */
+    BATON_GITHUB_TOKEN_ARN: arn.optional(),
+    /** Where GitHub's REST API is: for tests; a deployment leaves it out. */
+    BATON_GITHUB_URL: z.url().optional(),
   },
 } as const satisfies Record<string, Readonly<Record<string, z.ZodType>>>;
 

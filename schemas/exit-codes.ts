@@ -5,7 +5,7 @@
 export const RUNNER_EXIT = {
   /** The report says `succeeded` and is stored. */
   ok: 0,
-  /** The agent failed or was not found; the report is stored. */
+  /** The agent failed, was not found, must wait, or lacks a variable; the report is stored. */
   agentFailed: 1,
   /** Clone, base branch or push failed; the report is stored. */
   repositoryFailed: 2,
@@ -23,3 +23,6 @@ export const RUNNER_EXIT = {
 
 /** What `/bin/sh` answers for a command that does not exist (POSIX, 2.8.2). */
 export const COMMAND_NOT_FOUND = 127;
+
+/** What an agent exits with when a service asked it to wait: EX_TEMPFAIL of `sysexits.h`. */
+export const AGENT_MUST_WAIT = 75;

@@ -20,7 +20,7 @@ export const CONFIGURATIONS_MAX_BYTES = 350_000;
 /** Removals that are remembered, so that a late copy of a request does not bring back what was removed since. */
 export const REMOVALS_MAX = 100;
 /** Longest name: an address, or a pattern of addresses. */
-const NAME_MAX = 512;
+const NAME_MAX = 256;
 /** Longest id of a request; a longer one is cut where it comes in. */
 const ID_MAX = 256;
 

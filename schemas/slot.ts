@@ -7,6 +7,12 @@ export const SLOT_HOLDERS_MAX = 500;
 /** Most waiters of one key; beyond it a task fails with `queue_full`. */
 export const SLOT_WAITERS_MAX = 1000;
 
+/**
+ * Most grants that an item keeps until their tasks confirm them: each is half a kilobyte or more, and a limit that is raised by hundreds would
+ * otherwise make an item that DynamoDB refuses.
+ */
+export const GRANTS_MAX = 50;
+
 /** A lease names a task and the attempt for which it holds or awaits a slot. */
 export const leaseOf = (taskId: string, attempt: number): string => `${taskId}#${attempt}`;
 

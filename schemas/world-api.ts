@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { agentReport } from './agent-report.ts';
 import { instant, TEXT_MAX_CHARS } from './json.ts';
+import { repositoryEntry } from './repository-config.ts';
 import { status } from './task.ts';
 import { savedWork } from './task-result.ts';
 
@@ -25,15 +26,47 @@ export const worldView = z.object({
 });
 export type WorldView = z.infer<typeof worldView>;
 
+/** Why a delivery was given up, and what to do. Codes of AWS's own stand beside those of the registry. */
+const deadLetterCause = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
+
 /** `GET /dead-letters`: a delivery that was given up. Prompts and payload references are left out. */
 export const deadLetterView = z.object({
+  /** Stays the same for as long as the letter is kept, redriven or not. */
+  id: z.string(),
   event: z.looseObject({ id: z.string(), 'detail-type': z.string() }),
   rule: z.string(),
-  tries: z.int().min(1),
+  /** The task that the event speaks of. */
+  taskId: z.string().optional(),
+  /** Deliveries so far, where they were counted. */
+  tries: z.int().min(1).optional(),
+  /** When it was given up last. */
   at: instant,
-  error: z.object({ code: z.string(), message: z.string() }),
+  error: deadLetterCause,
 });
 export type DeadLetterView = z.infer<typeof deadLetterView>;
+
+/** Dead letters that are redriven by one request, at most. */
+export const REDRIVEN_AT_ONCE_MAX = 100;
+
+/** `POST /dead-letters/redrive`: which; the oldest ones where they are too many for one request. */
+export const redriveRequest = z.union([
+  z.strictObject({ ids: z.array(z.string().min(1)).min(1).max(REDRIVEN_AT_ONCE_MAX) }),
+  z.strictObject({ rule: z.string().min(1) }),
+  z.strictObject({ all: z.literal(true) }),
+]);
+
+/**
+ * What became of a redriven letter. `handled`: it is gone. `failed`: it failed again, and is kept. `under_way`: its delivery takes longer than
+ * the answer may. `sent`: it is with its rule's queue or function again, and gone from the dead letters (AWS). The others were not touched.
+ */
+export const redriven = z.object({
+  id: z.string(),
+  rule: z.string().optional(),
+  outcome: z.enum(['handled', 'failed', 'under_way', 'sent', 'unknown_letter', 'unknown_rule', 'not_an_event']),
+  /** Of one that failed. */
+  error: deadLetterCause.optional(),
+});
+export type Redriven = z.infer<typeof redriven>;
 
 /** `world.json` in the data directory: where the running world is found. */
 export const worldFile = z.object({
@@ -55,6 +88,15 @@ export const LOG_HEADERS = {
 
 /** `POST /tasks/<id>/cancel` */
 export const cancelRequest = z.strictObject({ reason: z.string().min(1).max(TEXT_MAX_CHARS).optional() });
+
+/** `PUT` and `DELETE /repositories/<name>`: what holds under the name now; null: nothing. */
+export const configuredView = z.object({
+  name: z.string(),
+  entry: repositoryEntry.nullable(),
+  /** A later request, of somebody else, was stored first; it is what holds. */
+  superseded: z.literal(true).optional(),
+});
+export type ConfiguredView = z.infer<typeof configuredView>;
 
 const nativeId = z.string().min(1).max(512);
 /** What the runner of an attempt posts below `/runs/<taskId>/<attempt>/`. */

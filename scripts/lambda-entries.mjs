@@ -7,6 +7,9 @@ import * as esbuild from 'esbuild';
 /** What every function publishes with, whatever its rule uses. */
 const BUS = 'bus';
 
+/** What a rule with `once` remembers with. */
+const EFFECTS = 'effects';
+
 /** Namespace of the generated sources inside the bundler; they never become files. */
 const GENERATED = 'lambda-entry';
 
@@ -82,7 +85,7 @@ function exportOf(rule, exported = {}) {
 }
 
 function entrySource(rule, exported, checkout) {
-  const ports = [BUS, ...rule.uses];
+  const ports = [BUS, ...(rule.once ? [EFFECTS] : []), ...rule.uses];
   for (const port of ports) {
     if (statSync(join(checkout, adapterFile(port)), { throwIfNoEntry: false })) continue;
     throw new Error(`rule "${rule.name}" uses the port "${port}": ${adapterFile(port)} is missing`);

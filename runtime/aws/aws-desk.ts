@@ -1,6 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { prefixOf } from '../../schemas/stage.ts';
+import { type RepositoryDesk, repositoryDesk } from '../endpoint/repository-desk.ts';
 import { type TaskDesk, taskDesk } from '../endpoint/task-desk.ts';
 import { BatonError } from '../errors.ts';
 import { runsOver } from '../runs.ts';
@@ -10,19 +11,25 @@ import { eventBridgeBus } from './eventbridge-bus.ts';
 /** Only handlers write records of a deployment, and only they say how long these live. */
 const RETENTION_UNUSED_D = 90;
 
+export interface AwsDesk extends TaskDesk {
+  readonly repositories: RepositoryDesk;
+}
+
 /**
  * What producers and operators may ask of a deployment on AWS: requests go onto its bus, answers are read from its table. Region and
  * credentials are those of the SDK's environment. Throws what `TaskDesk` throws, and `service_denied` where the credentials do not do.
  */
-export function awsDesk(stage: string): TaskDesk {
+export function awsDesk(stage: string): AwsDesk {
   const name = prefixOf(stage);
   const store = dynamoStore({ client: new DynamoDBClient({}), table: name, retentionDays: RETENTION_UNUSED_D });
   const bus = eventBridgeBus({ client: new EventBridgeClient({}), bus: name });
   const clock = { now: () => new Date().toISOString() };
   const runs = runsOver({ store, clock, secret: noSecret });
-  // What was ignored is in the logs of the functions; directories of runs are on other machines.
-  const journal = { read: async () => ({ duplicates: 0, ignored: [] }) };
-  return taskDesk({ store, bus, ports: { runs }, journal }, NOWHERE);
+  // Without a journal: what was ignored is in the logs of the functions. Directories of runs are on other machines.
+  return {
+    ...taskDesk({ store, bus, ports: { runs } }, NOWHERE),
+    repositories: repositoryDesk({ store, bus }),
+  };
 }
 
 const NOWHERE = '/nonexistent';

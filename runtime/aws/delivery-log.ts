@@ -1,5 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
+import { screeningBlocked } from '../../events/screening-blocked.ts';
 import type { Rule } from '../../rules/rule.ts';
 import type { BatonEvent, Envelope, Metadata } from '../../schemas/envelope.ts';
 import { BatonError, retryOf } from '../errors.ts';
@@ -19,7 +20,10 @@ const METRICS = {
 } as const satisfies Record<DeliveryOutcome, string>;
 
 /** Facts that somebody is to look at: each has a metric of its own name, on which an alarm can stand. */
-const LOUD: ReadonlySet<string> = new Set(['RunOrphaned', 'IdempotencyKeyReused']);
+const LOUD: ReadonlySet<string> = new Set(['RunOrphaned', 'IdempotencyKeyReused', 'ScreeningBlocked']);
+
+/** Counted besides where a text was blocked because nobody could look: then nothing runs any more, and nobody attacked. */
+const SCREENING_FAILED = 'ScreeningFailed';
 
 /** Errors below errors that are told. */
 const CAUSES_MAX = 4;
@@ -74,7 +78,11 @@ export function deliveryLog(rule: Rule): DeliveryLog {
       });
       count(METRICS[outcome]);
       if (published.length > 0) count('Published', published.length);
-      for (const { 'detail-type': type } of published) if (LOUD.has(type)) count(type);
+      for (const { 'detail-type': type, detail } of published) {
+        if (LOUD.has(type)) count(type);
+        if (type === screeningBlocked.type && screeningBlocked.schema.safeParse(detail.data).data?.outcome === 'failed')
+          count(SCREENING_FAILED);
+      }
     },
 
     failed(error, delivered) {

@@ -7,11 +7,13 @@ import type { Context, SQSBatchResponse } from 'aws-lambda';
 import type * as z from 'zod';
 import type { Timings } from '../../lifecycle/timings.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import { onceOnly } from '../once.ts';
 import type { Clock } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import { batchSchema, eventSchema, messageSchema } from './event-schema.ts';
 import { logJournal } from './log-journal.ts';
+import type { InvocationLedgers } from './powertools-effects.ts';
 
 export interface FunctionParts {
   /** The ports that the rule `uses`. */
@@ -20,6 +22,8 @@ export interface FunctionParts {
   readonly clock: Clock;
   readonly timings: Timings;
   readonly log: DeliveryLog;
+  /** Present exactly where the rule has `once`. */
+  readonly effects?: InvocationLedgers;
 }
 
 /** A Lambda function: what it resolves with is the answer, what it rejects with is delivered again or dead-lettered. */
@@ -48,15 +52,18 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     });
   return rule.delivery === 'queue'
     ? wrapped.use(parser({ schema: batchSchema })).handler(takeBatch)
-    : wrapped.use(parser({ schema: eventSchema(rule.on) })).handler((event) => deliver(event, 1));
+    : wrapped.use(parser({ schema: eventSchema(rule.on) })).handler((event, context) => deliver(event, 1, context));
 
   /** One after the other: a batch is one message unless infrastructure says otherwise. */
-  async function takeBatch({ Records: messages }: z.infer<typeof batchSchema>): Promise<SQSBatchResponse> {
+  async function takeBatch(
+    { Records: messages }: z.infer<typeof batchSchema>,
+    context: Context,
+  ): Promise<SQSBatchResponse> {
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
     const schema = messageSchema(rule.on);
     for (const { messageId, body, attributes } of messages) {
       try {
-        await deliver(parse(body, undefined, schema), attributes.ApproximateReceiveCount);
+        await deliver(parse(body, undefined, schema), attributes.ApproximateReceiveCount, context);
       } catch (error) {
         log.failed(error, jsonIn(body));
         batchItemFailures.push({ itemIdentifier: messageId });
@@ -66,11 +73,12 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     return { batchItemFailures };
   }
 
-  async function deliver(event: Envelope, tries: number): Promise<void> {
+  async function deliver(event: Envelope, tries: number, context: Context): Promise<void> {
     log.about(event, tries);
     const journal = logJournal();
     const world = { now: parts.clock.now, republishAgeSeconds: () => parts.timings.REPUBLISH_AGE_S, journal };
-    const facts: readonly BatonEvent[] = await reaction.run(event, parts.ports, world, { tries });
+    const one = parts.effects ? onceOnly(reaction, parts.effects(context)) : reaction;
+    const facts: readonly BatonEvent[] = await one.run(event, parts.ports, world, { tries });
     if (facts.length > 0) await parts.bus.publish(facts);
     log.handled(journal, facts);
   }

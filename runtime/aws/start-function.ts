@@ -23,15 +23,16 @@ export type Adapters = { readonly [Name in PortName]?: Adapter<Name> };
  */
 export async function startFunction(reaction: Reaction, adapters: Adapters): Promise<LambdaFunction> {
   const { rule } = reaction;
-  const names = ['bus', ...rule.uses].map((name) => portNamed(name, rule.name));
+  const names = ['bus', ...(rule.once ? ['effects'] : []), ...rule.uses].map((name) => portNamed(name, rule.name));
   const environment = functionEnvironment(names, process.env);
   const ports = Object.fromEntries(rule.uses.map((name) => [name, opened(portNamed(name, rule.name))]));
   const bus = opened('bus');
+  const effects = rule.once ? opened('effects') : undefined;
   const log = deliveryLog(rule);
   await withinMs(PRIME_MAX_MS, prime());
   const { tasks, settings }: Partial<FunctionEnvironment> = environment;
   const timings = timingsOf(tasks ?? settings ?? {});
-  return lambdaHandler(reaction, { ports, bus, clock: clock.open(), timings, log });
+  return lambdaHandler(reaction, { ports, bus, clock: clock.open(), timings, log, ...(effects ? { effects } : {}) });
 
   function opened<Name extends PortName>(name: Name) {
     return adapterOf(name, adapters).open(environment[name]);

@@ -9,6 +9,8 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   host_refused: 403,
   unknown_path: 404,
   unknown_task: 404,
+  unknown_letter: 404,
+  unknown_repository: 404,
   unknown_reference: 404,
   wrong_method: 405,
   ambiguous_task: 409,

@@ -35,7 +35,7 @@ export type Answer =
   | 'streams';
 
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below the API's prefix; a part that begins with ":" takes anything but "/". */
   readonly path: string;
   handle(call: Call): Promise<Answer>;
@@ -85,7 +85,9 @@ export async function loopbackServer(wantedPort: number): Promise<LoopbackServer
       }
       if (open === undefined) throw new BatonError('world_starting', NOT_OPEN);
       const { pathname, searchParams } = new URL(request.url ?? '/', `http://${ADDRESS}`);
-      const { route, params } = routeOf(open.routes, request.method ?? '', pathname);
+      const { route, params } = routeOf(open.routes, request.method ?? '', pathname, (methods) =>
+        response.setHeader('allow', methods),
+      );
       const query = Object.fromEntries(searchParams);
       const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const told = await route.handle({ params, query, bearer, body: () => bodyOf(request), response });
@@ -96,7 +98,6 @@ export async function loopbackServer(wantedPort: number): Promise<LoopbackServer
       const { status, body } = failureOf(error);
       // A body that nobody read would be taken for the next request.
       if (!request.complete) response.setHeader('connection', 'close');
-      if (error instanceof BatonError && error.code === 'wrong_method') response.setHeader('allow', 'GET, POST');
       if (!response.headersSent) writeJson(response, status, body);
       else response.destroy();
     } finally {
@@ -132,6 +133,7 @@ function routeOf(
   routes: readonly Route[],
   method: string,
   pathname: string,
+  allow: (methods: string) => void,
 ): { route: Route; params: Record<string, string> } {
   const fitting = routes.flatMap((route) => {
     const params = paramsOf(API_PREFIX + route.path, pathname);
@@ -141,6 +143,7 @@ function routeOf(
   if (found) return found;
   if (fitting.length > 0) {
     const methods = fitting.map(({ route }) => route.method).join(', ');
+    allow(methods);
     throw new BatonError('wrong_method', `${pathname} takes ${methods}, not ${method}.`);
   }
   const known = routes.map((route) => `${route.method} ${API_PREFIX}${route.path}`).join(', ');

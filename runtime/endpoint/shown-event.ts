@@ -7,7 +7,10 @@ const REFERENCE = /^(?:\S*[^\sA-Za-z0-9_-])?[A-Za-z0-9_-]{43}$/;
 /** The variable that brings a run its reference; native events echo it. */
 const REFERENCE_NAME = 'BATON_PAYLOAD';
 
-/** An event as it may leave the world: without prompts, which are for runs alone, and without the references that lead to them. */
+/**
+ * An event as it may leave the world: without prompts, which are for runs alone, without the references that lead to them, and without
+ * the addresses of subscribers, which may hold a secret.
+ */
 export function shownEvent(event: Envelope): Envelope {
   return { ...event, detail: shownDetail(event.detail) };
 }
@@ -24,7 +27,8 @@ function withoutReferences(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutReferences);
   if (!isObject(value)) return value;
   const shown = Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withoutReferences(one)]));
-  return value['name'] === REFERENCE_NAME && 'value' in value ? { ...shown, value: LEFT_OUT } : shown;
+  if (value['name'] === REFERENCE_NAME && 'value' in value) return { ...shown, value: LEFT_OUT };
+  return 'channel' in value && 'target' in value ? { ...shown, target: LEFT_OUT } : shown;
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -3,8 +3,10 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { taskCancelRequested } from '../../events/task-cancel-requested.ts';
 import { taskRequested } from '../../events/task-requested.ts';
+import { explain as explained } from '../../lifecycle/explain.ts';
 import { isSettled, isTerminal, runOf } from '../../lifecycle/states.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
+import type { Explanation } from '../../schemas/explanation.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import type { Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
@@ -58,6 +60,8 @@ export interface TaskDesk {
   cancel(idOrPrefix: string, request?: unknown): Promise<TaskView>;
   /** Throws `unknown_task`, `ambiguous_task`, or `rejected` where a rejection stands under the id. */
   view(idOrPrefix: string): Promise<TaskView>;
+  /** Why a task stands where it stands, and what comes next. Throws as `view` does. */
+  explain(idOrPrefix: string): Promise<Explanation>;
   /** Newest first. */
   list(options?: ListOptions): Promise<TaskSummary[]>;
   /** The log of the current attempt, or of an earlier one. */
@@ -71,11 +75,12 @@ export interface DeskOver {
   readonly store: Pick<RecordStore, 'get' | 'list' | 'query' | 'durable'>;
   readonly bus: { publish(events: readonly Envelope[]): Promise<void> };
   readonly ports: { readonly runs: Pick<Runs, 'get'> };
-  readonly journal: Pick<EngineJournal, 'read'>;
+  /** None where what was ignored goes to logs. */
+  readonly journal?: Pick<EngineJournal, 'read'>;
 }
 
 export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: string): TaskDesk {
-  return { submit, cancel, view, list, log, find: async (id) => (await found(id)).taskId };
+  return { submit, cancel, view, explain, list, log, find: async (id) => (await found(id)).taskId };
 
   async function submit(given: unknown): Promise<TaskView> {
     const asked = inputOf(taskRequest, given, 'the request');
@@ -119,6 +124,25 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
 
   async function view(idOrPrefix: string): Promise<TaskView> {
     return show(await found(idOrPrefix));
+  }
+
+  async function explain(idOrPrefix: string): Promise<Explanation> {
+    const task = await found(idOrPrefix);
+    const attempts = Array.from({ length: task.attempt }, (_, before) => before + 1);
+    const [stored, kept, ...runs] = await Promise.all([
+      store.get(slotKey(task.slotKey)),
+      journal?.read(task.taskId),
+      ...attempts.map((attempt) => ports.runs.get(task.taskId, attempt)),
+    ]);
+    const told = explained({
+      task,
+      records: runs.flatMap((record) => record ?? []),
+      slot: stored?.value as Slot | undefined,
+      journal: kept,
+      at: new Date().toISOString(),
+    });
+    await store.durable();
+    return told;
   }
 
   async function show(task: Task): Promise<TaskView> {
@@ -167,7 +191,7 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
   async function besideOf(task: Task, slots = slotsOnce()): Promise<Beside> {
     const [record, kept, slot] = await Promise.all([
       ports.runs.get(task.taskId, task.attempt),
-      journal.read(task.taskId),
+      journal?.read(task.taskId) ?? NOTHING_NOTED,
       task.status === 'QUEUED' ? slots(task.slotKey) : undefined,
     ]);
     return { record, journal: kept, slot, runDir: runDirOf(runsDir, task.taskId, task.attempt) };
@@ -204,8 +228,10 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
   }
 }
 
+const NOTHING_NOTED = { duplicates: 0, ignored: [] };
+
 /** Looks again and again, more and more slowly. Throws `not_answered`. */
-async function until<Found>(look: () => Promise<Found | undefined>, what: string): Promise<Found> {
+export async function until<Found>(look: () => Promise<Found | undefined>, what: string): Promise<Found> {
   const endsAtMs = performance.now() + HANDLED_WITHIN_MS;
   for (let pauseMs = LOOK_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, LOOK_MAX_MS)) {
     const answer = await look();
@@ -240,7 +266,8 @@ function assertReachable(repository: string): void {
   );
 }
 
-function requestEvent(type: string, data: TaskRequest | object, id: string = randomUUID()): Envelope {
+/** What a desk puts on the bus. */
+export function requestEvent(type: string, data: TaskRequest | object, id: string = randomUUID()): Envelope {
   const time = new Date().toISOString();
   return {
     version: '0',

@@ -45,6 +45,11 @@ export function taskRoutes(desk: TaskDesk): readonly Route[] {
       handle: async ({ params: { id = '' } }) => ({ status: 200, json: await desk.view(id) }),
     },
     {
+      method: 'GET',
+      path: '/tasks/:id/explanation',
+      handle: async ({ params: { id = '' } }) => ({ status: 200, json: await desk.explain(id) }),
+    },
+    {
       method: 'POST',
       path: '/tasks/:id/cancel',
       handle: async ({ params: { id = '' }, body }) => ({ status: 200, json: await desk.cancel(id, await body()) }),

@@ -14,6 +14,8 @@ export interface DataDir {
   readonly path: string;
   readonly store: string;
   readonly runs: string;
+  /** What was published, by the minute. */
+  readonly archive: string;
   readonly worldFile: string;
   /** The secret of this world; made at the first call. Call it under the world's lock. Throws StoreError. */
   secret(): string;
@@ -24,7 +26,7 @@ export interface DataDir {
 }
 
 /** Names in a data directory that is Baton's alone, or how they begin. */
-const OURS = ['baton.db', 'lock.db', 'secret', 'world.json', 'runs', 'joined', '.gitignore'];
+const OURS = ['baton.db', 'lock.db', 'secret', 'world.json', 'runs', 'archive', 'joined', '.gitignore'];
 /** Bits of a mode for others than the owner: all of them, and those that let them write. */
 const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;
@@ -42,6 +44,7 @@ export function openDataDir(dataDir: string): DataDir {
     path,
     store: join(path, 'baton.db'),
     runs,
+    archive: join(path, 'archive'),
     worldFile,
     secret: () => writing(secretFile, () => keptSecret(secretFile) ?? newSecret(secretFile)),
     announce: (world) => writing(worldFile, () => writeWhole(worldFile, world)),

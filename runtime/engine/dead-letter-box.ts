@@ -12,8 +12,8 @@ export interface DeadLetterBox extends Required<Pick<StoreObserver, 'written' | 
   /** Counts what an earlier process left. Call it before anything else writes. */
   take(store: RecordStore): Promise<void>;
   count(): number;
-  /** Keys of the latest, newest first. */
-  newest(limit: number): string[];
+  /** Keys of the latest, newest first; of one rule where it is named, older than one of them where that is given. */
+  newest(limit: number, only?: { readonly rule?: string | undefined; readonly before?: string | undefined }): string[];
 }
 
 export function deadLetterBox(): DeadLetterBox {
@@ -27,7 +27,12 @@ export function deadLetterBox(): DeadLetterBox {
       for await (const { key } of deadLettersIn(store)) keys.add(key);
     },
     count: () => keys.size,
-    newest: (limit) => [...keys].sort().reverse().slice(0, limit),
+    newest: (limit, { rule, before } = {}) =>
+      [...keys]
+        .filter((key) => (rule === undefined || key.endsWith(`#${rule}`)) && (before === undefined || key < before))
+        .sort()
+        .reverse()
+        .slice(0, limit),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Rule } from '../../rules/rule.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import { alarmEvent } from '../alarm-event.ts';
 import { BatonError } from '../errors.ts';
+import { onceOnly } from '../once.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { OutsidePort, Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
@@ -12,9 +13,12 @@ import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
 import { type AlarmClock, alarmClock } from './alarm-clock.ts';
-import { type DeadLetter, type EventBus, eventBus, LISTENER } from './event-bus.ts';
+import type { Archive } from './archive.ts';
+import { type DeadLetter, type EventBus, eventBus } from './event-bus.ts';
+import { effectLedger } from './effect-ledger.ts';
 import { type EngineJournal, engineJournal } from './journal.ts';
 import { openTasks } from './open-tasks.ts';
+import { type Replays, replaysOver } from './replay.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Wait before a dead-lettered wake-up rings again, in milliseconds: long enough for a passing trouble to pass. */
@@ -29,12 +33,16 @@ export interface EngineOptions {
   readonly secret: string;
   /** How many tasks of a slot key may run at once. */
   readonly limitOf: (key: string) => number;
+  /** Keeps what is published; without one, nothing can be replayed. */
+  readonly archive?: Archive;
+  /** Chance from 0 to 1, for the order of what is replayed. */
+  readonly random?: () => number;
   /** Compute back ends and other ports that the engine does not have itself, by port name. */
   readonly outside: (engine: Pick<Engine, 'bus' | 'ports'>) => Readonly<Record<string, unknown>>;
   /** Lets the simulation stand between handlers and ports. */
   readonly wrap?: (reaction: Reaction, ports: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
   readonly copies?: (event: Envelope) => number;
-  readonly onDeadLetter?: (letter: DeadLetter) => void;
+  readonly onDeadLetter?: (letter: DeadLetter, id?: string) => void;
   /** Called once when the store fails for good (full, unwritable): alarms and bus stand still, the next start takes everything up. */
   readonly onStoreFailure?: (error: unknown) => void;
 }
@@ -44,8 +52,9 @@ export interface Engine {
   readonly ports: Omit<Ports, OutsidePort> & { readonly runs: Ports['runs'] & RunnerSide };
   readonly alarms: AlarmClock;
   readonly journal: EngineJournal;
+  readonly replays: Replays;
   readonly store: RecordStore;
-  /** Takes up what an earlier process left: undelivered events and alarms. Answers how many tasks are not settled. */
+  /** Takes up what an earlier process left: undelivered events, alarms and replays. Answers how many tasks are not settled. */
   recover(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -61,6 +70,7 @@ export function createEngine(options: EngineOptions): Engine {
   const repositories = repositoriesOver({ store });
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, options.limitOf) });
   const payloads = payloadsOver({ store, secret: () => secret });
+  const effects = effectLedger({ store });
   const ports = { tasks, slots, runs, payloads, repositories, settings, clock };
 
   let stopped = false;
@@ -68,13 +78,14 @@ export function createEngine(options: EngineOptions): Engine {
   const bus: EventBus = eventBus({
     store,
     scheduler,
-    reactions: options.reactions,
+    reactions: options.reactions.map((reaction) => (reaction.rule.once ? onceOnly(reaction, effects) : reaction)),
     portsOf: (reaction) => lazily(reaction, () => all, options.wrap),
     world: { now: clock.now, republishAgeSeconds: () => settings.timings.REPUBLISH_AGE_S, journal },
+    ...(options.archive ? { archive: options.archive } : {}),
     ...(options.copies ? { copies: options.copies } : {}),
-    onDeadLetter(letter) {
-      options.onDeadLetter?.(letter);
-      ringAgainLater(letter);
+    onDeadLetter(letter, id) {
+      options.onDeadLetter?.(letter, id);
+      if (id !== undefined) ringAgainLater(letter, id);
     },
     onStoreFailure: storeFailed,
   });
@@ -84,18 +95,27 @@ export function createEngine(options: EngineOptions): Engine {
     if (event['detail-type'] === 'TaskSettled') alarms.forget((event as BatonEvent).detail.metadata.taskId ?? '');
   });
 
-  return { bus, ports, alarms, journal, store, recover, stop };
+  const replays = replaysOver({
+    store,
+    bus,
+    scheduler,
+    archive: options.archive ?? NO_ARCHIVE,
+    random: options.random ?? Math.random,
+  });
+
+  return { bus, ports, alarms, journal, replays, store, recover, stop };
 
   /** Only the store can refuse a wake-up; the next start sets the clock from the tasks. */
   function ring(taskId: string, at: string): void {
     if (!stopped) bus.publish([alarmEvent(taskId, at)]).catch(storeFailed);
   }
 
-  /** A task whose wake-up is dead has no other clock: it rings again, until somebody mends what fails. */
-  function ringAgainLater({ event, rule }: DeadLetter): void {
-    if (event.source !== alarmRang.source || rule === LISTENER) return;
-    const { taskId, at } = (event as BatonEvent<'AlarmRang', { taskId: string; at: string }>).detail.data;
-    scheduler.at(scheduler.nowMs() + RING_AGAIN_MS, () => ring(taskId, at));
+  /** A task whose wake-up is dead has no other clock: it is redriven again and again, until somebody mends what fails. */
+  function ringAgainLater({ event }: DeadLetter, id: string): void {
+    if (event.source !== alarmRang.source) return;
+    scheduler.at(scheduler.nowMs() + RING_AGAIN_MS, () => {
+      if (!stopped) bus.redeliver(id).catch(storeFailed);
+    });
   }
 
   function storeFailed(error: unknown): void {
@@ -106,21 +126,40 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function recover(): Promise<number> {
     let open = 0;
+    const waitedFor = new Set<string>();
     for await (const task of openTasks(store)) {
       const at = task.armedAt ?? earliestDue(task);
       if (at) await alarms.arm(task.taskId, at);
+      if (task.status === 'QUEUED') waitedFor.add(task.slotKey);
       open += 1;
     }
     await bus.recover();
+    await fill(waitedFor);
+    await replays.recover();
     return open;
+  }
+
+  /** The limit may be another than when the last process ended: whoever has a place now need not wait for its next check. */
+  async function fill(keys: ReadonlySet<string>): Promise<void> {
+    for (const key of keys) {
+      const { events } = await slots.check(key, { id: `opened#${key}#${clock.now()}`, type: 'WorldOpened' });
+      await bus.publish(events);
+    }
   }
 
   async function stop(): Promise<void> {
     stopped = true;
     alarms.stop();
-    await bus.stop();
+    await Promise.all([replays.stop(), bus.stop()]);
   }
 }
+
+/** The archive of a world that keeps nothing. */
+const NO_ARCHIVE: Pick<Archive, 'slices'> = {
+  async *slices() {
+    yield* [];
+  },
+};
 
 /** A rule that cannot work is refused when the world opens, not when its first event comes. */
 function assertPorts(rule: Rule, all: Readonly<Record<string, unknown>>): void {

@@ -1,22 +1,26 @@
 import { declaredSource } from '../../events/define.ts';
 import { eventPatternOf } from '../../rules/event-pattern.ts';
+import { ATTEMPTS_OF_A_DELIVERY } from '../../rules/rule.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { BatonError, retryOf } from '../errors.ts';
 import { compilePattern, type Match } from '../matcher.ts';
 import { parsedEvent } from '../parsed-event.ts';
 import type { RecordStore } from '../ports.ts';
-import type { Reaction, Surroundings } from '../react.ts';
+import { type Reaction, replayOf, type Surroundings } from '../react.ts';
+import type { Archive } from './archive.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Deliveries handled at the same time: enough to keep both cores busy, few enough that one waits milliseconds, not seconds. */
 const CONCURRENCY = 256;
+/** The same for rules with `once`, which talk to whom nobody knows: however many of these hang, no other delivery waits. */
+const OUTSIDE_CONCURRENCY = 32;
 /** Wait before the second delivery in milliseconds; four times as long before each further one. */
 const RETRY_FIRST_MS = 250;
 /** Dead letters read or listed at once. */
 const DEAD_LETTERS_MAX = 1000;
 
 /** Stands for a rule in the letter of an event at which a listener failed. */
-export const LISTENER = 'listener';
+const LISTENER = 'listener';
 
 const EVENT = 'EVENT#';
 const DEAD = 'DEAD#';
@@ -43,9 +47,14 @@ export interface DeadLetter {
  */
 export type Redelivery = 'handled' | 'failed' | 'unknown_letter' | 'unknown_rule';
 
+export interface PublishOptions {
+  /** Names of the only rules that shall get the events; without it, every rule that matches. */
+  readonly only?: ReadonlySet<string>;
+}
+
 export interface EventBus {
   /** Keeps the events until every matching rule has acknowledged them, and delivers them. */
-  publish(events: readonly Envelope[]): Promise<void>;
+  publish(events: readonly Envelope[], options?: PublishOptions): Promise<void>;
   /** Takes up what was undelivered when the process ended. */
   recover(): Promise<number>;
   deadLetters(): Promise<DeadLetter[]>;
@@ -56,8 +65,8 @@ export interface EventBus {
   redeliver(id: string): Promise<Redelivery>;
   /** Hears every published event, matched or not. */
   listen(hear: (event: Envelope) => void): () => void;
-  /** Events not yet acknowledged by all their rules. */
-  pending(): number;
+  /** Events not yet acknowledged by all their rules; when a replay is named, its own and those that it set off. */
+  pending(replay?: string): number;
   /** Stops taking up deliveries; what is under way ends. */
   stop(): Promise<void>;
 }
@@ -68,6 +77,8 @@ export interface EventBusOptions {
   readonly reactions: readonly Reaction[];
   readonly portsOf: (reaction: Reaction) => Readonly<Record<string, unknown>>;
   readonly world: Surroundings;
+  /** Keeps what is published, so that it can be replayed. */
+  readonly archive?: Pick<Archive, 'append'>;
   /** How often an event is delivered to each rule; 1 unless duplicates are asked for. */
   readonly copies?: (event: Envelope) => number;
   /** Told of every delivery that was given up; `id` names the letter, where it is kept. */
@@ -82,6 +93,15 @@ interface Target {
   readonly ports: Readonly<Record<string, unknown>>;
 }
 
+/** Deliveries that are handled, and that wait until others are. */
+interface Lane {
+  readonly most: number;
+  running: number;
+  readonly waiting: (() => Promise<void>)[];
+}
+
+const laneOf = (most: number): Lane => ({ most, running: 0, waiting: [] });
+
 /**
  * The event bus of one process, with EventBridge's promises: at least once to every matching rule, in any order, retries, dead
  * letters. Undelivered events are rows of the store, written in the same order as what they caused, so an acknowledgement is
@@ -92,23 +112,22 @@ export function eventBus(options: EventBusOptions): EventBus {
   const targets = indexTargets(options);
   const rows = new Map<string, Row>();
   const listeners = new Set<(event: Envelope) => void>();
-  const waiting: (() => Promise<void>)[] = [];
+  const lanes = { inside: laneOf(CONCURRENCY), outside: laneOf(OUTSIDE_CONCURRENCY) };
   /** Redeliveries under way, by the key of their row. */
   const redelivered = new Map<string, { readonly done: Promise<Redelivery>; tell(became: Redelivery): void }>();
   const ended: (() => void)[] = [];
-  let running = 0;
   let order = 0;
   let stopped = false;
 
-  return { publish, recover, deadLetters, redeliver, listen, pending: () => rows.size, stop };
+  return { publish, recover, deadLetters, redeliver, listen, pending, stop };
 
-  async function publish(events: readonly Envelope[]): Promise<void> {
+  async function publish(events: readonly Envelope[], { only }: PublishOptions = {}): Promise<void> {
     // One after the other: that the last one, which drives, was delivered proves that the others were kept.
-    for (const event of events) await publishOne(event);
+    for (const event of events) await publishOne(event, only);
   }
 
-  async function publishOne(event: Envelope): Promise<void> {
-    const found = targetsOf(event);
+  async function publishOne(event: Envelope, only: ReadonlySet<string> | undefined): Promise<void> {
+    const found = targetsOf(event).filter(({ reaction }) => only === undefined || only.has(reaction.rule.name));
     if (found.length > 0) {
       const copies = options.copies?.(event) ?? 1;
       const row: Row = {
@@ -117,8 +136,9 @@ export function eventBus(options: EventBusOptions): EventBus {
       };
       const key = await keep(row);
       for (const target of found)
-        for (let copy = 0; copy < copies; copy++) enqueue(() => deliver(key, event, target, 1));
+        for (let copy = 0; copy < copies; copy++) enqueue(target, () => deliver(key, event, target, 1));
     }
+    options.archive?.append(event);
     for (const hear of listeners) {
       try {
         hear(event);
@@ -159,7 +179,7 @@ export function eventBus(options: EventBusOptions): EventBus {
             ? targetNamed(rule)
             : targetsOf(row.event).find(({ reaction }) => reaction.rule.name === rule);
           // Once is enough now, and it counts as a retry: the first delivery may have got anywhere.
-          if (target) enqueue(() => deliver(key, row.event, target, 2, row.pending[rule]));
+          if (target) enqueue(target, () => deliver(key, row.event, target, 2, row.pending[rule]));
           else await acknowledge(key, rule, row.pending[rule] ?? 1);
         }
       }
@@ -174,7 +194,7 @@ export function eventBus(options: EventBusOptions): EventBus {
 
   async function redeliver(id: string): Promise<Redelivery> {
     // One letter has one row, so that whoever asks twice, even across a crash, asks for the same.
-    const key = EVENT + id;
+    const key = EVENT + restOf(id);
     const underWay = redelivered.get(key);
     if (underWay) return underWay.done;
     let tell: (became: Redelivery) => void = () => undefined;
@@ -183,15 +203,15 @@ export function eventBus(options: EventBusOptions): EventBus {
     });
     redelivered.set(key, { done, tell });
     try {
-      const letter = (await store.get(DEAD + id))?.value as DeadLetter | undefined;
+      const letter = (await store.get(letterKeyOf(id)))?.value as DeadLetter | undefined;
       if (!letter) return told(key, 'unknown_letter');
       const target = targetNamed(letter.rule);
       if (!target) return told(key, 'unknown_rule');
-      const row: Row = { event: letter.event, pending: { [letter.rule]: 1 }, letter: DEAD + id };
+      const row: Row = { event: letter.event, pending: { [letter.rule]: 1 }, letter: letterKeyOf(id) };
       const { outcome } = await store.put(key, row, 'absent');
       rows.set(key, row);
       // A row that is there already was taken up when the world opened, and is under way.
-      if (outcome === 'written') enqueue(() => deliver(key, letter.event, target, 2));
+      if (outcome === 'written') enqueue(target, () => deliver(key, letter.event, target, 2));
     } catch (error) {
       redelivered.delete(key);
       throw error;
@@ -205,6 +225,13 @@ export function eventBus(options: EventBusOptions): EventBus {
     return became;
   }
 
+  function pending(replay?: string): number {
+    if (replay === undefined) return rows.size;
+    let found = 0;
+    for (const { event } of rows.values()) if (replayOf(event) === replay) found++;
+    return found;
+  }
+
   function listen(hear: (event: Envelope) => void): () => void {
     listeners.add(hear);
     return () => listeners.delete(hear);
@@ -212,27 +239,32 @@ export function eventBus(options: EventBusOptions): EventBus {
 
   async function stop(): Promise<void> {
     stopped = true;
-    waiting.length = 0;
-    if (running > 0) await new Promise<void>((resolve) => ended.push(resolve));
+    for (const { waiting } of Object.values(lanes)) waiting.length = 0;
+    if (isWorking()) await new Promise<void>((resolve) => ended.push(resolve));
   }
 
-  function enqueue(work: () => Promise<void>): void {
+  function isWorking(): boolean {
+    return lanes.inside.running + lanes.outside.running > 0;
+  }
+
+  function enqueue({ reaction }: Target, work: () => Promise<void>): void {
     if (stopped) return;
+    const lane = reaction.rule.once ? lanes.outside : lanes.inside;
     scheduler.soon(() => {
-      waiting.push(work);
-      next();
+      lane.waiting.push(work);
+      next(lane);
     });
   }
 
-  function next(): void {
-    while (!stopped && running < CONCURRENCY) {
-      const work = waiting.shift();
+  function next(lane: Lane): void {
+    while (!stopped && lane.running < lane.most) {
+      const work = lane.waiting.shift();
       if (!work) return;
-      running++;
+      lane.running++;
       void work().finally(() => {
-        running--;
-        if (stopped && running === 0) for (const done of ended.splice(0)) done();
-        next();
+        lane.running--;
+        if (stopped && !isWorking()) for (const done of ended.splice(0)) done();
+        next(lane);
       });
     }
   }
@@ -267,12 +299,15 @@ export function eventBus(options: EventBusOptions): EventBus {
     error: unknown,
   ): Promise<void> {
     const { rule } = target.reaction;
-    if (retryOf(error) !== 'never' && tries < rule.attempts) {
+    const before = rows.get(key)?.letter;
+    // Somebody waits for the answer to a redelivery, whatever patience the rule has otherwise.
+    const attempts = before === undefined ? rule.attempts : Math.min(rule.attempts, ATTEMPTS_OF_A_DELIVERY);
+    if (retryOf(error) !== 'never' && tries < attempts) {
       const waitMs = RETRY_FIRST_MS * 4 ** (tries - 1);
-      scheduler.at(scheduler.nowMs() + waitMs, () => enqueue(() => deliver(key, event, target, tries + 1, copies)));
+      const again = () => deliver(key, event, target, tries + 1, copies);
+      scheduler.at(scheduler.nowMs() + waitMs, () => enqueue(target, again));
       return;
     }
-    const before = rows.get(key)?.letter;
     const known = before === undefined ? undefined : ((await store.get(before))?.value as DeadLetter | undefined);
     // A redelivery begins with the number 2, and adds to the tries that were made before.
     const letter = letterOf(event, rule.name, known ? known.tries + tries - 1 : tries, error);
@@ -280,7 +315,7 @@ export function eventBus(options: EventBusOptions): EventBus {
     await store.put(letterKey, letter, 'any');
     await acknowledge(key, rule.name, copies);
     told(key, 'failed');
-    options.onDeadLetter?.(letter, letterKey.slice(DEAD.length));
+    options.onDeadLetter?.(letter, letterIdOf(letterKey));
   }
 
   function letterOf(event: Envelope, rule: string, tries: number, error: unknown): DeadLetter {
@@ -314,6 +349,11 @@ export function eventBus(options: EventBusOptions): EventBus {
     return candidates.filter(({ matches }) => matches(event.detail));
   }
 }
+
+/** A letter is called `<order>.<rule>`, kept under `DEAD#<order>#<rule>`, and delivered again from `EVENT#<order>#<rule>`. */
+export const letterIdOf = (key: string): string => key.slice(DEAD.length).replace('#', '.');
+export const letterKeyOf = (id: string): string => DEAD + restOf(id);
+const restOf = (id: string): string => id.replace('.', '#');
 
 function indexTargets({ reactions, portsOf }: EventBusOptions): Map<string, Target[]> {
   const index = new Map<string, Target[]>();

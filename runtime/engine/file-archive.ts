@@ -44,34 +44,53 @@ export interface FileArchiveOptions {
 }
 
 /**
- * An archive in files, one for each minute: `2026-11-21/16-45.ndjson`, an event per line. Each event is written when it is published,
- * so that the end of the process takes none away; a last line that was not written whole is passed over.
+ * An archive in files, one for each minute: `2026-11-21/16-45.ndjson`, an event per line. What is published in one turn is written at
+ * its end, before anybody outside can learn of it, so that `kill -9` takes nothing away that was told; a line that was not written
+ * whole is passed over.
  */
 export function fileArchive({ dir, nowMs, warn = () => undefined }: FileArchiveOptions): Archive {
   const open = new Map<string, number>();
-  let prunedMs = Number.NEGATIVE_INFINITY;
+  /** Lines that this turn brought, by minute. */
+  let unwritten = new Map<string, string>();
   let isFailing = false;
+  let prunedMs = Number.NEGATIVE_INFINITY;
 
   return {
     append(event) {
       if (!isArchived(event)) return;
-      try {
-        const line = Buffer.from(`${JSON.stringify(event)}\n`);
-        write(fileFor(minuteOf(event, nowMs())), line);
-        isFailing = false;
-      } catch (error) {
-        // Told once, not for every event while the disk is full.
-        if (!isFailing) warn(`the archive ${dir} does not keep ${event['detail-type']} ${event.id}, nor what follows`, error);
-        isFailing = true;
-      }
+      if (unwritten.size === 0) setImmediate(flush);
+      const minute = minuteOf(event, nowMs());
+      unwritten.set(minute, `${unwritten.get(minute) ?? ''}${JSON.stringify(event)}\n`);
     },
-    slices: (fromMs, toMs) => slicesIn(dir, Math.max(fromMs, oldestMs()), toMs),
-    measure: () => measure(dir),
+    async *slices(fromMs, toMs) {
+      flush();
+      yield* slicesIn(dir, Math.max(fromMs, oldestMs()), toMs);
+    },
+    measure() {
+      flush();
+      return measure(dir);
+    },
     close() {
+      flush();
       for (const file of open.values()) closeSync(file);
       open.clear();
     },
   };
+
+  function flush(): void {
+    const lines = unwritten;
+    unwritten = new Map();
+    for (const [minute, text] of lines) {
+      try {
+        write(fileFor(minute), Buffer.from(text));
+        isFailing = false;
+      } catch (error) {
+        // Told once, not for every event while the disk is full.
+        if (!isFailing) warn(`the archive ${dir} does not keep the events of ${minute}, nor what follows`, error);
+        isFailing = true;
+      }
+    }
+  }
 
   /** The open file of a minute. */
   function fileFor(minute: string): number {

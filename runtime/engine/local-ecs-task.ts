@@ -34,7 +34,13 @@ export interface EcsTaskRecord {
   readonly run: StartRun;
   readonly detail: EcsTaskStateChangeDetail;
   readonly unpublished: readonly EcsTaskStateChangeDetail[];
-  readonly stop?: { readonly reason: string; readonly at: string };
+  /** Why it must end. `stopCode`: unless somebody asked for it; `atOnce`: without a word to its processes. */
+  readonly stop?: {
+    readonly reason: string;
+    readonly at: string;
+    readonly stopCode?: string;
+    readonly atOnce?: true;
+  };
 }
 
 /** The id follows from the client token, so the record's own key is the guard: one token, one task. 32 hexadecimal digits as on AWS. */
@@ -127,6 +133,21 @@ export function stopping(record: EcsTaskRecord, reason: string, at: string): Ecs
   return { ...through(record, statuses, changes, at), stop: { reason, at } };
 }
 
+/**
+ * The machine is taken away. Spot capacity is taken with a warning, while the task still runs: the end is another change. A host that
+ * dies says nothing before.
+ */
+export function interrupted(record: EcsTaskRecord, how: 'spot' | 'host', at: string): EcsTaskRecord {
+  if (record.stop || record.detail.lastStatus !== 'RUNNING') return record;
+  if (how === 'host') {
+    const reason = 'The host of the task became impaired.';
+    return { ...record, stop: { reason, at, stopCode: 'InfrastructureHealth', atOnce: true } };
+  }
+  const stop = { reason: 'Your Spot Task was interrupted.', at, stopCode: 'SpotInterruption' };
+  const changes = { desiredStatus: 'STOPPED', stopCode: stop.stopCode, stoppedReason: stop.reason, stoppingAt: at };
+  return { ...through(record, ['RUNNING'], changes, at), stop };
+}
+
 /** The container never ran: no exit code. After a stop request that was the user's doing, otherwise a failure to start. */
 export function neverRan(record: EcsTaskRecord, reason: string, at: string): EcsTaskRecord {
   const byUser = record.stop !== undefined;
@@ -155,7 +176,7 @@ export function exited(record: EcsTaskRecord, exit: ExitRecord, reason: string |
     desiredStatus: 'STOPPED',
     stoppingAt: record.stop?.at ?? at,
     executionStoppedAt: exit.endedAt,
-    stopCode: record.stop ? 'UserInitiated' : 'EssentialContainerExited',
+    stopCode: record.stop ? (record.stop.stopCode ?? 'UserInitiated') : 'EssentialContainerExited',
     stoppedReason: record.stop?.reason ?? reason ?? 'Essential container in task exited',
     containers: [container(record.detail.taskArn, stopped)],
   };

@@ -5,7 +5,7 @@ import { isAlive, killAll, signal } from '../../agent/supervisor-processes.ts';
 import type { EcsTaskStateChangeDetail } from '../../events/aws/ecs-task-state-change.ts';
 import { readEcsTask } from '../../lifecycle/ecs-task.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
-import { because } from '../../schemas/reason.ts';
+import { because, type Reason } from '../../schemas/reason.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
 import { BatonError, ComputeError } from '../errors.ts';
@@ -17,6 +17,7 @@ import {
   exited,
   handleOf,
   idInArn,
+  interrupted,
   isSameRun,
   isStopped,
   neverRan,
@@ -66,6 +67,15 @@ export interface EndedRun {
   readonly exit: ExitRecord | undefined;
 }
 
+/**
+ * Asked before a run starts: a text is the reason for which its task fails to start; a reason of the registry (`no_capacity`,
+ * `start_throttled`, `start_refused`) has the start refused, with no task at all.
+ */
+export type FailStart = (run: StartRun) => string | Reason | undefined;
+
+/** How a machine takes a run away: Spot capacity with a warning and SIGTERM, a host without a word. */
+export type Interruption = 'spot' | 'host';
+
 export interface LocalEcsOptions {
   store: RecordStore;
   /** Takes state changes, in order per task. They are offered again until it accepts them. */
@@ -80,8 +90,8 @@ export interface LocalEcsOptions {
   supervisorCommand: string[];
   stopTimeoutSeconds?: number;
   logMaxBytes?: number;
-  /** Fault for tests and demonstrations: a reason here makes the task fail to start. */
-  failStart?: (run: StartRun) => string | undefined;
+  /** Fault for tests and demonstrations. */
+  failStart?: FailStart;
   /** Variables that a run gets besides, and that no event shows. */
   secretEnvironment?: (run: StartRun) => Readonly<Record<string, string>>;
   /** Called before STOPPED is shown or published; may be called again for the same end. */
@@ -99,6 +109,8 @@ export interface LocalEcs extends ComputeBackend {
   describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined>;
   /** Takes up all unfinished tasks of an earlier process. Call once, before the first `start`. */
   recover(): Promise<void>;
+  /** Takes the machine away under a running task, as AWS does. False if it does not run. For tests and demonstrations. */
+  interrupt(taskArn: string, how: Interruption): Promise<boolean>;
   /** Output of runner and agent; the file may not exist yet. Undefined if the ARN is none of ours. */
   logPath(taskArn: string): string | undefined;
   /** Stops looking; the runs go on. */
@@ -185,6 +197,20 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
 
     describe,
 
+    async interrupt(taskArn, how) {
+      const task = await find(taskArn);
+      if (task === undefined) return false;
+      return inTurn(task, async () => {
+        await look(task);
+        const next = interrupted(task.record, how, clock.now());
+        if (next === task.record) return false;
+        await keep(task, next);
+        await store.durable();
+        await look(task);
+        return true;
+      });
+    },
+
     async recover() {
       await prune();
       for await (const { id, record, revision } of allTasks()) {
@@ -218,13 +244,18 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
       return { outcome: 'refused', reason: because('start_refused', `InvalidParameterException: ${invalid}`) };
     }
     const id = ecsTaskIdOf(run.clientToken);
+    const failure = options.failStart?.(run);
+    // A token that has its task gets no other answer any more.
+    if (typeof failure === 'object' && !(await store.get(KEY_PREFIX + id))) {
+      return { outcome: 'refused', reason: failure };
+    }
     const record = newTask(run, clock.now());
     const put = await store.put(KEY_PREFIX + id, record, 'absent');
     const isOther = put.outcome === 'conflict' && put.current && !isSameRun(recordOf(put.current.value).run, run);
     if (put.outcome === 'written') {
       remember(id, run.startedBy);
       const task = opened(id, record, put.revision);
-      await inTurn(task, () => launch(task));
+      await inTurn(task, () => launch(task, typeof failure === 'string' ? failure : undefined));
     }
     await store.durable();
     return isOther ? { outcome: 'conflict', taskArn: taskArnOf(id) } : { outcome: 'started', handle: handleOf(id) };
@@ -295,10 +326,9 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
   }
 
   /** Starts a supervisor for the task. Harmless if one was started before: only one of them gets the marker. */
-  async function launch(task: OpenTask): Promise<void> {
+  async function launch(task: OpenTask, told?: string): Promise<void> {
     await store.durable();
-    const { run } = task.record;
-    const failure = options.failStart?.(run) ?? missingProgram();
+    const failure = told ?? missingProgram();
     try {
       if (failure === undefined) startSupervisor(task);
       else task.launchFailure = failure;
@@ -388,7 +418,8 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     if (exit && started) return end(task, exit, (ended) => exited(ended, exit, died, clock.now()));
     if (exit)
       return endNeverRun(task, exit.error ? `CannotStartContainerError: ${exit.error}` : (died ?? 'InternalError'));
-    if (task.record.stop) signal(marker.owner, isStopOverdue(task.record.stop.at) ? 'SIGKILL' : 'SIGTERM');
+    const { stop } = task.record;
+    if (stop) signal(marker.owner, stop.atOnce || isStopOverdue(stop.at) ? 'SIGKILL' : 'SIGTERM');
   }
 
   /** Nobody has started the runner: when nobody shall, this makes it final. */

@@ -23,6 +23,24 @@ export const faults = {
   'clock-skew': "The runner's clock is wrong.",
   'changed-limit': 'The limit of a slot key changes while tasks run.',
   'unknown-status': 'The back end says a status or a stop code that nobody knows.',
+  'lost-answer': 'A write is made and its answer is lost: the call fails, or is sent again and finds that somebody wrote meanwhile.',
+  throttle: 'Store, bus and alarm clock refuse calls, or fail, for a while.',
+  'stale-index': 'Listings tell what was some minutes ago.',
+  'time-out': 'A handler is cut off after the time-out of its function; its last call takes effect at once, later, or never.',
+  redrive: 'Dead letters are redriven minutes or hours later, some twice.',
+  replay: 'Parts of the archive are replayed at any time, shuffled.',
+  spot: 'Spot capacity is taken back: a warning, SIGTERM, and the end two minutes later, of which nobody may hear.',
+  'frozen-runner': 'A machine freezes at any point of its run, for minutes or hours, and thaws with its clock behind.',
+  'lying-agent':
+    'An agent tells of reports that are not stored and of runs that are not its own, and speaks for others and after the end.',
+  'rate-limit': 'The agent meets a rate limit that names when to come back.',
+  'agent-retries': 'Tasks ask to be tried again when their agent fails.',
+  'silent-agent': 'The agent says nothing; some repositories bound the time to its first word.',
+  'no-capacity': 'The back end has no capacity for a start, or takes no more starts just then.',
+  deaf: 'No event of the back end arrives at all.',
+  'mixed-code': 'Newer and older code run side by side: records and events have fields that nobody knows, or lack new ones.',
+  configuration: 'Repositories are configured, changed and removed while tasks run.',
+  guardrail: 'Every text must pass screening, and the guardrail blocks, fails, or is slow.',
 } as const satisfies Record<string, string>;
 
 export type FaultName = keyof typeof faults;
@@ -41,12 +59,16 @@ export function faultsNamed(text: string): ReadonlySet<FaultName> {
   return new Set(named as FaultName[]);
 }
 
-/** Share of the allowed faults that one seed uses: worlds with few kinds of trouble reach states that all at once never do. */
-const SHARE_PER_SEED = 0.6;
+/** Shares of the allowed faults that a seed may use: worlds with few kinds of trouble reach states that all at once never do. */
+const SHARES_PER_SEED = [0.25, 0.45, 0.65] as const;
+
+/** Faults that leave little room for others, and so are in play less often. */
+const SELDOM: Partial<Record<FaultName, number>> = { deaf: 0.08, throttle: 0.25, guardrail: 0.3, 'time-out': 0.3 };
 
 /** The faults of one seed: a part of those allowed, or the only one. */
 export function drawn(allowed: ReadonlySet<FaultName>, random: Random): ReadonlySet<FaultName> {
   const names = faultNames.filter((name) => allowed.has(name));
   if (names.length < 2) return new Set(names);
-  return new Set(names.filter(() => random.chance(SHARE_PER_SEED)));
+  const share = random.pick(SHARES_PER_SEED);
+  return new Set(names.filter((name) => random.chance(Math.min(share, SELDOM[name] ?? 1))));
 }

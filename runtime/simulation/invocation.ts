@@ -2,57 +2,84 @@ import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import { BatonError } from '../errors.ts';
 import type { RecordStore } from '../ports.ts';
 import type { Reaction } from '../react.ts';
+import { ofOtherCode } from './mixed-code.ts';
 import type { Random } from './random.ts';
 import type { Gate, Scene } from './scene.ts';
+import { never, type Trouble, troubledStore } from './troubled-store.ts';
+import type { Weather } from './weather.ts';
 
 /** A handler that died on its way: what it had done is done, what comes after is not. */
 export class Crashed extends Error {}
 
-/** Calls that a handler makes at most before it is planned to die. */
+/** Calls that a handler makes at most before it is planned to die, or to be cut off. */
 const CRASH_WITHIN_CALLS = 16;
 /** Longest time that one call stalls, as a part of the age from which a duplicate counts as a retry. */
 const STALL_SHARE = 0.5;
+/** The time-out of a function in seconds; where a duplicate counts as a retry sooner, it is shorter too. */
+const TIMEOUT_S = 30;
+const TIMEOUT_SHARE = 0.55;
+/** How long after its handler was cut off a call may still take effect, in milliseconds. */
+const TAKES_EFFECT_MAX_MS = 90_000;
 
 export interface Invoker {
   readonly scene: Scene;
+  readonly weather: Weather;
   readonly store: RecordStore;
+  readonly asOf: Trouble['asOf'];
   /** Sleeps as long as this life of the world lasts; never wakes in the next one. */
   readonly sleep: (ms: number) => Promise<void>;
   /** The ports of one invocation, over its gate. */
   readonly portsAt: (gate: Gate, rule: string) => Readonly<Record<string, unknown>>;
   readonly publish: (events: readonly BatonEvent[]) => Promise<void>;
   readonly failed: (rule: string, event: Envelope, error: unknown) => void;
+  /** A write hung and may take effect at any later time. */
+  readonly hung: (key: string) => void;
+  /** What an invocation that a replay caused says. */
+  readonly replayed: (rule: string, facts: readonly BatonEvent[]) => void;
 }
 
-/** A reaction as the simulated world runs it: late, with others in between each two calls, and dead at any of them. */
+/** Does the delivery come from a replay, or from what one caused? */
+export const isReplay = (event: Envelope): boolean =>
+  event['replay-name'] !== undefined ||
+  (event.detail as { metadata?: { replayOf?: string } }).metadata?.replayOf !== undefined;
+
+/** A reaction as the simulated world runs it: late, with others in between each two calls, and dead or cut off at any of them. */
 export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
-  const { scene, publish } = invoker;
+  const { scene, publish, weather } = invoker;
   const random = scene.random.fork(reaction.rule.name);
   let count = 0;
   return {
     rule: reaction.rule,
-    async run(event, _ports, world, delivery) {
+    async run(told, _ports, world, delivery) {
       const name = `${reaction.rule.name}/${++count}`;
+      const event = scene.has('mixed-code') ? ofOtherCode(told, random) : told;
       const waitMs = arrivalMs(scene, random, event);
       if (waitMs > 0) await invoker.sleep(waitMs);
-      scene.trace.line(`${name} takes ${event['detail-type']} ${event.id} (${delivery.tries})`);
-      const gate = openGate(name, invoker, random);
+      const replay = isReplay(event);
+      scene.trace.line(
+        `${name} takes ${event['detail-type']} ${event.id} (${delivery.tries})${replay ? ' of a replay' : ''}`,
+      );
+      const gate = openGate(name, invoker, random, replay);
       const all = invoker.portsAt(gate, reaction.rule.name);
       const ports = Object.fromEntries(reaction.rule.uses.map((port) => [port, all[port]]));
       try {
-        const facts = await reaction.run(event, ports, world, delivery);
+        const facts = await Promise.race([reaction.run(event, ports, world, delivery), gate.cutOff]);
         await gate.point('returns');
-        if (gate.isDoomed()) {
-          const said = facts.slice(0, random.int(0, facts.length));
-          await publish(said);
-          throw new Crashed(`after ${said.length} of ${facts.length} facts`);
+        if (replay) invoker.replayed(reaction.rule.name, facts);
+        const said = gate.isDoomed() ? random.int(0, facts.length) : facts.length;
+        for (const fact of facts.slice(0, said)) {
+          weather.check('bus');
+          await publish([fact]);
         }
+        if (gate.isDoomed()) throw new Crashed(`after ${said} of ${facts.length} facts`);
         scene.trace.line(`${name} says ${facts.map(({ id }) => id).join(' ')}`);
-        return facts;
+        return [];
       } catch (error) {
         scene.trace.line(`${name} ${error instanceof Crashed ? 'crashes' : 'throws'}: ${String(error)}`);
         if (!isExpected(error)) invoker.failed(reaction.rule.name, event, error);
         throw error;
+      } finally {
+        gate.close();
       }
     },
   };
@@ -61,7 +88,11 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
 /** What a handler may throw in this world without anybody having made a mistake. */
 const isExpected = (error: unknown): boolean =>
   error instanceof Crashed ||
-  (error instanceof BatonError && (error.code.startsWith('compute_') || error.code === 'store_closed'));
+  (error instanceof BatonError &&
+    (error.code.startsWith('compute_') ||
+      error.code === 'service_throttled' ||
+      error.code === 'service_unavailable' ||
+      error.code === 'store_closed'));
 
 /** How long a delivery is under way, in milliseconds. */
 function arrivalMs(scene: Scene, random: Random, event: Envelope): number {
@@ -72,53 +103,71 @@ function arrivalMs(scene: Scene, random: Random, event: Envelope): number {
   return scene.has('reorder') && random.chance(0.2) ? random.int(1, 3_000) : 0;
 }
 
-type Doom = Gate & { isDoomed(): boolean };
+type Doom = Gate & {
+  isDoomed(): boolean;
+  /** Rejects when the function's time is over. */
+  readonly cutOff: Promise<never>;
+  close(): void;
+};
 
 /** Counts the calls of one invocation, lets others run before each, and ends it where chance says so. */
-export function openGate(_name: string, invoker: Pick<Invoker, 'scene' | 'store' | 'sleep'>, random: Random): Doom {
-  const { scene, sleep } = invoker;
+export function openGate(
+  _name: string,
+  invoker: Pick<Invoker, 'scene' | 'weather' | 'store' | 'asOf' | 'sleep' | 'hung'>,
+  random: Random,
+  replay = false,
+): Doom {
+  const { scene, sleep, weather } = invoker;
   const diesAt = scene.has('crash') && random.chance(0.15) ? random.int(1, CRASH_WITHIN_CALLS) : undefined;
+  const hangsAt = scene.has('time-out') && random.chance(0.06) ? random.int(1, CRASH_WITHIN_CALLS) : undefined;
+  const ageMs = scene.timings.REPUBLISH_AGE_S * 1_000;
   let calls = 0;
-  const stallMs = scene.timings.REPUBLISH_AGE_S * 1_000 * STALL_SHARE;
+  let isOver = false;
+  let close = (): void => undefined;
+  const cutOff = scene.has('time-out')
+    ? new Promise<never>((_, reject) => {
+        close = scene.time.at(scene.time.nowMs() + Math.min(TIMEOUT_S * 1_000, ageMs * TIMEOUT_SHARE), () => {
+          isOver = true;
+          reject(new Crashed('by its time-out'));
+        });
+      })
+    : never();
+  cutOff.catch(() => undefined);
 
   const point = async (what: string): Promise<void> => {
     calls++;
     await sleep(callMs());
     if (calls === diesAt) throw new Crashed(`before ${what}`);
+    // The function is frozen: nothing of it goes on.
+    if (isOver) await never();
   };
 
   function callMs(): number {
-    if (scene.has('delay') && random.chance(0.02)) return random.int(100, stallMs);
+    if (scene.has('delay') && random.chance(0.02)) return random.int(100, ageMs * STALL_SHARE);
     return scene.has('reorder') ? random.int(0, 5) : 0;
   }
 
-  return { point, sleep, store: stepped(invoker.store, point), isDoomed: () => diesAt !== undefined && calls < diesAt };
-}
+  /** The call hangs until its handler is cut off; the service does it at once, later, or not at all. */
+  function hangs(key: string, write: () => Promise<unknown>): boolean {
+    if (calls !== hangsAt) return false;
+    const effect = random.pick(['at once', 'later', 'never'] as const);
+    scene.trace.line(`  ${key} hangs and takes effect ${effect}`);
+    if (effect === 'never') return true;
+    invoker.hung(key);
+    void sleep(effect === 'later' ? random.int(100, TAKES_EFFECT_MAX_MS) : 0)
+      .then(write)
+      .catch(() => undefined);
+    return true;
+  }
 
-/** A store whose every call lets others in before. */
-function stepped(store: RecordStore, point: (what: string) => Promise<void>): RecordStore {
+  const trouble: Trouble = { scene, weather, random, point, sleep, hangs, asOf: invoker.asOf };
   return {
-    async get(key) {
-      await point(`get ${key}`);
-      return store.get(key);
-    },
-    async put(key, value, expected, index) {
-      await point(`put ${key}`);
-      return store.put(key, value, expected, index);
-    },
-    async delete(key) {
-      await point(`delete ${key}`);
-      return store.delete(key);
-    },
-    async list(prefix, options) {
-      await point(`list ${prefix}`);
-      return store.list(prefix, options);
-    },
-    async query(options) {
-      await point('query');
-      return store.query(options);
-    },
-    durable: () => store.durable(),
-    close: () => store.close(),
+    point,
+    sleep,
+    replay,
+    store: troubledStore(invoker.store, trouble),
+    isDoomed: () => diesAt !== undefined && calls < diesAt,
+    cutOff,
+    close: () => close(),
   };
 }

@@ -35,4 +35,6 @@ export interface Gate {
   point(what: string): Promise<void>;
   sleep(ms: number): Promise<void>;
   readonly store: RecordStore;
+  /** The invocation comes from a replay. */
+  readonly replay: boolean;
 }

@@ -6,7 +6,7 @@ import type { DeadLetter } from '../engine/event-bus.ts';
 import { type MemoryStore, memoryStore } from '../engine/memory-store.ts';
 import type { Scheduler } from '../engine/scheduler.ts';
 import { BatonError } from '../errors.ts';
-import type { Alarms, RecordStore, Settings } from '../ports.ts';
+import type { Alarms, RecordStore, Settings, Webhooks } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { taskKey } from '../records.ts';
 import { drawn, type FaultName } from './faults.ts';
@@ -72,6 +72,9 @@ export interface WorldResult {
   readonly ended: Readonly<Record<string, number>>;
   readonly finding?: Finding;
 }
+
+/** Every receiver takes what it is sent. */
+const webhooks: Webhooks = { post: async () => ({ outcome: 'delivered' }) };
 
 /** One life of the process: from opening to the next crash. */
 interface Life {
@@ -240,7 +243,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
       secret: 'simulated',
       limitOf,
       // Handlers get theirs through the gate of each invocation; this one answers nobody.
-      outside: () => ({ ecs: ecs.seenBy({ point: async () => undefined, sleep, store }) }),
+      outside: () => ({ ecs: ecs.seenBy({ point: async () => undefined, sleep, store }), webhooks }),
       copies: (event) => (isDoubled(event) ? 2 : 1),
       onDeadLetter: (letter) => {
         if (!isOver) deadLetter(letter);
@@ -261,7 +264,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     if (!isOver) promises.reopened();
 
     function portsAt(gate: Gate, rule: string): Readonly<Record<string, unknown>> {
-      return { ...portsOver(gate, engine, rule), ecs: ecs.seenBy(gate) };
+      return { ...portsOver(gate, engine, rule), ecs: ecs.seenBy(gate), webhooks };
     }
 
     function isDoubled(event: Envelope): boolean {

@@ -5,7 +5,13 @@ import { runClaimed } from '../../events/run-claimed.ts';
 import { taskQueued } from '../../events/task-queued.ts';
 import { taskRequested } from '../../events/task-requested.ts';
 import { defineRule, type Rule } from '../../rules/rule.ts';
-import { type DeadLetter, type EventBus, eventBus } from '../../runtime/engine/event-bus.ts';
+import {
+  type DeadLetter,
+  type EventBus,
+  eventBus,
+  letterIdOf,
+  type Redelivery,
+} from '../../runtime/engine/event-bus.ts';
 import { BatonError } from '../../runtime/errors.ts';
 import type { RecordStore } from '../../runtime/ports.ts';
 import type { Reaction } from '../../runtime/react.ts';
@@ -189,6 +195,101 @@ onEmbeddedStores((present) => {
       await time.pass(60);
       expect(got.filter((one) => one.startsWith('healthy'))).toEqual(['healthy queued-1 1', 'healthy queued-2 1']);
       expect(letters).toHaveLength(1);
+    });
+  });
+
+  describe('a dead letter that is redriven', () => {
+    const letterKeys = async (store = present.store) =>
+      (await store.list('DEAD#', { limit: 100 })).map(({ key }) => letterIdOf(key));
+
+    /** A bus with one dead letter of `broken`, whose cause can be mended; `healthy` hears the same event. */
+    async function withDeadLetter() {
+      let isMended = false;
+      const opened = open([
+        [
+          rule('broken'),
+          async () => {
+            if (!isMended) throw new Error('no luck');
+            return [];
+          },
+        ],
+        [rule('healthy')],
+      ]);
+      await opened.bus.publish([queued(1)]);
+      await time.pass(60);
+      opened.got.length = 0;
+      const [id = ''] = await letterKeys();
+      return { ...opened, id, mend: () => (isMended = true) };
+    }
+    async function redriven(bus: EventBus, id: string): Promise<Redelivery> {
+      const became = bus.redeliver(id);
+      await time.pass(60);
+      return became;
+    }
+
+    it('goes as it is, as a retry, to the rule that failed and to no other; then it is gone', async () => {
+      const { bus, got, id, mend } = await withDeadLetter();
+      mend();
+      expect(await redriven(bus, id)).toBe('handled');
+      expect(got).toEqual(['broken queued-1 2']);
+      expect([await letterKeys(), await rows(), bus.pending()]).toEqual([[], [], 0]);
+    });
+
+    it('and fails again keeps its id, with the new error and all its tries', async () => {
+      const { bus, id } = await withDeadLetter();
+      expect(await redriven(bus, id)).toBe('failed');
+      expect(await letterKeys()).toEqual([id]);
+      expect(await bus.deadLetters()).toMatchObject([{ rule: 'broken', tries: 5, event: { id: 'queued-1' } }]);
+      expect(await rows()).toEqual([]);
+    });
+
+    it('by two at once is delivered once', async () => {
+      const { bus, got, id, mend } = await withDeadLetter();
+      mend();
+      const both = [bus.redeliver(id), bus.redeliver(id)];
+      await time.pass(60);
+      expect(await Promise.all(both)).toEqual(['handled', 'handled']);
+      expect(got).toHaveLength(1);
+      expect(await redriven(bus, id)).toBe('unknown_letter');
+    });
+
+    it('is not lost when the process dies in the middle: the next one delivers it, to that rule alone', async () => {
+      const { id } = await withDeadLetter();
+      const dying = open([[rule('broken'), () => new Promise(() => undefined)], [rule('healthy')]]);
+      void dying.bus.redeliver(id);
+      await time.quiet();
+      expect([dying.got, await letterKeys()]).toEqual([['broken queued-1 2'], [id]]);
+      await present.store.durable();
+      const store = await present.reopen();
+      expect(await letterKeys(store)).toEqual([id]);
+
+      const next = open([[rule('broken')], [rule('healthy')]], { store });
+      await next.bus.recover();
+      await settled(next.bus);
+      expect(next.got).toEqual(['broken queued-1 2']);
+      expect([await letterKeys(store), await rows(store)]).toEqual([[], []]);
+    });
+
+    it('comes back when the process died after its letter was taken away, and it then fails', async () => {
+      const { id } = await withDeadLetter();
+      const dying = open([[rule('broken'), () => new Promise(() => undefined)]]);
+      void dying.bus.redeliver(id);
+      await time.quiet();
+      await present.store.delete(`DEAD#${id.replace('.', '#')}`);
+      await present.store.durable();
+      const store = await present.reopen();
+      const next = open([[rule('broken'), () => Promise.reject(new Error('still not'))]], { store });
+      await next.bus.recover();
+      for (let n = 0; n < 10; n++) await time.pass(5);
+      expect(await letterKeys(store)).toEqual([id]);
+      expect(await rows(store)).toEqual([]);
+    });
+
+    it('of a rule that is gone stays where it is', async () => {
+      const { id } = await withDeadLetter();
+      const next = open([[rule('healthy')]]);
+      expect(await redriven(next.bus, id)).toBe('unknown_rule');
+      expect([await letterKeys(), await rows()]).toEqual([[id], []]);
     });
   });
 

@@ -13,7 +13,7 @@ const nothing = { ports: {} } as never;
 const routes = [
   ...taskRoutes(nothing),
   ...worldRoutes(nothing, nothing, nothing),
-  ...deadLetterRoutes(nothing, nothing),
+  ...deadLetterRoutes(nothing),
   ...runRoutes(nothing, nothing),
 ];
 

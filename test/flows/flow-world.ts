@@ -1,6 +1,7 @@
 import type { World } from '../../runtime/embedded-world.ts';
 import type { ListOptions } from '../../runtime/endpoint/task-desk.ts';
 import type { DeadLetter } from '../../runtime/engine/event-bus.ts';
+import type { Interruption } from '../../runtime/engine/local-ecs.ts';
 import type { TaskJournal } from '../../runtime/engine/journal.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
@@ -18,6 +19,8 @@ export interface FlowWorld {
   logPath(taskId: string, attempt?: number): Promise<string>;
   /** Hears every event on every bus. */
   listen(hear: (event: Envelope) => void): () => void;
+  /** Takes the machine away under the task's run, as AWS does. False if it does not run. */
+  interrupt(taskId: string, how: Interruption): Promise<boolean>;
   /** How many tasks are not settled. */
   unsettled(): number | Promise<number>;
   /** Puts events where their source puts them, as they are. */

@@ -8,6 +8,7 @@ import { limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
 import { runsOver } from '../../runtime/runs.ts';
 import { slotsOver } from '../../runtime/slots.ts';
 import { tasksOver } from '../../runtime/tasks.ts';
+import { webhooksOver } from '../../runtime/webhooks.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import type { Slot } from '../../schemas/slot.ts';
@@ -45,7 +46,8 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, () => limit) });
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
-  const ports: Ports = { tasks, slots, runs, payloads, repositories, settings, clock, ecs: compute.backend };
+  const webhooks = webhooksOver({ allowed: 'local' });
+  const ports: Ports = { tasks, slots, runs, payloads, repositories, settings, clock, webhooks, ecs: compute.backend };
   const named: Readonly<Record<string, unknown>> = { ...ports };
   const world = {
     now: clock.now,

@@ -10,7 +10,14 @@ import {
   suspects,
   waitersInOrder,
 } from '../../lifecycle/slot-decisions.ts';
-import { leaseOf, SLOT_WAITERS_MAX, type Slot, slot as slotSchema } from '../../schemas/slot.ts';
+import {
+  GRANTS_MAX,
+  leaseOf,
+  SLOT_HOLDERS_MAX,
+  SLOT_WAITERS_MAX,
+  type Slot,
+  slot as slotSchema,
+} from '../../schemas/slot.ts';
 import { aCause, aKnownRun, aTask, aTaskId, at } from '../builders.ts';
 
 const context = { at: at(0), cause: aCause() };
@@ -52,6 +59,45 @@ describe('two grants that nobody has confirmed', () => {
   it('are not said by others who use the key: confirmations would multiply each other', () => {
     expect(saidBy({ kind: 'confirm', lease: gray }, 'granted')).toBe(0);
     expect(saidBy(take(lease('teak')), 'asked')).toBe(0);
+  });
+});
+
+describe('a limit that is raised by hundreds', () => {
+  /** Longest that a configuration's name makes a key. */
+  const key = `repository:${'x'.repeat(256)}`;
+  const leases = Array.from({ length: SLOT_WAITERS_MAX }, (_, number) =>
+    leaseOf(`t${String(number).padStart(24, '0')}`, 15),
+  );
+  const correlationId = 'c'.repeat(128);
+  const waiting: Slot = {
+    ...emptySlot(key, SLOT_HOLDERS_MAX),
+    waiters: Object.fromEntries(leases.map((one, order) => [one, { since: at(0), priority: 9, order, correlationId }])),
+    nextOrder: leases.length,
+  };
+  const cause = { id: 'i'.repeat(300), type: 'RepositoryConfigured' };
+
+  it('lets a part of those who wait in at once, so that the item stays below the 400 KB of DynamoDB', () => {
+    const filled = decideSlot(waiting, { kind: 'fill' }, { at: at(1), cause });
+    expect(filled.grants).toHaveLength(GRANTS_MAX);
+    expect(JSON.stringify(filled.slot).length).toBeLessThan(400 * 1024);
+  });
+
+  it('lets the others in as these confirm, until every place is taken, each told once', () => {
+    let now = decideSlot(waiting, { kind: 'fill' }, { at: at(1), cause });
+    const told = [...now.grants];
+    let largest = 0;
+    for (let next = 0; next < told.length; next++) {
+      const { taskId, attempt } = told[next]?.fact.data as { taskId: string; attempt: number };
+      const confirm: SlotRequest = { kind: 'confirm', lease: leaseOf(taskId, attempt) };
+      now = decideSlot(now.slot, confirm, { at: at(2), cause: { ...cause, id: told[next]?.fact.id ?? '' } });
+      told.push(...now.grants);
+      largest = Math.max(largest, JSON.stringify(now.slot).length);
+    }
+    expect(told).toHaveLength(SLOT_HOLDERS_MAX);
+    expect(new Set(told.map(({ fact }) => fact.id)).size).toBe(SLOT_HOLDERS_MAX);
+    expect(Object.keys(now.slot.holders)).toHaveLength(SLOT_HOLDERS_MAX);
+    expect(isFree(now.slot)).toBe(false);
+    expect(largest).toBeLessThan(400 * 1024);
   });
 });
 

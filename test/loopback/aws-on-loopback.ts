@@ -10,7 +10,7 @@ import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
 import { dynamoStore } from '../../runtime/aws/dynamo-store.ts';
 import { eventBridgeBus } from '../../runtime/aws/eventbridge-bus.ts';
 import { taskDesk } from '../../runtime/endpoint/task-desk.ts';
-import type { StartRun } from '../../runtime/ports.ts';
+import type { FailStart } from '../../runtime/engine/local-ecs.ts';
 import { runsOver } from '../../runtime/runs.ts';
 import { nearestEngine } from '../aws/dynamo-server.ts';
 import type { FlowWorld } from '../flows/flow-world.ts';
@@ -39,7 +39,7 @@ export interface LoopbackOptions {
   readonly copies?: number;
   readonly stopTimeoutSeconds?: number;
   readonly runnerCommand?: readonly string[];
-  readonly failStart?: (run: StartRun) => string | undefined;
+  readonly failStart?: FailStart;
   /** Lets a function's process die at a call to AWS. */
   readonly dieAt?: (call: AwsCall) => CallFault | undefined;
 }
@@ -194,6 +194,10 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     list: desk.list,
     logPath: async (taskId, attempt) => (await desk.log(taskId, attempt)).file,
     listen: router.listen,
+    async interrupt(taskId, how) {
+      const { run } = await desk.view(taskId);
+      return run?.nativeId !== undefined && ecs.interrupt(run.nativeId, how);
+    },
     unsettled: async () => (await store.query({ open: true, limit: TASKS_MAX })).length,
     async publish(events) {
       for (const event of events) router.put(event.source.startsWith('aws.') ? 'default' : bus, [event]);

@@ -1,6 +1,6 @@
 import { AGENT_CONTAINER } from '../../lifecycle/ecs-task.ts';
 import type { EcsTasks } from '../../runtime/endpoint/aws/ecs.ts';
-import { type LocalEcs, type LocalEcsOptions, localEcs } from '../../runtime/engine/local-ecs.ts';
+import { type Interruption, type LocalEcs, type LocalEcsOptions, localEcs } from '../../runtime/engine/local-ecs.ts';
 import { ecsTaskIdOf, taskArnOf } from '../../runtime/engine/local-ecs-task.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { Clock } from '../../runtime/ports.ts';
@@ -32,6 +32,8 @@ export interface EcsOnLoopback {
   readonly tasks: EcsTasks;
   readonly clusters: readonly string[];
   readonly families: readonly string[];
+  /** Takes the machine away under a running task. */
+  interrupt(taskArn: string, how: Interruption): Promise<boolean>;
   /** What the metadata endpoint answers at this path, as ECS gives it to a container; undefined for any other path. */
   metadata(path: string): object | undefined;
   close(): Promise<void>;
@@ -71,6 +73,7 @@ export function ecsOnLoopback(options: EcsOnLoopbackOptions): EcsOnLoopback {
     },
     clusters: deployment.clusters.map(({ name }) => name),
     families: deployment.taskDefinitions.map(({ family }) => family),
+    interrupt: (taskArn, how) => ecs.interrupt(arns.inward(taskArn), how),
     metadata(path) {
       const [, id] = /^([0-9a-f]{32})\/task$/.exec(path.startsWith(METADATA) ? path.slice(METADATA.length) : '') ?? [];
       const { clusters, taskDefinitions } = deployment;

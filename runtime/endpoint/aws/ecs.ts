@@ -76,8 +76,13 @@ export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsS
         assertFamily(input.taskDefinition);
         assertNetwork(input);
         const arns: string[] = [];
-        for (const run of runsOf(input)) arns.push(await started(run));
-        return { tasks: await shown(arns), failures: [] };
+        const failures: { reason: string }[] = [];
+        for (const run of runsOf(input)) {
+          const told = await started(run);
+          if (typeof told === 'string') arns.push(told);
+          else failures.push(told);
+        }
+        return { tasks: await shown(arns), failures };
       },
       async DescribeTasks(given) {
         const input = parsedInput(describeTasks, given, 'InvalidParameterException');
@@ -113,13 +118,16 @@ export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsS
     },
   };
 
-  async function started(run: StartRun): Promise<string> {
+  /** The ARN of the task, or why there is none just now. */
+  async function started(run: StartRun): Promise<string | { reason: string }> {
     const told = await tasks.startOnce(run);
     switch (told.outcome) {
       case 'started':
         if (told.handle.backend === 'ecs') return told.handle.taskArn;
         throw new Error(`a task of ECS has a handle of ${told.handle.backend}`);
       case 'refused':
+        if (told.reason.code === 'no_capacity') return { reason: told.reason.message };
+        if (told.reason.code === 'start_throttled') throw refused('ThrottlingException', told.reason.message);
         throw refused('InvalidParameterException', told.reason.message.replace(/^InvalidParameterException: /, ''));
       case 'conflict':
         throw refused('ConflictException', 'The client token was already used with different request parameters.', {

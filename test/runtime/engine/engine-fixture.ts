@@ -7,6 +7,7 @@ import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import type { RecordStore, Settings } from '../../../runtime/ports.ts';
 import type { Reaction } from '../../../runtime/react.ts';
 import { taskIdFor } from '../../../runtime/task-id.ts';
+import { webhooksOver } from '../../../runtime/webhooks.ts';
 import type { AgentReport } from '../../../schemas/agent-report.ts';
 import type { BatonEvent, Envelope } from '../../../schemas/envelope.ts';
 import type { Slot } from '../../../schemas/slot.ts';
@@ -51,7 +52,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
       slotKeyOf: ({ userId }) => `user:${userId}`,
       ...options.settings,
     },
-    outside: () => ({ ecs: compute.backend, ...options.more }),
+    outside: () => ({ ecs: compute.backend, webhooks: webhooksOver({ allowed: 'local' }), ...options.more }),
     onDeadLetter: (letter) => letters.push(letter),
     ...(options.copies ? { copies: options.copies } : {}),
     ...(options.onStoreFailure ? { onStoreFailure: options.onStoreFailure } : {}),

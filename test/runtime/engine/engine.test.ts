@@ -365,6 +365,23 @@ describe('a store that takes nothing any more', () => {
   });
 });
 
+describe('a world that opens with another limit than it was closed with', () => {
+  it('starts who has a place now at once, before any check is due', async () => {
+    const store = memoryStore({ freezeValues: true });
+    const compute = computeTwin();
+    const before = anEngine({ store, compute, limit: 1 });
+    await before.submit('roof');
+    const waiting = await before.submit('wall');
+    expect(await before.task(waiting)).toMatchObject({ status: 'QUEUED' });
+    await before.engine.stop();
+
+    const after = anEngine({ store, compute, limit: 2 });
+    await after.engine.recover();
+    await after.time.quiet();
+    expect(await after.task(waiting)).toMatchObject({ status: 'STARTING' });
+  });
+});
+
 describe('a listener that throws', () => {
   it('loses no event', async () => {
     const world = anEngine();

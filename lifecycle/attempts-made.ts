@@ -1,0 +1,109 @@
+import type { ExplainedAttempt } from '../schemas/explanation.ts';
+import { nativeIdOf } from '../schemas/run-handle.ts';
+import type { RunRecord } from '../schemas/run-record.ts';
+import type { HistoryEntry, StoredFact, Task, TaskRun } from '../schemas/task.ts';
+import type { SavedWork } from '../schemas/task-result.ts';
+import { explained, reasonIn } from './causal-tree.ts';
+import { runOf } from './states.ts';
+
+/** What became of each attempt, and what the next one begins with. `records`: those of the runs that are known, in any order. */
+export function attemptsMade(task: Task, records: readonly RunRecord[]): ExplainedAttempt[] {
+  const losses = new Map<number, HistoryEntry>();
+  for (const entry of task.history) if (entry.to === 'BACKOFF') losses.set(entry.attempt, entry);
+  const run = runOf(task);
+  const made: ExplainedAttempt[] = [];
+  for (let attempt = 1; attempt <= task.attempt; attempt++) {
+    const record = records.find((one) => one.attempt === attempt);
+    const loss = losses.get(attempt);
+    made.push({
+      attempt,
+      start: startOf(losses.get(attempt - 1), made.at(-1)),
+      ...(run?.attempt === attempt ? { run: runTold(run) } : {}),
+      ...(record ? { runner: runnerTold(record) } : {}),
+      ...(loss ? { lost: lossTold(loss) } : {}),
+    });
+  }
+  return made;
+}
+
+/** What the fact of a lost run says; all of it is gone once its entry was shrunk. */
+interface LossData {
+  readonly savedWork?: SavedWork | null;
+  readonly nextAttemptAt?: string;
+  readonly paused?: boolean;
+}
+
+const RUN_LOST = 'RunLost';
+const factOfLoss = (entry: HistoryEntry): StoredFact | undefined => entry.facts.find(({ type }) => type === RUN_LOST);
+
+/** The attempt after a loss continues from what was saved, by whichever attempt; from the base branch when nothing ever was. */
+function startOf(loss: HistoryEntry | undefined, before: ExplainedAttempt | undefined): ExplainedAttempt['start'] {
+  if (!loss) return { from: 'base_branch', because: 'It is the first.' };
+  const data = factOfLoss(loss)?.data as LossData | undefined;
+  if (data?.savedWork) {
+    const { branch, commit } = data.savedWork;
+    return {
+      from: 'saved_work',
+      because: `Attempt ${loss.attempt} left work on ${branch}.`,
+      savedWork: { branch, commit },
+    };
+  }
+  if (data) return { from: 'base_branch', because: 'Nothing was saved.' };
+  // The entry was shrunk: the record of its run, where that is still known, says the same.
+  const saved = before?.runner?.savedWork;
+  if (saved)
+    return { from: 'saved_work', because: `Attempt ${loss.attempt} left work on ${saved.branch}.`, savedWork: saved };
+  return {
+    from: 'unknown',
+    because: `It is no longer kept here; the event ${factOfLoss(loss)?.id ?? RUN_LOST} says it.`,
+  };
+}
+
+function runTold(run: TaskRun): NonNullable<ExplainedAttempt['run']> {
+  const ids = new Set([...Object.keys(run.seen ?? {}), ...(run.endedIds ?? [])]);
+  return {
+    startedBy: run.startedBy,
+    dispatchedAt: run.dispatchedAt,
+    ...(run.handle ? { nativeId: nativeIdOf(run.handle) } : {}),
+    seen: [...ids].map((nativeId) => {
+      const sequence = run.seen?.[nativeId];
+      const ended = run.endedIds?.includes(nativeId) ?? false;
+      return { nativeId, ...(sequence === undefined ? {} : { sequence }), ended };
+    }),
+    stopRequests: run.stopRequests ?? 0,
+    ...(run.ended ? { ended: run.ended } : {}),
+  };
+}
+
+function runnerTold(record: RunRecord): NonNullable<ExplainedAttempt['runner']> {
+  const { claim, firstOutputAt, progress, report, noClaim = false, closed = false } = record;
+  const savedWork = record.savedWork ?? report?.savedWork;
+  return {
+    ...(claim ? { claim: { nativeId: claim.nativeId, at: claim.at } } : {}),
+    ...(firstOutputAt === undefined ? {} : { firstOutputAt }),
+    ...(progress ? { progress: { at: progress.at, text: progress.text } } : {}),
+    ...(report ? { report: reportTold(report) } : {}),
+    ...(savedWork ? { savedWork } : {}),
+    noClaim,
+    closed,
+  };
+}
+
+const reportTold = ({ outcome, reason, retryAfterSeconds, endedAt }: NonNullable<RunRecord['report']>) => ({
+  outcome,
+  ...(reason ? { reason: explained(reason) } : {}),
+  ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  endedAt,
+});
+
+function lossTold(entry: HistoryEntry): NonNullable<ExplainedAttempt['lost']> {
+  const fact = factOfLoss(entry);
+  const data = fact?.data as LossData | undefined;
+  return {
+    at: entry.at,
+    paused: data?.paused ?? false,
+    reason: reasonIn(entry) ?? null,
+    ...(data?.nextAttemptAt === undefined ? {} : { nextAttemptAt: data.nextAttemptAt }),
+    factId: fact?.id ?? '',
+  };
+}

@@ -1,0 +1,16 @@
+import type { DuePurpose } from '../schemas/task.ts';
+
+/** What happens when a due date passes, for people. */
+export const dueWords: Readonly<Record<DuePurpose, string>> = {
+  step: 'the last step is repeated if nobody took it up',
+  queue: 'the place in line is checked',
+  start: 'the back end is asked about the start',
+  progress: 'the run counts as lost if its agent has said nothing yet',
+  deadline: 'the task times out',
+  report: 'the wait for the report ends',
+  stop: 'the stop is repeated',
+  proof: 'the run is given up as an orphan',
+  backoff: 'the next attempt begins',
+  exit: 'the run is stopped if it still lives',
+  settle: 'the last facts are published again',
+};

@@ -1,0 +1,12 @@
+import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
+import { clientConfig } from './client-config.ts';
+import { once } from './once.ts';
+
+/**
+ * Tries of one call. A long text is judged as fast as the account's quota allows, so being told to slow down is normal; the time for the
+ * whole text ends it.
+ */
+const TRIES = 8;
+
+/** The one client of this process for the Bedrock runtime; region, credentials and endpoint come from the environment. */
+export const bedrockRuntime = once(() => new BedrockRuntimeClient({ ...clientConfig(), maxAttempts: TRIES }));

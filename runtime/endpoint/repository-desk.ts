@@ -1,0 +1,95 @@
+import { repositoryConfigRequested } from '../../events/repository-config-requested.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import {
+  CONFIGURATIONS_MAX,
+  entryFor,
+  type RepositoryConfig,
+  type RepositoryEntry,
+  repositoryConfig,
+  repositoryName,
+} from '../../schemas/repository-config.ts';
+import type { ConfiguredView } from '../../schemas/world-api.ts';
+import { BatonError } from '../errors.ts';
+import type { RecordStore } from '../ports.ts';
+import { storedIn } from '../repositories.ts';
+import { inputOf } from './input.ts';
+import { requestEvent, until } from './task-desk.ts';
+
+/** What operators may ask of a world about repositories. Everything that it tells is on disk. Errors are BatonError. */
+export interface RepositoryDesk {
+  /** All configurations, by name. */
+  list(): Promise<readonly RepositoryEntry[]>;
+  /** The configuration of this name, or the one that holds for this address. Throws `unknown_repository`. */
+  show(nameOrAddress: string): Promise<RepositoryEntry>;
+  /**
+   * Asks that this configuration, all of it, holds from now on, and waits until it does. Throws `bad_input` with everything that is
+   * wrong, and `not_answered`.
+   */
+  set(name: string, config: unknown): Promise<ConfiguredView>;
+  /** Asks that there is no configuration of this name, and waits. Throws `unknown_repository`, `not_answered`. */
+  remove(name: string): Promise<ConfiguredView>;
+}
+
+/** What the desk needs of a world: its records, and a bus to ask on. */
+export interface RepositoryDeskOver {
+  readonly store: Pick<RecordStore, 'get' | 'durable'>;
+  readonly bus: { publish(events: readonly Envelope[]): Promise<void> };
+}
+
+export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDesk {
+  return {
+    async list() {
+      const entries = await stored();
+      await store.durable();
+      return entries;
+    },
+
+    async show(nameOrAddress) {
+      const entry = entryFor(nameOrAddress, await stored());
+      if (!entry)
+        throw unknown(`No configuration holds for "${nameOrAddress}": its tasks take what the deployment says.`);
+      await store.durable();
+      return entry;
+    },
+
+    async set(givenName, given) {
+      const name = inputOf(repositoryName, givenName, 'the name');
+      const config = inputOf(repositoryConfig, given, 'the configuration');
+      const others = (await stored()).filter((entry) => entry.name !== name);
+      if (others.length >= CONFIGURATIONS_MAX) {
+        throw new BatonError('bad_input', `There are ${CONFIGURATIONS_MAX} configurations already.`, {
+          remedy: 'Remove some, or let a pattern such as https://github.com/acme/* stand for many.',
+        });
+      }
+      return configured(name, config);
+    },
+
+    async remove(name) {
+      if (!(await entryOf(name))) throw unknown(`There is no configuration of the name "${name}".`);
+      return configured(name, null);
+    },
+  };
+
+  /** Asks, and waits until what was asked holds, or something later does. */
+  async function configured(name: string, config: RepositoryConfig | null): Promise<ConfiguredView> {
+    const event = requestEvent(repositoryConfigRequested.type, { name, config });
+    await bus.publish([event]);
+    const answer = await until(async () => {
+      const entry = await entryOf(name);
+      if (entry?.setBy === event.id || (!entry && config === null)) return { name, entry: entry ?? null };
+      return entry && entry.setAt > event.time ? { name, entry, superseded: true as const } : undefined;
+    }, `the configuration of "${name}"`);
+    await store.durable();
+    return answer;
+  }
+
+  async function stored(): Promise<readonly RepositoryEntry[]> {
+    return (await storedIn(store)).entries;
+  }
+
+  async function entryOf(name: string): Promise<RepositoryEntry | undefined> {
+    return (await stored()).find((entry) => entry.name === name);
+  }
+}
+
+const unknown = (message: string): BatonError => new BatonError('unknown_repository', message);

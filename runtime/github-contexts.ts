@@ -1,0 +1,183 @@
+import { Octokit } from '@octokit/core';
+import * as z from 'zod';
+import { bytesOf, CONTEXT_MAX_BYTES } from '../schemas/context-text.ts';
+import { partsOfReference } from '../schemas/github-reference.ts';
+import { shortText } from '../schemas/json.ts';
+import { BatonError, type ErrorCode } from './errors.ts';
+import type { Contexts, FetchedContext } from './ports.ts';
+
+/** Where GitHub's REST API is. */
+export const GITHUB_API = 'https://api.github.com';
+
+/** Milliseconds for one answer: GitHub gives up by itself after ten seconds. */
+const ANSWER_MS = 10_000;
+/** Milliseconds for the whole text, however many pages it has: below the 30 s of a function. */
+const TEXT_MS = 20_000;
+/** Remarks of one page, as many as GitHub gives. */
+const PAGE_SIZE = 100;
+/** Pages of one kind of remark at the most; the text is cut long before, unless its remarks are very short. */
+const PAGES_MAX = 20;
+
+export interface GithubContextsOptions {
+  /** Who asks; undefined asks as a stranger, who may read what is public. `again` after GitHub refused the last one. */
+  readonly token?: (again: boolean) => Promise<string | undefined>;
+  /** Default: GITHUB_API. */
+  readonly url?: string | undefined;
+}
+
+/**
+ * Issues and pull requests of GitHub as text: title, description, and all remarks in the order of their time. Rate limits, silence and
+ * troubles of GitHub itself throw `service_throttled` or `service_unavailable`, which are tried again.
+ */
+export function githubContexts({ token = async () => undefined, url = GITHUB_API }: GithubContextsOptions): Contexts {
+  const octokit = new Octokit({ baseUrl: url, userAgent: 'baton', log: SILENT });
+
+  return {
+    async fetch(address) {
+      const parts = partsOfReference(address);
+      if (!parts) return unavailable(`${address} is no address of a GitHub issue or pull request.`);
+      const { owner, repository: repo, number } = parts;
+      const ends = AbortSignal.timeout(TEXT_MS);
+      try {
+        return { outcome: 'fetched', text: await text({ address, owner, repo, number, ends }) };
+      } catch (error) {
+        return outcomeOf(address, error);
+      }
+    },
+  };
+
+  async function text({ address, owner, repo, number, ends }: Place): Promise<string> {
+    const at = { owner, repo, number };
+    const first = issue.parse(await get('GET /repos/{owner}/{repo}/issues/{number}', at, ends));
+    const lists = first.pull_request
+      ? ['issues/{number}/comments', 'pulls/{number}/reviews', 'pulls/{number}/comments']
+      : ['issues/{number}/comments'];
+    const head = [`# ${first.title}`, headOf(first.pull_request ? 'Pull request' : 'Issue', first, address)];
+    const remarks: Remark[] = [];
+    let bytes = 0;
+    for (const list of lists) {
+      for (let page = 1; page <= PAGES_MAX && bytes <= CONTEXT_MAX_BYTES; page++) {
+        const asked = { ...at, per_page: PAGE_SIZE, page };
+        const found = z.array(remark).parse(await get(`GET /repos/{owner}/{repo}/${list}`, asked, ends));
+        const said = found.filter(({ body }) => body);
+        remarks.push(...said);
+        bytes += said.reduce((sum, { body }) => sum + bytesOf(body ?? ''), 0);
+        if (found.length < PAGE_SIZE) break;
+      }
+    }
+    // One kind after the other stands there already; where times are the same, so it stays.
+    remarks.sort((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) < timeOf(b) ? -1 : 1));
+    return [...head, first.body ?? '', ...remarks.map(remarkText)].filter((part) => part !== '').join('\n\n');
+  }
+
+  async function get(route: string, parameters: object, ends: AbortSignal): Promise<unknown> {
+    const signal = AbortSignal.any([ends, AbortSignal.timeout(ANSWER_MS)]);
+    const ask = async (again: boolean): Promise<unknown> => {
+      const known = await token(again);
+      const headers = known === undefined ? {} : { authorization: `Bearer ${known}` };
+      const { data } = await octokit.request(route, { ...parameters, headers, request: { signal } });
+      return data;
+    };
+    try {
+      return await ask(false);
+    } catch (error) {
+      // The token may have been renewed since it was read.
+      if (refusalOf(error)?.status === 401) return ask(true);
+      throw error;
+    }
+  }
+}
+
+interface Place {
+  readonly address: string;
+  readonly owner: string;
+  readonly repo: string;
+  readonly number: number;
+  readonly ends: AbortSignal;
+}
+
+/** What it says goes nowhere: it may quote what it was asked. */
+const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const writer = z.object({ login: z.string() }).nullish();
+const issue = z.object({
+  title: z.string(),
+  body: z.string().nullish(),
+  state: z.string(),
+  user: writer,
+  created_at: z.string(),
+  pull_request: z.object({}).nullish(),
+});
+const remark = z.object({
+  body: z.string().nullish(),
+  user: writer,
+  /** Absent in a review, which has its own. */
+  created_at: z.string().nullish(),
+  submitted_at: z.string().nullish(),
+  /** The file that a remark of a review is about. */
+  path: z.string().nullish(),
+});
+type Remark = z.infer<typeof remark>;
+
+const headOf = (what: string, { state, user, created_at }: z.infer<typeof issue>, address: string): string =>
+  `${what} ${address}, ${state}, by ${nameOf(user)}, ${created_at}`;
+
+const remarkText = ({ body, path, user, ...times }: Remark): string =>
+  `## ${nameOf(user)}, ${timeOf(times)}${path ? `, about ${path}` : ''}\n\n${body ?? ''}`;
+
+const timeOf = ({ created_at, submitted_at }: Pick<Remark, 'created_at' | 'submitted_at'>): string =>
+  created_at ?? submitted_at ?? '';
+
+/** An account that is gone has no name. */
+const nameOf = (user: z.infer<typeof writer>): string => user?.login ?? 'ghost';
+
+const unavailable = (message: string): FetchedContext => ({ outcome: 'unavailable', message: shortText(message) });
+
+/** What an error of GitHub means for whoever asked. Only its status and headers are looked at; its body may hold anything. */
+function outcomeOf(address: string, error: unknown): FetchedContext {
+  if (error instanceof BatonError) throw error;
+  const refusal = refusalOf(error);
+  if (!refusal) {
+    const why = error instanceof z.ZodError ? 'its answer cannot be read' : 'it does not answer';
+    throw passing('service_unavailable', `GitHub: ${why} (${address})`);
+  }
+  const { status, headers } = refusal;
+  if (status === 429 || (status === 403 && isRateLimit(headers))) {
+    throw passing('service_throttled', `GitHub takes no more requests ${until(headers)} (${address})`);
+  }
+  if (status >= 500) throw passing('service_unavailable', `GitHub answers ${status} (${address})`);
+  return unavailable(`GitHub answers ${status} to ${address}: ${MEANINGS[status] ?? 'it refuses the request'}.`);
+}
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  401: 'it does not take the token',
+  403: 'the token may not read it',
+  404: 'it is not there, or the token may not see it',
+  410: 'it was deleted',
+  451: 'it is blocked for legal reasons',
+};
+
+/** No cause: the errors of the client hold the request that they are about. */
+const passing = (code: ErrorCode, message: string): BatonError => new BatonError(code, message);
+
+interface Refusal {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number | undefined>>;
+}
+
+/** Status and headers of an answer that is an error; undefined where nothing answered. */
+function refusalOf(error: unknown): Refusal | undefined {
+  const { response } = (error ?? {}) as { response?: Partial<Refusal> };
+  return response?.status === undefined ? undefined : { status: response.status, headers: response.headers ?? {} };
+}
+
+/** GitHub says 403 to who asks too often, and tells it by headers (GitHub REST API, "Rate limits"). */
+const isRateLimit = (headers: Refusal['headers']): boolean =>
+  headers['retry-after'] !== undefined || String(headers['x-ratelimit-remaining'] ?? '') === '0';
+
+function until(headers: Refusal['headers']): string {
+  const seconds = Number(headers['retry-after']);
+  if (headers['retry-after'] !== undefined && Number.isFinite(seconds)) return `for ${seconds} s`;
+  const reset = Number(headers['x-ratelimit-reset']);
+  return Number.isFinite(reset) ? `until ${new Date(reset * 1000).toISOString()}` : 'for a while';
+}
