@@ -11,6 +11,8 @@ import { openLibsqlStore } from '../runtime/engine/libsql-store.ts';
 import { ecsTaskIdOf, exited, handleOf, newTask, running, stateChangeEvent } from '../runtime/engine/local-ecs-task.ts';
 import { observedStore } from '../runtime/engine/observed-store.ts';
 import { realScheduler } from '../runtime/engine/scheduler.ts';
+import { noScreening } from '../runtime/engine/stand-in-screening.ts';
+import { githubContexts } from '../runtime/github-contexts.ts';
 import type { ComputeBackend, RecordStore, StartRun, StoredRecord } from '../runtime/ports.ts';
 import { webhooksOver } from '../runtime/webhooks.ts';
 import type { AgentReport } from '../schemas/agent-report.ts';
@@ -89,7 +91,12 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
-    outside: () => ({ ecs, webhooks: webhooksOver({ allowed: 'local' }) }),
+    outside: () => ({
+      ecs,
+      webhooks: webhooksOver({ allowed: 'local' }),
+      screening: noScreening,
+      contexts: githubContexts({}),
+    }),
     onDeadLetter: ({ rule, error }) => console.error(`dead letter of ${rule}: ${error.message}`),
   });
   const { bus } = engine;

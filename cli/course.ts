@@ -13,6 +13,7 @@ import { type Follower, follower, isOverFor } from './follow.ts';
 import type { Leaving } from './interruption.ts';
 import { standBy, standingBy } from './joined.ts';
 import { logTail } from './log-tail.ts';
+import { assertAgent } from './task-options.ts';
 import type { TaskReport } from './task-report.ts';
 import { isOver } from './timeline.ts';
 import type { WorldNotices } from './world-notices.ts';
@@ -62,6 +63,7 @@ export function courseOf(options: {
 
   async function run(): Promise<number> {
     const view = await inSomeWorld(async ({ client }) => {
+      if (!task) await assertAgent(client, request, process.env);
       task ??= begin(await client.submit(request));
       if (isCancelWanted) await sendCancel();
       return task.follow(client, isOverFor(SETTLE_WAIT_MS));

@@ -79,9 +79,12 @@ export async function findWorld(options: PlaceOptions, cwd: string): Promise<Wor
 
 const START_ONE = 'Start one with `baton dev` (or `baton run`), or name it with --endpoint or --data.';
 
+/** Whether a world ever ran on a data directory. */
+export const hasRecords = (dataDir: string): boolean => existsSync(join(dataDir, 'baton.db'));
+
 /** Tasks can only be asked about while a world runs on their directory; it opens again with all of them. */
 const remedyAt = (dataDir: string): string =>
-  existsSync(join(dataDir, 'baton.db'))
+  hasRecords(dataDir)
     ? `Its tasks are kept: start \`baton dev --port 0 --data ${dataDir}\` in another shell, then ask again.`
     : START_ONE;
 

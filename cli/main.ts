@@ -5,8 +5,10 @@ import { badUsage, errorJson, errorLines, exitCodeFor } from './cli-error.ts';
 import { devCommand } from './dev.ts';
 import { doctorCommand } from './doctor.ts';
 import { CLI_EXIT } from './exit-codes.ts';
+import { explainCommand } from './explain.ts';
 import { listCommand } from './list.ts';
 import { logsCommand } from './logs.ts';
+import { repoCommand } from './repo.ts';
 import { runCommand } from './run.ts';
 import { showCommand } from './show.ts';
 import { simulateCommand } from './simulate.ts';
@@ -47,9 +49,11 @@ export function programOn(terminal: Terminal, { json = false }: { readonly json?
     submitCommand,
     listCommand,
     showCommand,
+    explainCommand,
     watchCommand,
     logsCommand,
     cancelCommand,
+    repoCommand,
     simulateCommand,
     doctorCommand,
   ];

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { courseOf } from './course.ts';
 import { prepareDataDir } from './data-dir.ts';
-import { DEFAULT_DATA_DIR } from './find-world.ts';
+import { DEFAULT_DATA_DIR, hasRecords } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import { requestFrom, type TaskOptions, withTaskOptions } from './task-options.ts';
 import { taskReport } from './task-report.ts';
@@ -30,9 +30,14 @@ export const runCommand = (program: Command, terminal: Terminal): Command =>
     });
 
 async function run(options: RunOptions, terminal: Terminal): Promise<number> {
-  const request = requestFrom(options, { cwd: process.cwd(), environment: process.env });
+  const dataDir = resolve(options.data);
+  const request = requestFrom(options, {
+    cwd: process.cwd(),
+    environment: process.env,
+    worldMayKnow: hasRecords(dataDir),
+  });
   const course = courseOf({
-    dataDir: prepareDataDir(resolve(options.data)),
+    dataDir: prepareDataDir(dataDir),
     request: { ...request, idempotencyKey: randomUUID() },
     report: taskReport(terminal, { json: options.json === true }),
     complain: terminal.complain,

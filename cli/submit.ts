@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_DATA_DIR, findWorld, type PlaceOptions, stageIn, withPlaceOptions, worldOf } from './find-world.ts';
 import { paintStatus, shown } from './paint.ts';
-import { requestFrom, type TaskOptions, withTaskOptions } from './task-options.ts';
+import { assertAgent, requestFrom, type TaskOptions, withTaskOptions } from './task-options.ts';
 import type { Terminal } from './terminal.ts';
 
 interface SubmitOptions extends TaskOptions, PlaceOptions {
@@ -27,6 +27,7 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
     cwd: process.cwd(),
     environment: process.env,
     elsewhere: stageIn(options) !== undefined,
+    worldMayKnow: true,
   });
   const client = await findWorld(options, process.cwd());
   if (
@@ -36,6 +37,7 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
   ) {
     terminal.complain(`baton: no world runs on ./${DEFAULT_DATA_DIR}; the task goes to the one at ${client.url}`);
   }
+  if (stageIn(options) === undefined) await assertAgent(client, request, process.env);
   const view = await client.submit({ ...request, idempotencyKey: options.key ?? randomUUID() });
   if (view.reused) {
     terminal.complain(

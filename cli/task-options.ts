@@ -5,8 +5,10 @@ import { findAgentCommand } from '../agent/agent-command.ts';
 import { embeddedTimings } from '../lifecycle/timings.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { compute } from '../schemas/compute.ts';
+import { entryFor } from '../schemas/repository-config.ts';
 import {
   DEFAULT_AGENT_COMMAND,
+  PRIORITY_MAX,
   PROMPT_MAX_BYTES,
   type TaskRequest,
   TIMEOUT_MAX_S,
@@ -15,6 +17,7 @@ import {
 import { badInput, codeOf } from './cli-error.ts';
 import { durationText, parseDuration } from './duration.ts';
 import { checkRepository } from './repository-check.ts';
+import type { WorldClient } from './world-client.ts';
 
 /** What `run` and `submit` take to describe a task. */
 export interface TaskOptions {
@@ -24,6 +27,8 @@ export interface TaskOptions {
   readonly compute?: string;
   readonly agent?: string;
   readonly timeout?: string;
+  readonly priority?: string;
+  readonly retryAgentFailure?: true;
   readonly label?: Readonly<Record<string, string>>;
 }
 
@@ -45,6 +50,8 @@ export const withTaskOptions = (command: Command): Command =>
       '--timeout <duration>',
       `end it after this time: 90s, 30m, 2h (default: ${embeddedTimings.TIMEOUT_DEFAULT_S / 3600}h)`,
     )
+    .option('--priority <number>', `place in line: 0 is usual, higher goes first, up to ${PRIORITY_MAX}`)
+    .option('--retry-agent-failure', 'try again too when the agent itself failed')
     .option('--label <name=value>', 'a label kept with the task; may be given again', withLabel);
 
 /**
@@ -58,13 +65,15 @@ export function requestFrom(
     readonly environment: Readonly<Record<string, string | undefined>>;
     /** The task will run on another machine: paths and programs of this one say nothing. */
     readonly elsewhere?: boolean;
+    /** There is a world whose configuration may name the agent: ask it (`assertAgent`) before the task is sent. */
+    readonly worldMayKnow?: boolean;
   },
 ): TaskRequest {
   const prompt = readPrompt(options.prompt, place.cwd);
   const repository = checkRepository(options.repo, options.base, place.cwd);
   const timeoutSeconds = options.timeout === undefined ? undefined : readTimeout(options.timeout);
   if (place.elsewhere) assertReachable(repository);
-  else assertInstalled(options.agent, place.environment);
+  else if (options.agent !== undefined || !place.worldMayKnow) assertInstalled(options.agent, place.environment);
   const checked = taskRequest.safeParse({
     repository,
     prompt,
@@ -72,12 +81,28 @@ export function requestFrom(
     ...(options.compute === undefined ? {} : { compute: options.compute }),
     ...(options.agent === undefined ? {} : { agentCommand: options.agent }),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(options.priority === undefined ? {} : { priority: readPriority(options.priority) }),
+    ...(options.retryAgentFailure === undefined ? {} : { retryAgentFailure: options.retryAgentFailure }),
     ...(options.label === undefined ? {} : { labels: options.label }),
   });
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
   const option = OPTION_OF[String(issue?.path[0])] ?? String(issue?.path[0]);
   throw badInput(option, issue?.message ?? 'it is not understood', `Correct ${option} and try again.`);
+}
+
+/**
+ * Sees that the default agent is on this machine where neither the request nor the configuration of its repository names another.
+ * Throws `bad_input`.
+ */
+export async function assertAgent(
+  client: Pick<WorldClient, 'repositories'>,
+  { agentCommand, repository }: TaskRequest,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  if (agentCommand !== undefined) return;
+  const entry = entryFor(repository, await client.repositories());
+  if (entry?.config.agentCommand === undefined) assertInstalled(undefined, environment);
 }
 
 function assertInstalled(given: string | undefined, environment: Readonly<Record<string, string | undefined>>): void {
@@ -101,6 +126,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   compute: '--compute',
   agentCommand: '--agent',
   timeoutSeconds: '--timeout',
+  priority: '--priority',
   labels: '--label',
 };
 
@@ -142,6 +168,11 @@ const oversized = (how: string) =>
     `${how}; at most ${PROMPT_MAX_BYTES} (64 KiB) are possible`,
     'Put long material into the repository and point to it in the prompt.',
   );
+
+function readPriority(given: string): number {
+  if (/^\d$/.test(given) && Number(given) <= PRIORITY_MAX) return Number(given);
+  throw badInput('--priority', `"${given}" is no priority`, `Give a whole number from 0 to ${PRIORITY_MAX}.`);
+}
 
 function readTimeout(given: string): number {
   const seconds = parseDuration(given);

@@ -1,5 +1,6 @@
 import { taskRejected } from '../events/task-rejected.ts';
 import type { WorldOptions } from '../runtime/embedded-world.ts';
+import { replayOf } from '../runtime/react.ts';
 import type { Envelope } from '../schemas/envelope.ts';
 import { shown } from './paint.ts';
 

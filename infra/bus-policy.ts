@@ -1,6 +1,7 @@
 import { CfnEventBusPolicy } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
 import { NAMED_REQUEST, type Source } from '../events/define.ts';
+import { repositoryConfigRequested } from '../events/repository-config-requested.ts';
 import { taskCancelRequested } from '../events/task-cancel-requested.ts';
 import type { Settings } from './settings.ts';
 
@@ -45,6 +46,9 @@ const HANDLERS: Source = 'baton';
 const RUNNERS: Source = 'baton.agent';
 const REQUESTS: Source = 'baton.request';
 const CANCEL = { 'events:detail-type': taskCancelRequested.type };
+const CONFIGURE = { 'events:detail-type': repositoryConfigRequested.type };
+/** What operators may ask for. */
+const OPERATE = { 'events:detail-type': [taskCancelRequested.type, repositoryConfigRequested.type] };
 
 /** The statements by their ids. */
 export function busStatements({
@@ -56,20 +60,22 @@ export function busStatements({
 }: Writers): [string, BusStatement][] {
   const named = requesters.map(({ name, arn }) => ({ name, arn, source: `${NAMED_REQUEST}${name}` }));
   const sources = [HANDLERS, RUNNERS, REQUESTS, ...named.map(({ source }) => source)];
-  const asks = { StringEquals: { 'events:source': REQUESTS }, StringNotEquals: CANCEL };
+  const asks = { StringEquals: { 'events:source': REQUESTS }, StringNotEquals: OPERATE };
   const cancels = { StringEquals: { 'events:source': REQUESTS, ...CANCEL } };
   return [
     ['OnlyHandlersSayFacts', denyAllBut(handlers, from(HANDLERS))],
     ['OnlyRunnersSpeakAsAgents', denyAllBut(runners, from(RUNNERS))],
     ['OnlyProducersAsk', denyAllBut(producers, asks)],
     ['OnlyProducersAndOperatorsCancel', denyAllBut([...producers, ...operators], cancels)],
+    // Under any source: what holds for everybody is not for a requester to say either.
+    ['OnlyOperatorsConfigure', denyAllBut(operators, { StringEquals: CONFIGURE })],
     ...named.map(({ name, arn, source }): [string, BusStatement] => [
       `OnlyRequester-${name}`,
       denyAllBut([arn], from(source)),
     ]),
     ['NoOtherSource', denyAllBut([], { StringNotEquals: { 'events:source': sources } })],
     ...allow('ProducersAsk', producers, from(REQUESTS)),
-    ...allow('OperatorsCancel', operators, cancels),
+    ...allow('OperatorsOperate', operators, { StringEquals: { 'events:source': REQUESTS, ...OPERATE } }),
     // One for all: each source is bound to its one requester above, and a policy has room for little.
     ...allow(
       'RequestersAsk',

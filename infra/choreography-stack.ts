@@ -17,8 +17,8 @@ import type { Names } from './names.ts';
 import { peoplePolicies } from './people-policies.ts';
 import type { Places } from './port-grants.ts';
 import { Reaction } from './reaction.ts';
-import { Screening } from './screening.ts';
 import { ecsScope, hearsNative, scopedPattern } from './scoped-pattern.ts';
+import { Screening } from './screening.ts';
 import type { Settings } from './settings.ts';
 import type { StateStack } from './state-stack.ts';
 
@@ -43,7 +43,8 @@ export class ChoreographyStack extends Stack {
     const variables = variablesOf(state, settings);
     const ecs =
       settings.ecs && new EcsCompute(this, 'Ecs', { settings: settings.ecs, names, variables, places: common });
-    const screening = settings.screening === 'required' ? new Screening(this, 'Screening', { settings, names }) : undefined;
+    const screening =
+      settings.screening === 'required' ? new Screening(this, 'Screening', { settings, names }) : undefined;
     const { githubToken } = settings;
     const places: Places = {
       ...common,

@@ -94,7 +94,8 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
   if (rule.uses.includes('screening')) {
     alarms.push(
       alarm('ScreeningFailed', `${name}-ScreeningFailed`, {
-        description: 'A text could not be screened, and its task was ended for it: the guardrail does not answer (docs/runbook.md).',
+        description:
+          'A text could not be screened, and its task was ended for it: the guardrail does not answer (docs/runbook.md).',
         metric: new Metric({
           namespace: names.metrics,
           metricName: 'ScreeningFailed',

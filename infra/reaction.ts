@@ -68,7 +68,9 @@ export class Reaction extends Construct {
         actions: ['sqs:SendMessage'],
         resources: [this.deadLetters.queueArn],
       },
-      ...ports.flatMap((port): readonly Grant[] => portGrants[port]({ ...places, deadLettersArn: this.deadLetters.queueArn })),
+      ...ports.flatMap((port): readonly Grant[] =>
+        portGrants[port]({ ...places, deadLettersArn: this.deadLetters.queueArn }),
+      ),
     ]);
     this.function = new LambdaFunction(this, 'Function', {
       functionName: names.ofRule(rule.name),
@@ -82,7 +84,8 @@ export class Reaction extends Construct {
       ...('alarms' in feed ? ringsAgain : {}),
       environment: {
         ...environmentOf(ports, { ...variables, BATON_DEAD_LETTERS_URL: this.deadLetters.queueUrl }),
-        POWERTOOLS_METRICS_NAMESPACE: names.metrics },
+        POWERTOOLS_METRICS_NAMESPACE: names.metrics,
+      },
       role: this.role,
       logGroup,
       retryAttempts: asynchronousTriesOf(rule) - 1,
@@ -116,11 +119,19 @@ export class Reaction extends Construct {
  */
 const ringsAgain = { recursiveLoop: RecursiveLoop.ALLOW };
 
-/** The ports of a rule's function: those that it uses, what a rule with `once` remembers, and the bus. Throws for a name that is no port. */
-export function portsOf({ name, uses, once }: Rule): readonly PortName[] {
+/**
+ * The ports of a rule's function: those that it uses, what a rule with `once` remembers,
+ * the dead letters of one that reads a queue, and the bus. Throws for a name that is no port.
+ */
+export function portsOf({ name, uses, once, delivery }: Rule): readonly PortName[] {
   const unknown = uses.filter((port) => !(port in portEnvironment));
   if (unknown.length > 0) throw new Error(`The rule ${name} uses ${unknown.join(', ')}: no such port on AWS.`);
-  return [...(uses as readonly PortName[]), ...(once ? (['effects'] as const) : []), 'bus'];
+  return [
+    ...(uses as readonly PortName[]),
+    ...(once ? (['effects'] as const) : []),
+    ...(delivery === 'queue' ? (['letters'] as const) : []),
+    'bus',
+  ];
 }
 
 /** Tries of an asynchronous invocation, at most what Lambda makes. A queue makes more of them, for a day (RECEIVES_MAX). */

@@ -62,7 +62,10 @@ const guardrail = text
     /^([a-z0-9]+|arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:guardrail\/[a-z0-9]+):[1-9]\d{0,7}$/,
     'is not <id or ARN of a guardrail>:<number of its version>',
   )
-  .transform((value) => ({ id: value.slice(0, value.lastIndexOf(':')), version: value.slice(value.lastIndexOf(':') + 1) }));
+  .transform((value) => ({
+    id: value.slice(0, value.lastIndexOf(':')),
+    version: value.slice(value.lastIndexOf(':') + 1),
+  }));
 
 function whole(max: number) {
   const range = `is not from 1 to ${max}`;

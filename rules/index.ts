@@ -7,12 +7,14 @@ import { checkRunOnEcs } from './check-run-on-ecs.ts';
 import { closeStop } from './close-stop.ts';
 import { configureRepository } from './configure-repository.ts';
 import { confirmStart } from './confirm-start.ts';
+import { fetchContext } from './fetch-context.ts';
 import { hydrateTask } from './hydrate-task.ts';
 import { judgeReport } from './judge-report.ts';
 import { observeEcsTask } from './observe-ecs-task.ts';
 import { postWebhook } from './post-webhook.ts';
 import { returnSlot } from './return-slot.ts';
 import type { Rule } from './rule.ts';
+import { screenTask } from './screen-task.ts';
 import { settleTask } from './settle-task.ts';
 import { startRunOnEcs } from './start-run-on-ecs.ts';
 import { stopRunOnEcs } from './stop-run-on-ecs.ts';
@@ -22,8 +24,10 @@ import { wakeTask } from './wake-task.ts';
 /** Every rule, in the order of a task's life. */
 export const rules: readonly Rule[] = [
   acceptTask,
+  screenTask,
   admitTask,
   admitWaiter,
+  fetchContext,
   hydrateTask,
   startRunOnEcs,
   observeEcsTask,

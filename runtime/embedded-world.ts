@@ -26,16 +26,20 @@ import { worldRoutes } from './endpoint/world-routes.ts';
 import { type DataDir, openDataDir } from './engine/data-dir.ts';
 import { deadLetterBox } from './engine/dead-letter-box.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
-import { fileArchive } from './engine/file-archive.ts';
 import type { DeadLetter } from './engine/event-bus.ts';
+import { fileArchive } from './engine/file-archive.ts';
 import { openLibsqlStore } from './engine/libsql-store.ts';
 import { type EndedRun, type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
 import { observedStore } from './engine/observed-store.ts';
 import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
+import { noScreening, standInScreening } from './engine/stand-in-screening.ts';
 import { taskCensus } from './engine/task-census.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
 import { BatonError, StoreError } from './errors.ts';
+import { githubContexts } from './github-contexts.ts';
+import type { Screening } from './ports.ts';
+import { replayOf } from './react.ts';
 import type { RunnerSide } from './runs.ts';
 import { batonVersion } from './version.ts';
 import { webhooksOver } from './webhooks.ts';
@@ -64,6 +68,10 @@ export interface WorldOptions {
   readonly failStart?: FailStart;
   /** Bounds the store at this many pages of 4 KiB, as a full disk would. For tests. */
   readonly maxStorePages?: number;
+  /** What screens the texts of tasks before compute starts; without it none is screened. */
+  readonly screening?: 'stand-in' | Screening;
+  /** How GitHub is asked for the issues and pull requests that tasks name: default as a stranger, who may read what is public. */
+  readonly github?: { readonly token?: string | undefined; readonly url?: string | undefined };
   /** Told of deliveries that were given up. */
   readonly onDeadLetter?: (letter: DeadLetter) => void;
   /** Told what went wrong but is tried again. */
@@ -161,7 +169,7 @@ async function opened(
       timings: options.timings ?? embeddedTimings,
       defaultAgentCommand: options.defaultAgentCommand ?? DEFAULT_AGENT_COMMAND,
       agentCommandAllowed: true,
-      screening: 'off',
+      screening: options.screening === undefined ? 'off' : 'required',
       computes: ['ecs'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
@@ -184,7 +192,16 @@ async function opened(
         onExit: (ended) => takeReport(ended, ports.runs, warn),
         warn,
       });
-      return { ecs: parts.ecs, webhooks: webhooksOver({ allowed: 'local', until: posting.signal }) };
+      return {
+        ecs: parts.ecs,
+        webhooks: webhooksOver({ allowed: 'local', until: posting.signal }),
+        screening: screeningOf(options),
+        contexts: githubContexts({
+          url: options.github?.url,
+          token: async () => options.github?.token,
+          until: posting.signal,
+        }),
+      };
     },
   });
   undo.push(() => parts.ecs?.close());
@@ -256,6 +273,9 @@ async function opened(
   void failure.told.then(() => opened.close()).catch(() => undefined);
   return opened;
 }
+
+const screeningOf = ({ screening = noScreening }: WorldOptions): Screening =>
+  screening === 'stand-in' ? standInScreening : screening;
 
 /** Made by the engine while it is made itself. */
 function ecsOf({ ecs }: { ecs?: LocalEcs }): LocalEcs {

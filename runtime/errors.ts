@@ -88,6 +88,7 @@ export const errorCodes = {
     remedy: 'Set the configurations again with `baton repo set`, after removing the record that the message names.',
   },
   replay_exists: { retry: 'never', remedy: 'Choose another name: a replay keeps its own for ever.' },
+  unknown_archive: { retry: 'never', remedy: 'Check the name: the operation `ListArchives` lists the archives of this world.' },
   unknown_replay: { retry: 'never', remedy: 'Check the name: `GET /baton/v1/replays` lists the replays of this world.' },
   replay_refused: { retry: 'never', remedy: 'Correct what the message names and start it again.' },
   undeclared_fact: { retry: 'never', remedy: 'Declare the event in the `emits` of the rule, or do not publish it.' },

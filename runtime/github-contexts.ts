@@ -23,13 +23,16 @@ export interface GithubContextsOptions {
   readonly token?: (again: boolean) => Promise<string | undefined>;
   /** Default: GITHUB_API. */
   readonly url?: string | undefined;
+  /** Ends what is under way; it is asked again another time. */
+  readonly until?: AbortSignal;
 }
 
 /**
  * Issues and pull requests of GitHub as text: title, description, and all remarks in the order of their time. Rate limits, silence and
  * troubles of GitHub itself throw `service_throttled` or `service_unavailable`, which are tried again.
  */
-export function githubContexts({ token = async () => undefined, url = GITHUB_API }: GithubContextsOptions): Contexts {
+export function githubContexts(options: GithubContextsOptions): Contexts {
+  const { token = async () => undefined, url = GITHUB_API, until: over } = options;
   const octokit = new Octokit({ baseUrl: url, userAgent: 'baton', log: SILENT });
 
   return {
@@ -37,7 +40,7 @@ export function githubContexts({ token = async () => undefined, url = GITHUB_API
       const parts = partsOfReference(address);
       if (!parts) return unavailable(`${address} is no address of a GitHub issue or pull request.`);
       const { owner, repository: repo, number } = parts;
-      const ends = AbortSignal.timeout(TEXT_MS);
+      const ends = AbortSignal.any([AbortSignal.timeout(TEXT_MS), ...(over ? [over] : [])]);
       try {
         return { outcome: 'fetched', text: await text({ address, owner, repo, number, ends }) };
       } catch (error) {

@@ -10,6 +10,9 @@ const BUS = 'bus';
 /** What a rule with `once` remembers with. */
 const EFFECTS = 'effects';
 
+/** Where a rule that reads a queue puts what no try can handle. */
+const LETTERS = 'letters';
+
 /** Namespace of the generated sources inside the bundler; they never become files. */
 const GENERATED = 'lambda-entry';
 
@@ -85,7 +88,7 @@ function exportOf(rule, exported = {}) {
 }
 
 function entrySource(rule, exported, checkout) {
-  const ports = [BUS, ...(rule.once ? [EFFECTS] : []), ...rule.uses];
+  const ports = [BUS, ...(rule.once ? [EFFECTS] : []), ...(rule.delivery === 'queue' ? [LETTERS] : []), ...rule.uses];
   for (const port of ports) {
     if (statSync(join(checkout, adapterFile(port)), { throwIfNoEntry: false })) continue;
     throw new Error(`rule "${rule.name}" uses the port "${port}": ${adapterFile(port)} is missing`);

@@ -4,7 +4,12 @@ import {
   type GuardrailAssessment,
 } from '@aws-sdk/client-bedrock-runtime';
 import { shortText } from '../../schemas/json.ts';
-import { FINDINGS_MAX, type ScreeningFinding, type ScreeningVerdict, screeningFinding } from '../../schemas/screening.ts';
+import {
+  FINDINGS_MAX,
+  type ScreeningFinding,
+  type ScreeningVerdict,
+  screeningFinding,
+} from '../../schemas/screening.ts';
 import type { Screening } from '../ports.ts';
 import { sdkError } from './sdk-errors.ts';
 

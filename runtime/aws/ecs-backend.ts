@@ -69,8 +69,8 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
         const failed = ecsError('RunTask', error, fault);
         if (fault === 'denied') warn(`${failed.code}: ${failed.message}. ${failed.remedy}`);
         const reason = refusalOf(fault, failed.message);
-        // What was turned away at the door says nothing of an earlier call, which may have gone through.
-        if (reason === undefined || (fault !== 'capacity' && unheard())) throw failed;
+        // What is turned away at the door says nothing of an earlier call, which may have gone through, and taken the last of a quota.
+        if (reason === undefined || unheard()) throw failed;
         return { outcome: 'refused', reason };
       }
       const { tasks: [task, ...more] = [], failures = [] } = answer;

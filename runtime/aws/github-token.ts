@@ -28,7 +28,8 @@ export function githubToken(options: {
         throw serviceError('SecretsManager GetSecretValue', error);
       });
     const token = text?.trim();
-    if (!token) throw new BatonError('bad_configuration', `The secret ${secretArn} (BATON_GITHUB_TOKEN_ARN) holds no text.`);
+    if (!token)
+      throw new BatonError('bad_configuration', `The secret ${secretArn} (BATON_GITHUB_TOKEN_ARN) holds no text.`);
     return token;
   }
 }

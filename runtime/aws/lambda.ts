@@ -5,11 +5,15 @@ import { parser } from '@aws-lambda-powertools/parser/middleware';
 import middy from '@middy/core';
 import type { Context, SQSBatchResponse } from 'aws-lambda';
 import type * as z from 'zod';
+import { alarmRang } from '../../events/alarm-rang.ts';
 import type { Timings } from '../../lifecycle/timings.ts';
+import type { Rule } from '../../rules/rule.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import { BatonError, type ErrorCode, retryOf } from '../errors.ts';
 import { onceOnly } from '../once.ts';
 import type { Clock } from '../ports.ts';
 import type { Reaction } from '../react.ts';
+import type { DeadLetterSender } from './dead-letter-sender.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import { batchSchema, eventSchema, messageSchema } from './event-schema.ts';
 import { logJournal } from './log-journal.ts';
@@ -24,6 +28,8 @@ export interface FunctionParts {
   readonly log: DeliveryLog;
   /** Present exactly where the rule has `once`. */
   readonly effects?: InvocationLedgers;
+  /** Present exactly where the rule reads a queue. */
+  readonly letters?: DeadLetterSender;
 }
 
 /** A Lambda function: what it resolves with is the answer, what it rejects with is delivered again or dead-lettered. */
@@ -39,7 +45,8 @@ const NO_EARLY_TIMEOUT = { timeoutEarlyInMillis: 0 } as const;
 
 /**
  * A reaction as a Lambda function: parses what is delivered, lets the reaction run, and publishes what it returns before the
- * delivery counts as handled. A direct rule gets one EventBridge envelope; a queue rule an SQS batch, and names the messages that failed.
+ * delivery counts as handled. A direct rule gets one EventBridge envelope; a queue rule an SQS batch, and names the messages that failed
+ * and are to come again.
  */
 export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaFunction {
   const { log } = parts;
@@ -62,15 +69,28 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
     const schema = messageSchema(rule.on);
     for (const { messageId, body, attributes } of messages) {
+      const { ApproximateReceiveCount: tries } = attributes;
       try {
-        await deliver(parse(body, undefined, schema), attributes.ApproximateReceiveCount, context);
+        await deliver(parse(body, undefined, schema), tries, context);
       } catch (error) {
-        log.failed(error, jsonIn(body));
-        batchItemFailures.push({ itemIdentifier: messageId });
+        const told = log.failed(error, jsonIn(body));
+        const isGivenUp = isInVain(told, rule, tries) && (await gaveUp(body, told, tries));
+        if (!isGivenUp) batchItemFailures.push({ itemIdentifier: messageId });
       }
       log.logger.resetKeys();
     }
     return { batchItemFailures };
+  }
+
+  /** The message is a dead letter before it counts as taken; where that fails too, it comes again. */
+  async function gaveUp(body: string, error: Error, tries: number): Promise<boolean> {
+    try {
+      await parts.letters?.give(body, error, tries);
+      return parts.letters !== undefined;
+    } catch (also) {
+      log.failed(also, jsonIn(body));
+      return false;
+    }
   }
 
   async function deliver(event: Envelope, tries: number, context: Context): Promise<void> {
@@ -82,6 +102,20 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     if (facts.length > 0) await parts.bus.publish(facts);
     log.handled(journal, facts);
   }
+}
+
+/** Errors that lie in the event itself: no grant, no deployment and no time mends them. */
+const IN_THE_EVENT: ReadonlySet<string> = new Set<ErrorCode>(['malformed_event', 'bad_input']);
+
+/**
+ * Whether a queue is not to bring a message again, though it would for a day. What is wrong with the event itself is a dead letter at once;
+ * what only a person can mend (a grant, a name) after as many tries as any other rule makes, in case it passes. A wake-up is tried on: no
+ * other event brings its task forward, and tried for a day it goes on by itself as soon as the deployment is mended.
+ */
+function isInVain(error: Error, { on, attempts }: Rule, tries: number): boolean {
+  if (retryOf(error) !== 'never') return false;
+  if (error instanceof BatonError && IN_THE_EVENT.has(error.code)) return true;
+  return tries >= attempts && !on.some(({ source }) => source === alarmRang.source);
 }
 
 /** What a message holds; undefined when it is no JSON, which the failure then says. */

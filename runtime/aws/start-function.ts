@@ -23,16 +23,26 @@ export type Adapters = { readonly [Name in PortName]?: Adapter<Name> };
  */
 export async function startFunction(reaction: Reaction, adapters: Adapters): Promise<LambdaFunction> {
   const { rule } = reaction;
-  const names = ['bus', ...(rule.once ? ['effects'] : []), ...rule.uses].map((name) => portNamed(name, rule.name));
+  const besides = [...(rule.once ? ['effects'] : []), ...(rule.delivery === 'queue' ? ['letters'] : [])];
+  const names = ['bus', ...besides, ...rule.uses].map((name) => portNamed(name, rule.name));
   const environment = functionEnvironment(names, process.env);
   const ports = Object.fromEntries(rule.uses.map((name) => [name, opened(portNamed(name, rule.name))]));
   const bus = opened('bus');
   const effects = rule.once ? opened('effects') : undefined;
+  const letters = rule.delivery === 'queue' ? opened('letters') : undefined;
   const log = deliveryLog(rule);
   await withinMs(PRIME_MAX_MS, prime());
   const { tasks, settings }: Partial<FunctionEnvironment> = environment;
   const timings = timingsOf(tasks ?? settings ?? {});
-  return lambdaHandler(reaction, { ports, bus, clock: clock.open(), timings, log, ...(effects ? { effects } : {}) });
+  return lambdaHandler(reaction, {
+    ports,
+    bus,
+    clock: clock.open(),
+    timings,
+    log,
+    ...(effects ? { effects } : {}),
+    ...(letters ? { letters } : {}),
+  });
 
   function opened<Name extends PortName>(name: Name) {
     return adapterOf(name, adapters).open(environment[name]);

@@ -20,8 +20,6 @@ export interface Archive {
   append(event: Envelope): void;
   /** Events from a time (milliseconds since the epoch, inclusive) to another (exclusive), minute by minute, oldest first. */
   slices(fromMs: number, toMs: number): AsyncIterable<ArchiveSlice>;
-  /** How much is kept. */
-  measure(): Promise<{ readonly events: number; readonly bytes: number }>;
   close(): void;
 }
 

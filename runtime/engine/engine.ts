@@ -14,8 +14,9 @@ import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
 import { type AlarmClock, alarmClock } from './alarm-clock.ts';
 import type { Archive } from './archive.ts';
-import { type DeadLetter, type EventBus, eventBus } from './event-bus.ts';
+import { type Archives, archivesOver } from './archives.ts';
 import { effectLedger } from './effect-ledger.ts';
+import { type DeadLetter, type EventBus, eventBus } from './event-bus.ts';
 import { type EngineJournal, engineJournal } from './journal.ts';
 import { openTasks } from './open-tasks.ts';
 import { type Replays, replaysOver } from './replay.ts';
@@ -52,6 +53,8 @@ export interface Engine {
   readonly ports: Omit<Ports, OutsidePort> & { readonly runs: Ports['runs'] & RunnerSide };
   readonly alarms: AlarmClock;
   readonly journal: EngineJournal;
+  readonly archive: Pick<Archive, 'slices'>;
+  readonly archives: Archives;
   readonly replays: Replays;
   readonly store: RecordStore;
   /** Takes up what an earlier process left: undelivered events, alarms and replays. Answers how many tasks are not settled. */
@@ -95,15 +98,11 @@ export function createEngine(options: EngineOptions): Engine {
     if (event['detail-type'] === 'TaskSettled') alarms.forget((event as BatonEvent).detail.metadata.taskId ?? '');
   });
 
-  const replays = replaysOver({
-    store,
-    bus,
-    scheduler,
-    archive: options.archive ?? NO_ARCHIVE,
-    random: options.random ?? Math.random,
-  });
+  const archive = options.archive ?? NO_ARCHIVE;
+  const archives = archivesOver({ store, nowMs: scheduler.nowMs });
+  const replays = replaysOver({ store, bus, scheduler, archive, archives, random: options.random ?? Math.random });
 
-  return { bus, ports, alarms, journal, replays, store, recover, stop };
+  return { bus, ports, alarms, journal, archive, archives, replays, store, recover, stop };
 
   /** Only the store can refuse a wake-up; the next start sets the clock from the tasks. */
   function ring(taskId: string, at: string): void {

@@ -249,7 +249,8 @@ export function eventBus(options: EventBusOptions): EventBus {
 
   function enqueue({ reaction }: Target, work: () => Promise<void>): void {
     if (stopped) return;
-    const lane = reaction.rule.once ? lanes.outside : lanes.inside;
+    const isFar = reaction.rule.once === true || reaction.rule.uses.includes('contexts');
+    const lane = isFar ? lanes.outside : lanes.inside;
     scheduler.soon(() => {
       lane.waiting.push(work);
       next(lane);

@@ -7,7 +7,6 @@ import {
   readdirSync,
   readSync,
   rmSync,
-  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -65,10 +64,6 @@ export function fileArchive({ dir, nowMs, warn = () => undefined }: FileArchiveO
     async *slices(fromMs, toMs) {
       flush();
       yield* slicesIn(dir, Math.max(fromMs, oldestMs()), toMs);
-    },
-    measure() {
-      flush();
-      return measure(dir);
     },
     close() {
       flush();
@@ -172,18 +167,6 @@ function eventOf(line: string): Envelope | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function measure(dir: string): Promise<{ events: number; bytes: number }> {
-  let events = 0;
-  let bytes = 0;
-  for (const minute of minutesIn(dir)) {
-    const { folder, name } = placeOf(dir, minute);
-    const file = join(folder, name);
-    bytes += statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    for await (const _ of eventsIn(file)) events++;
-  }
-  return { events, bytes };
 }
 
 function placeOf(dir: string, minute: string): { folder: string; name: string } {

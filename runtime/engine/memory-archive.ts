@@ -19,10 +19,6 @@ export function memoryArchive(nowMs: () => number): Archive {
           yield { minute, events: events.slice(at, at + SLICE_EVENTS_MAX) };
       }
     },
-    async measure() {
-      const all = [...minutes.values()].flat();
-      return { events: all.length, bytes: all.reduce((sum, event) => sum + JSON.stringify(event).length, 0) };
-    },
     close: () => undefined,
   };
 }

@@ -4,6 +4,7 @@ import { BatonError } from '../errors.ts';
 import type { RecordStore } from '../ports.ts';
 import { REPLAY_PREFIX, replayKey } from '../records.ts';
 import type { Archive } from './archive.ts';
+import type { Archives } from './archives.ts';
 import type { EventBus } from './event-bus.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -42,8 +43,7 @@ export interface ReplaysOver {
   readonly bus: Pick<EventBus, 'publish' | 'pending'>;
   readonly scheduler: Scheduler;
   readonly archive: Pick<Archive, 'slices'>;
-  /** Whether an archive of that name has the event; the world's own archive has all. */
-  readonly has?: (archive: string, event: Envelope) => boolean | Promise<boolean>;
+  readonly archives: Pick<Archives, 'filterOf'>;
   /** Chance from 0 to 1: the order inside a slice is nobody's to rely on. */
   readonly random: () => number;
 }
@@ -52,7 +52,7 @@ export interface ReplaysOver {
  * Replays as EventBridge makes them: minute by minute, in any order inside a minute, each event with `replay-name`, to all rules that
  * match or to some of them, at least once. A replay is a record, so it goes on after a restart.
  */
-export function replaysOver({ store, bus, scheduler, archive, has, random }: ReplaysOver): Replays {
+export function replaysOver({ store, bus, scheduler, archive, archives, random }: ReplaysOver): Replays {
   /** Replays under way, and whether they shall end early. */
   const running = new Map<string, { cancelled: boolean; done: Promise<void> }>();
   let stopped = false;
@@ -64,7 +64,8 @@ export function replaysOver({ store, bus, scheduler, archive, has, random }: Rep
     const at = now();
     if (wanted.from >= wanted.to) throw refused(`the time ${wanted.from} is not before ${wanted.to}`);
     if (wanted.from >= at) throw refused(`the time ${wanted.from} has not come yet`);
-    if (running.size >= REPLAYS_AT_ONCE) throw refused(`${running.size} replays are under way, and there may be no more`);
+    if (running.size >= REPLAYS_AT_ONCE)
+      throw refused(`${running.size} replays are under way, and there may be no more`);
     // What is published from now on is not meant.
     const replay: StoredReplay = {
       ...wanted,
@@ -153,10 +154,11 @@ export function replaysOver({ store, bus, scheduler, archive, has, random }: Rep
     options: { readonly only: ReadonlySet<string> } | undefined,
     goesOn: () => boolean,
   ): Promise<{ events: number; latest: string }> {
+    const isKept = named === undefined ? () => true : await archives.filterOf(named);
     let sent = 0;
     let latest = '';
     for (const event of events) {
-      if (named !== undefined && !((await has?.(named, event)) ?? true)) continue;
+      if (!isKept(event)) continue;
       if (bus.pending(name) >= IN_FLIGHT_MAX) await until(() => !goesOn() || bus.pending(name) < IN_FLIGHT_MAX / 2);
       if (!goesOn()) break;
       await bus.publish([{ ...event, 'replay-name': name }], options);

@@ -35,7 +35,7 @@ export interface Invoker {
   /** A write hung and may take effect at any later time. */
   readonly hung: (key: string) => void;
   /** What an invocation that a replay caused says. */
-  readonly replayed: (rule: string, facts: readonly BatonEvent[]) => void;
+  readonly replayed: (rule: string, event: Envelope, facts: readonly BatonEvent[], sinceMs: number) => void;
 }
 
 /** Does the delivery come from a replay, or from what one caused? */
@@ -56,6 +56,7 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
       const waitMs = arrivalMs(scene, random, event);
       if (waitMs > 0) await invoker.sleep(waitMs);
       const replay = isReplay(event);
+      const sinceMs = scene.time.nowMs();
       scene.trace.line(
         `${name} takes ${event['detail-type']} ${event.id} (${delivery.tries})${replay ? ' of a replay' : ''}`,
       );
@@ -65,7 +66,7 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
       try {
         const facts = await Promise.race([reaction.run(event, ports, world, delivery), gate.cutOff]);
         await gate.point('returns');
-        if (replay) invoker.replayed(reaction.rule.name, facts);
+        if (replay) invoker.replayed(reaction.rule.name, event, facts, sinceMs);
         const said = gate.isDoomed() ? random.int(0, facts.length) : facts.length;
         for (const fact of facts.slice(0, said)) {
           weather.check('bus');

@@ -4,11 +4,14 @@ import { isSettled, isTerminal } from '../../lifecycle/states.ts';
 import { transitions } from '../../lifecycle/transitions.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
-import { parseLease, type Slot } from '../../schemas/slot.ts';
+import type { ScreenedText } from '../../schemas/screening.ts';
+import { leaseOf, parseLease, type Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
-import type { RunSignal, StoredRecord } from '../ports.ts';
+import type { RecordStore, RunSignal, StartRun, StoredRecord } from '../ports.ts';
 import { runKey, slotKey, taskKey } from '../records.ts';
+import { droppedNewer } from './mixed-code.ts';
 import type { Broken, Complain, Records } from './promise-names.ts';
+import { watchReplays } from './replay-promises.ts';
 import { runWritten } from './run-promises.ts';
 import type { EcsRun } from './simulated-ecs.ts';
 import type { Witness } from './simulated-runner.ts';
@@ -21,6 +24,8 @@ export interface PromisesOptions {
   readonly runsOf: (taskId: string) => readonly EcsRun[];
   /** Seconds after its deadline by which a task must have settled. */
   readonly settleWithinSeconds: number;
+  /** Whether the guardrail let this text of the task pass. */
+  readonly hasPassed: (taskId: string, of: ScreenedText) => boolean;
   readonly broken: (broken: Broken) => void;
 }
 
@@ -30,8 +35,18 @@ export interface Promises extends Witness {
   /** An event was put on the bus. */
   heard(event: Envelope): void;
   armed(taskId: string, at: string): void;
+  /** The back end was asked to start a run. */
+  startAsked(spec: StartRun): void;
   /** The back end was asked to stop this run. */
   stopAsked(run: EcsRun): void;
+  /** A write was under way when its handler was cut off: it may be made at any later time. */
+  hung(key: string): void;
+  /** What an invocation said that a replay caused; `sinceMs` is when it began. */
+  replayed(rule: string, event: Envelope, facts: readonly BatonEvent[], sinceMs: number): void;
+  /** An invocation that a replay caused reached outside. */
+  reachedOut(what: string): void;
+  /** The records as an invocation sees them that a replay caused. */
+  watchedReplay(store: RecordStore): RecordStore;
   /** Somebody saw the dead letter of an alarm and will ring again. */
   redriveIsDue(taskId: string): void;
   redriven(taskId: string): void;
@@ -47,8 +62,14 @@ export interface Promises extends Witness {
 /** By when an alarm that rang too early for a slow write must be set again, in milliseconds. */
 const RING_AGAIN_WITHIN_MS = 600_000;
 
+/** By when the slot of an attempt that was lost or paused must have been returned, in milliseconds: late deliveries and their retries. */
+const RETURNED_WITHIN_MS = 1_500_000;
+
 /** Types that transitions store; others are said beside the steps. */
 const storedTypes = new Set<string>(Object.values(transitions).flatMap(({ emits }) => [...emits]));
+
+/** Rules that keep texts before the task names them: what is given up there may leave one behind. */
+const mayLeavePayloads = ['accept-task', 'fetch-context', 'hydrate-task'] as const;
 
 /** A fact of a transition, known by its id. */
 const isOfStep = (event: BatonEvent): boolean => {
@@ -72,6 +93,10 @@ export function watchPromises(options: PromisesOptions): Promises {
   const ringing = new Map<string, number>();
   const claimants = new Map<string, string>();
   const pushes = new Set<string>();
+  /** When the agent's first word was kept, by run key. */
+  const firstWords = new Map<string, number>();
+  /** Keys of writes that hung. */
+  const hanging = new Set<string>();
   let opening = false;
 
   const complain: Complain = (promise, taskId, message) => options.broken({ promise, taskId, message });
@@ -80,10 +105,15 @@ export function watchPromises(options: PromisesOptions): Promises {
     return value && value.status !== 'REJECTED' ? value : undefined;
   };
 
+  const replays = watchReplays({ complain, taskOf });
+
   return {
     records,
     wrote,
     heard,
+    ...replays,
+    hung: (key) => void hanging.add(key),
+    startAsked,
     died,
     quiet,
     armed: (taskId, at) => void alarms.set(taskId, (alarms.get(taskId) ?? new Set()).add(at)),
@@ -112,11 +142,11 @@ export function watchPromises(options: PromisesOptions): Promises {
         complain('one attempt counts', taskId, `attempt ${attempt} was claimed by ${first} and ${nativeId}`);
     },
     reported: (signal) => speaks(signal, 'reported'),
-    pushed(signal) {
+    pushed(signal, isLate) {
       speaks(signal, 'pushed');
       pushes.add(runKey(signal.taskId, signal.attempt));
       const task = taskOf(signal.taskId);
-      if (task && task.attempt > signal.attempt) {
+      if (task && task.attempt > signal.attempt && !isLate) {
         complain(
           'one attempt counts',
           task.taskId,
@@ -130,13 +160,19 @@ export function watchPromises(options: PromisesOptions): Promises {
     if (after === undefined) records.delete(key);
     else records.set(key, after);
     if (key.startsWith('EVENT#')) eventRowWritten(before, after);
+    if (droppedNewer(before, after)) complain('unknown is loud', '', `${key} lost what newer code had written`);
     if (key.startsWith('EVENT#') || after === undefined) return;
     if (key.startsWith('TASK#')) {
       const task = after as Task | Rejection;
-      taskWritten(before as Task | Rejection | undefined, task, { records, complain, pushes, runsOf: options.runsOf });
+      const { runsOf } = options;
+      taskWritten(before as Task | Rejection | undefined, task, { records, complain, pushes, firstWords, runsOf });
       if (task.status !== 'REJECTED') mustRing(task);
+      if (task.status === 'BACKOFF' && (before as Task | undefined)?.status !== 'BACKOFF') slotMustReturn(task);
     }
-    if (key.startsWith('RUN#')) runWritten(before as RunRecord | undefined, after as RunRecord, complain);
+    if (key.startsWith('RUN#')) {
+      runWritten(before as RunRecord | undefined, after as RunRecord, complain);
+      if ((after as RunRecord).firstOutputAt && !firstWords.has(key)) firstWords.set(key, options.nowMs());
+    }
     if (key.startsWith('SLOT#')) {
       const slot = after as Slot;
       slotWritten(before as Slot | undefined, slot, { taskOf, complain });
@@ -146,15 +182,39 @@ export function watchPromises(options: PromisesOptions): Promises {
 
   function eventRowWritten(before: unknown, after: unknown): void {
     const row = (before ?? after) as { event: Envelope };
-    if (row.event['detail-type'] !== 'AlarmRang' || after !== undefined) return;
+    if (row.event['detail-type'] !== 'AlarmRang' || (before !== undefined && after !== undefined)) return;
     const { taskId } = (row.event as BatonEvent<string, { taskId: string }>).detail.data;
-    rings(taskId, -1);
+    rings(taskId, after === undefined ? -1 : 1);
+    if (after !== undefined) return;
     const task = taskOf(taskId);
     if (task) mustRing(task);
   }
 
   function rings(taskId: string, change: number): void {
     ringing.set(taskId, (ringing.get(taskId) ?? 0) + change);
+  }
+
+  /** An attempt that is over gives its slot back soon, however long the task waits for the next one. */
+  function slotMustReturn({ taskId, attempt, version, slotKey: of }: Task): void {
+    options.later(RETURNED_WITHIN_MS, () => {
+      const now = taskOf(taskId);
+      const slot = records.get(slotKey(of)) as Slot | undefined;
+      if (now?.version !== version || isDead('return-slot') || !slot?.holders[leaseOf(taskId, attempt)]) return;
+      complain('slots', taskId, `attempt ${attempt} is over since long and holds its slot`);
+    });
+  }
+
+  /** Nothing starts that has not passed screening, where that is asked for. */
+  function startAsked({ taskId, attempt }: StartRun): void {
+    const task = taskOf(taskId);
+    if (task?.screening !== 'required') return;
+    const texts: ScreenedText[] = task.contextRef === undefined ? ['request'] : ['request', 'context'];
+    for (const of of texts) {
+      if (!options.hasPassed(taskId, of))
+        complain('fail closed', taskId, `attempt ${attempt} was started although its ${of} did not pass`);
+    }
+    if (task.context !== undefined && task.contextRef === undefined)
+      complain('fail closed', taskId, `attempt ${attempt} was started without the text it asks for`);
   }
 
   /** Something is due, and an alarm rings in time for it. */
@@ -183,7 +243,6 @@ export function watchPromises(options: PromisesOptions): Promises {
     if (event['detail-type'] === 'AlarmRang') {
       const { taskId, at } = (event as BatonEvent<string, { taskId: string; at: string }>).detail.data;
       alarms.get(taskId)?.delete(at);
-      rings(taskId, 1);
       return;
     }
     if (event.source !== 'baton') return;
@@ -256,7 +315,8 @@ export function watchPromises(options: PromisesOptions): Promises {
     for (const task of tasks()) taskAtTheEnd(task);
     for (const [key, value] of records) {
       if (key.startsWith('EVENT#')) complain('no lost step', '', `${key} was never acknowledged`);
-      if (key.startsWith('PAYLOAD#') && !isDead('accept-task') && !isDead('hydrate-task')) {
+      const mayBeLeft = hanging.has(key) || mayLeavePayloads.some(isDead);
+      if (key.startsWith('PAYLOAD#') && !mayBeLeft) {
         complain('ends', '', `${key} was never deleted: ${String(value).slice(0, 80)}`);
       }
       if (key.startsWith('SLOT#')) slotAtTheEnd(value as Slot);

@@ -16,6 +16,8 @@ const KILLED = 137;
 const STOPPED_KEPT_MS = 3_600_000;
 /** Or shorter: nobody promises the hour. */
 const STOPPED_KEPT_LEAST_MS = 60_000;
+/** From the warning that Spot capacity is taken back to the end of the task: two minutes. */
+const SPOT_NOTICE_MS = 120_000;
 /** How long a new task may be invisible to questions: they are answered from a copy that lags. */
 const INVISIBLE_MAX_MS = 8_000;
 
@@ -44,6 +46,15 @@ export interface SimulatedEcs {
   /** ECS as one invocation of a handler sees it. */
   seenBy(gate: Gate): ComputeBackend;
   runsOf(taskId: string): readonly EcsRun[];
+  readonly runs: readonly EcsRun[];
+}
+
+/** Who watches what is asked of the back end. */
+export interface EcsEars {
+  startAsked(spec: StartRun): void;
+  stopAsked(run: EcsRun): void;
+  /** Somebody reached it during a replay. */
+  reachedOut(what: string): void;
 }
 
 const CLUSTER = 'arn:aws:ecs:local:000000000000:cluster/baton';
@@ -62,24 +73,33 @@ export function simulatedEcs(
   scene: Scene,
   plane: ControlPlane,
   boot: (run: EcsRun, ended: (exitCode: number) => void) => RunnerProcess,
-  stopAsked: (run: EcsRun) => void,
+  hear: EcsEars,
 ): SimulatedEcs {
   const { time, trace } = scene;
   const random = scene.random.fork('ecs');
   const runs: EcsRun[] = [];
 
-  return { seenBy, runsOf: (taskId) => runs.filter((run) => run.spec.taskId === taskId) };
+  return { seenBy, runs, runsOf: (taskId) => runs.filter((run) => run.spec.taskId === taskId) };
 
   function seenBy(gate: Gate): ComputeBackend {
     return {
       async start(spec) {
         await gate.point(`ecs.start ${spec.startedBy}`);
         await gate.store.durable();
+        if (gate.replay) hear.reachedOut(`a start of ${spec.startedBy}`);
         throttle();
+        hear.startAsked(spec);
         const known = runs.find((run) => run.spec.clientToken === spec.clientToken);
         if (!known && scene.has('failing-start') && random.chance(0.15)) {
           trace.line(`ecs refuses ${spec.startedBy}`);
           return { outcome: 'refused', reason: because('start_refused', 'ECS refuses this start.') };
+        }
+        if (!known && scene.has('no-capacity') && random.chance(0.2)) {
+          trace.line(`ecs has no room for ${spec.startedBy}`);
+          const reason = random.chance(0.5)
+            ? because('no_capacity', 'Capacity is unavailable at this time.')
+            : because('start_throttled', 'You have reached the limit of starts.');
+          return { outcome: 'refused', reason };
         }
         const run = known ?? create(spec);
         if (!known && scene.has('duplicate-run') && random.chance(0.25)) create(spec);
@@ -93,11 +113,12 @@ export function simulatedEcs(
       async stop(handle) {
         await gate.point(`ecs.stop ${handle.taskArn}`);
         await gate.store.durable();
+        if (gate.replay) hear.reachedOut(`a stop of ${handle.taskArn}`);
         throttle();
         const run = runs.find(({ arn }) => arn === handle.taskArn);
         if (!run || !isShown(run)) return 'not_found';
         if (run.stopped) return 'already_ended';
-        stopAsked(run);
+        hear.stopAsked(run);
         requestStop(run);
         return 'stopping';
       },
@@ -164,6 +185,22 @@ export function simulatedEcs(
     if (scene.has('runner-crash') && random.chance(0.1)) {
       time.at(time.nowMs() + random.int(0, 600_000), () => loseHost(run));
     }
+    if (scene.has('spot') && random.chance(0.3)) {
+      time.at(time.nowMs() + random.int(0, random.chance(0.5) ? 60_000 : 3_600_000), () => takeBack(run));
+    }
+  }
+
+  /** Spot: told while the task still runs, then SIGTERM, then the end, of which nobody may hear. */
+  function takeBack(run: EcsRun): void {
+    if (run.stopped || run.desiredStatus === 'STOPPED') return;
+    trace.line(`spot capacity of ${run.arn} is taken back`);
+    run.desiredStatus = 'STOPPED';
+    run.stopCode = 'SpotInterruption';
+    run.stoppedReason = 'Your Spot Task was interrupted.';
+    if (random.chance(0.15)) run.silent = true;
+    tell(run, 1);
+    run.process?.terminate();
+    time.at(time.nowMs() + SPOT_NOTICE_MS, () => kill(run));
   }
 
   /** Spot or host failure: the process is gone at once, with no exit code. */
@@ -241,7 +278,8 @@ export function simulatedEcs(
       resources: [run.arn],
       detail,
     };
-    const isLost = (run.stopped && run.silent) || (scene.has('lose') && random.chance(0.15));
+    const isLost =
+      scene.has('deaf') || (run.stopped && run.silent) || (scene.has('lose') && random.chance(0.15));
     trace.line(`ecs says ${run.arn} ${run.lastStatus} v${run.version} ${run.stopCode ?? ''}${isLost ? ' (lost)' : ''}`);
     if (isLost) return;
     const times = scene.has('duplicate') && random.chance(0.5) ? random.int(2, 3) : 1;

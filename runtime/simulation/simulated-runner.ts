@@ -20,8 +20,12 @@ export interface RunnerProcess {
 export interface Witness {
   claimed(signal: RunSignal): void;
   reported(signal: RunSignal): void;
-  pushed(signal: RunSignal): void;
+  /** `isLate`: the machine was frozen between asking whether it still counts and pushing; git's lease alone decides there. */
+  pushed(signal: RunSignal, isLate: boolean): void;
 }
+
+/** Heads of the branches on the remote, as every run sees them. */
+export type Remote = Map<string, string>;
 
 /** How long the runner goes on trying to reach Baton, in milliseconds. */
 const PATIENCE_MS = 600_000;
@@ -34,11 +38,21 @@ class Stopped extends Error {}
 /** Where a runner may die; `exits-well` leaves with 0 and no report. */
 const deaths = ['before-claim', 'after-claim', 'before-report', 'after-report', 'exits-well'] as const;
 
+/** Where a machine may freeze, besides any moment of its agent's work. */
+const freezes = ['before-claim', 'after-claim', 'at-work', 'before-push', 'before-report', 'after-report'] as const;
+/** How long a machine is frozen, in milliseconds: a snapshot, or a laptop's lid. */
+const FROZEN_MS = [180_000, 7_200_000] as const;
+
 interface Fate {
   /** How long the agent works, in milliseconds. */
   readonly worksMs: number;
   readonly dies: (typeof deaths)[number] | undefined;
-  readonly agent: 'changes' | 'changes-nothing' | 'fails';
+  readonly freezes: (typeof freezes)[number] | undefined;
+  readonly frozenMs: number;
+  readonly agent: 'changes' | 'changes-nothing' | 'fails' | 'meets-a-limit';
+  readonly retryAfterSeconds: number;
+  /** The agent says nothing, however long it works. */
+  readonly isSilent: boolean;
   /** What the runner's clock is wrong by, in milliseconds. */
   readonly skewMs: number;
 }
@@ -49,7 +63,11 @@ function fateOf(scene: Scene, random: Random): Fate {
   return {
     worksMs: slow ? 9 * 3_600_000 : short ? random.int(500, 60_000) : random.int(60_000, 4 * 3_600_000),
     dies: scene.has('runner-crash') && random.chance(0.35) ? random.pick(deaths) : undefined,
-    agent: random.chance(0.15) ? 'fails' : random.chance(0.2) ? 'changes-nothing' : 'changes',
+    freezes: scene.has('frozen-runner') && random.chance(0.3) ? random.pick(freezes) : undefined,
+    frozenMs: random.int(60_000, random.pick(FROZEN_MS)),
+    retryAfterSeconds: random.int(1, random.pick([60, 1_800, 4 * 3_600])),
+    isSilent: scene.has('silent-agent') && random.chance(0.4),
+    agent: scene.has('rate-limit') && random.chance(0.35) ? 'meets-a-limit' : random.chance(0.15) ? 'fails' : random.chance(0.2) ? 'changes-nothing' : 'changes',
     skewMs: scene.has('clock-skew') ? random.int(-7_200_000, 7_200_000) : 0,
   };
 }
@@ -60,11 +78,12 @@ export function simulatedRunner(options: {
   readonly plane: ControlPlane;
   readonly witness: Witness;
   readonly random: Random;
+  readonly remote: Remote;
   readonly nativeId: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly ended: (exitCode: number) => void;
 }): RunnerProcess {
-  const { scene, plane, witness, random, nativeId, environment } = options;
+  const { scene, plane, witness, random, remote, nativeId, environment } = options;
   const { time, trace } = scene;
   const fate = fateOf(scene, random);
   const name = `runner ${nativeId.slice(-8)}`;
@@ -72,6 +91,10 @@ export function simulatedRunner(options: {
   let told: 'nothing' | 'to-stop' | 'is-stopping' = 'nothing';
   let wake: (() => void) | undefined;
   let seq = 0;
+  /** What the machine's clock is wrong by, in milliseconds. */
+  let skewMs = fate.skewMs;
+  /** Head of the branch on the remote, as recorded at claim. */
+  let lease: string | undefined;
 
   void live().then((exitCode) => {
     if (dead || exitCode === undefined) return;
@@ -98,13 +121,17 @@ export function simulatedRunner(options: {
       const payload = await fetched();
       if (!payload) return RUNNER_EXIT.badPayload;
       dies('before-claim');
+      await freeze('before-claim');
       const me = { taskId: payload.taskId, attempt: payload.attempt, nativeId };
       if ((await insist('claim', ({ runs }) => runs.claim(me))) === 'fenced') return RUNNER_EXIT.fenced;
       signal = me;
       trace.line(`${name} claimed ${me.taskId}#${me.attempt}`);
       witness.claimed(me);
+      lease = remote.get(payload.branch);
       dies('after-claim');
+      await freeze('after-claim');
       say('RunClaimed', me);
+      if (random.chance(0.5)) say('RunProgressed', me, { text: 'cloned', by: 'runner' });
       return await work(me, payload);
     } catch (error) {
       if (error instanceof Gone) return undefined;
@@ -121,27 +148,36 @@ export function simulatedRunner(options: {
   }
 
   async function work(me: RunSignal, payload: RunPayload): Promise<number> {
-    const startedAt = new Date(time.nowMs() + fate.skewMs).toISOString();
+    const startedAt = clockNow();
     for (let part = 0; part < 3; part++) {
       await pause(fate.worksMs / 3);
-      say('RunProgressed', me, { text: `part ${part}` });
+      if (part === 1) await freeze('at-work');
+      if (!fate.isSilent) say('RunProgressed', me, { text: `part ${part}` });
     }
-    if (fate.agent === 'changes' && !(await push(me))) return RUNNER_EXIT.fenced;
+    const commit = fate.agent === 'changes-nothing' ? undefined : `commit-${me.attempt}-${nativeId.slice(-8)}`;
+    const pushed = commit === undefined ? 'pushed' : await push(me, payload.branch, commit);
+    if (pushed === 'fenced') return RUNNER_EXIT.fenced;
     dies('exits-well');
     dies('before-report');
-    const stored = await insist('report', ({ runs }) => runs.report(me, report(payload, startedAt)));
+    await freeze('before-report');
+    const told = pushed === 'pushed' ? report(payload, startedAt, commit) : notPushed(startedAt);
+    const stored = await insist('report', ({ runs }) => runs.report(me, told));
     if (stored === 'fenced') return RUNNER_EXIT.fenced;
     witness.reported(me);
     dies('after-report');
+    await freeze('after-report');
     say('RunReported', me);
-    return fate.agent === 'fails' ? RUNNER_EXIT.agentFailed : RUNNER_EXIT.ok;
+    if (pushed === 'refused') return RUNNER_EXIT.repositoryFailed;
+    return told.outcome === 'failed' ? RUNNER_EXIT.agentFailed : RUNNER_EXIT.ok;
   }
 
   async function saveAndLeave(me: RunSignal): Promise<number | undefined> {
     told = 'is-stopping';
     try {
-      if (!(await push(me))) return RUNNER_EXIT.fenced;
-      const savedWork = { branch: `baton/${me.taskId}`, commit: `saved-${me.attempt}` };
+      const savedWork = { branch: `baton/${me.taskId}`, commit: `saved-${me.attempt}-${nativeId.slice(-8)}` };
+      const pushed = await push(me, savedWork.branch, savedWork.commit);
+      if (pushed === 'fenced') return RUNNER_EXIT.fenced;
+      if (pushed === 'refused') return RUNNER_EXIT.stopped;
       await insist('saved work', ({ runs }) => runs.saveWork(me, savedWork));
       return RUNNER_EXIT.stopped;
     } catch (error) {
@@ -150,34 +186,82 @@ export function simulatedRunner(options: {
     }
   }
 
-  /** Confirms the claim and pushes at once; false when fenced. */
-  async function push(me: RunSignal): Promise<boolean> {
-    if ((await insist('confirm', ({ runs }) => runs.confirm(me))) === 'fenced') return false;
+  /** Confirms the claim and pushes at once, under the lease recorded at claim. */
+  async function push(me: RunSignal, branch: string, commit: string): Promise<'pushed' | 'fenced' | 'refused'> {
+    if ((await insist('confirm', ({ runs }) => runs.confirm(me))) === 'fenced') return 'fenced';
     await pause(random.int(0, PUSH_MAX_MS), 'to the end');
-    trace.line(`${name} pushes ${me.taskId}#${me.attempt}`);
-    witness.pushed(me);
-    return true;
+    const isLate = await freeze('before-push');
+    if (remote.get(branch) !== lease) {
+      trace.line(`${name} may not push ${commit}: the branch has moved`);
+      return 'refused';
+    }
+    remote.set(branch, commit);
+    lease = commit;
+    trace.line(`${name} pushes ${me.taskId}#${me.attempt} ${commit}`);
+    witness.pushed(me, isLate);
+    return 'pushed';
   }
 
-  function report(payload: RunPayload, startedAt: string): AgentReport {
-    const changed = fate.agent === 'changes';
+  function report(payload: RunPayload, startedAt: string, commit: string | undefined): AgentReport {
+    const failed = fate.agent === 'fails' || fate.agent === 'meets-a-limit';
+    const reason =
+      fate.agent === 'fails'
+        ? because('agent_failed', 'The agent exited with 3.')
+        : because('rate_limited', 'The agent exited with 75.');
+    const work = commit !== undefined;
     return {
       schemaVersion: 1,
-      outcome: fate.agent === 'fails' ? 'failed' : 'succeeded',
-      ...(fate.agent === 'fails' ? { reason: because('agent_failed', 'The agent exited with 3.') } : {}),
+      outcome: failed ? 'failed' : 'succeeded',
+      ...(failed ? { reason } : {}),
+      ...(failed && commit !== undefined ? { savedWork: { branch: payload.branch, commit } } : {}),
+      ...(fate.agent === 'meets-a-limit' ? { retryAfterSeconds: fate.retryAfterSeconds } : {}),
       result: {
-        branch: changed ? payload.branch : null,
-        commit: changed ? `commit-${payload.attempt}-${nativeId.slice(-8)}` : null,
+        branch: work ? payload.branch : null,
+        commit: commit ?? null,
         baseCommit: 'base',
-        filesChanged: changed ? 1 : 0,
-        insertions: changed ? 1 : 0,
+        filesChanged: work ? 1 : 0,
+        insertions: work ? 1 : 0,
         deletions: 0,
         pullRequest: null,
       },
-      agentExitCode: fate.agent === 'fails' ? 3 : 0,
+      agentExitCode: fate.agent === 'fails' ? 3 : failed ? 75 : 0,
       startedAt,
-      endedAt: new Date(time.nowMs() + fate.skewMs).toISOString(),
+      endedAt: clockNow(),
     };
+  }
+
+  /** Somebody else pushed since the claim: nothing of this run is there. */
+  const notPushed = (startedAt: string): AgentReport => ({
+    schemaVersion: 1,
+    outcome: 'failed',
+    reason: because('push_failed', 'The branch has moved.'),
+    result: {
+      branch: null,
+      commit: null,
+      baseCommit: 'base',
+      filesChanged: 0,
+      insertions: 0,
+      deletions: 0,
+      pullRequest: null,
+    },
+    agentExitCode: 0,
+    startedAt,
+    endedAt: clockNow(),
+  });
+
+  function clockNow(): string {
+    return new Date(time.nowMs() + skewMs).toISOString();
+  }
+
+  /** The whole machine stands still, and its clock with it: nothing wakes it, and a signal is seen when it thaws. Answers whether it did. */
+  async function freeze(where: (typeof freezes)[number]): Promise<boolean> {
+    if (fate.freezes !== where || dead) return false;
+    trace.line(`${name} freezes: ${where}`);
+    await time.sleep(fate.frozenMs);
+    skewMs -= fate.frozenMs;
+    trace.line(`${name} thaws`);
+    check(where === 'before-push' ? 'to the end' : undefined);
+    return true;
   }
 
   function dies(where: (typeof deaths)[number]): void {
@@ -230,7 +314,7 @@ export function simulatedRunner(options: {
     trace.line(`${name} says ${type}${isLost ? ' (lost)' : ''}`);
     if (isLost) return;
     const id = `${me.taskId}#${me.attempt}#${nativeId.slice(-8)}#${number}`;
-    const at = new Date(time.nowMs() + fate.skewMs).toISOString();
+    const at = clockNow();
     const event: Envelope = {
       version: '0',
       id,

@@ -1,9 +1,18 @@
 import { states } from '../../lifecycle/states.ts';
+import { awsTimings, embeddedTimings } from '../../lifecycle/timings.ts';
 import { transitions } from '../../lifecycle/transitions.ts';
 import { nativeIdOf } from '../../schemas/run-handle.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { leaseOf, type Slot } from '../../schemas/slot.ts';
-import { type HistoryEntry, type Rejection, type Task, type TaskRun, task as taskSchema } from '../../schemas/task.ts';
+import {
+  type HistoryEntry,
+  type Rejection,
+  type StopIntent,
+  type Task,
+  type TaskRun,
+  task as taskSchema,
+} from '../../schemas/task.ts';
+import { PAUSES_MAX } from '../../schemas/task-request.ts';
 import { runKey, slotKey } from '../records.ts';
 import type { Complain, PromiseName, Records } from './promise-names.ts';
 import type { EcsRun } from './simulated-ecs.ts';
@@ -19,6 +28,8 @@ interface Surroundings {
   readonly complain: Complain;
   /** Run keys of attempts that pushed. */
   readonly pushes: ReadonlySet<string>;
+  /** When the agent's first word was kept, by run key. */
+  readonly firstWords: ReadonlyMap<string, number>;
   readonly runsOf: (taskId: string) => readonly EcsRun[];
 }
 
@@ -48,6 +59,7 @@ export function taskWritten(before: Task | Rejection | undefined, after: Task | 
   }
   historyKept(before, after, broken);
   if ('run' in before && before.run && 'run' in after && after.run) runKept(before.run, after.run, broken);
+  if (after.deadlineAt !== before.deadlineAt) broken('ends', `the deadline moved to ${after.deadlineAt}`);
   if (states[before.status].terminal) endKept(before, after, broken);
   if ('settledAt' in after && after.settledAt && !('settledAt' in before && before.settledAt)) settled(after, around);
 }
@@ -76,6 +88,10 @@ function stepped(before: Task, after: Task, around: Surroundings): void {
     broken('ends', `a cancelled task ended as ${after.status}`);
   }
   if (after.attempt !== before.attempt) nextAttempt(before, after, around);
+  if (after.status === 'BACKOFF') backedOff(before, after, entry, around);
+  if (after.status === 'STOPPING' && before.status !== 'STOPPING') stopped(before, after, entry, around);
+  const mustExpire = !states[after.status].terminal && (after.status !== 'STOPPING' || !isHard(after.intent));
+  if (mustExpire && after.due.deadline !== after.deadlineAt) broken('ends', `${after.status} does not end by its deadline`);
   if (after.status === 'COMPLETED') completed(after, around);
   if (after.status === 'ADMITTED') {
     const slot = around.records.get(slotKey(after.slotKey)) as Slot | undefined;
@@ -105,11 +121,68 @@ function stopClosed(before: Task, after: Task, entry: HistoryEntry, { records, c
 function nextAttempt(before: Task, after: Task, { records, complain }: Surroundings): void {
   if (after.attempt !== before.attempt + 1)
     complain('one attempt counts', after.taskId, `attempt ${after.attempt} after ${before.attempt}`);
-  if (after.attempt > after.attempts)
-    complain('one attempt counts', after.taskId, `attempt ${after.attempt} of ${after.attempts}`);
+  const pauses = after.pauses ?? 0;
+  if (after.attempt > after.attempts + pauses || pauses > PAUSES_MAX)
+    complain('one attempt counts', after.taskId, `attempt ${after.attempt} of ${after.attempts} and ${pauses} pauses`);
+  const since = before.history.at(-1);
+  const due = since && soonest(before, since);
+  if (due !== undefined && Date.parse(after.history.at(-1)?.at ?? '') < due)
+    complain('one attempt counts', after.taskId, `attempt ${after.attempt} came before its time`);
   const record = records.get(runKey(before.taskId, before.attempt)) as RunRecord | undefined;
   if (!record?.closed)
     complain('one attempt counts', after.taskId, `attempt ${after.attempt} while ${before.attempt} is open`);
+}
+
+const isHard = (intent: StopIntent): boolean => intent === 'cancelled' || intent === 'timed_out';
+
+/** When the attempt after this end may begin at the soonest, in milliseconds: after half of its doubled wait, or when the limit lifts. */
+function soonest(task: Task, since: HistoryEntry): number | undefined {
+  const lost = since.facts.find(({ type }) => type === 'RunLost')?.data as { nextAttemptAt?: string } | undefined;
+  return task.status === 'BACKOFF' && lost?.nextAttemptAt ? Date.parse(lost.nextAttemptAt) : undefined;
+}
+
+/** An attempt is over and another is allowed: when, and whether it should be. */
+function backedOff(before: Task, after: Task, entry: HistoryEntry, { records, complain }: Surroundings): void {
+  if (before.status !== 'STOPPING' || after.status !== 'BACKOFF') return;
+  const broken = (message: string): void => complain('one attempt counts', after.taskId, message);
+  const report = (records.get(runKey(before.taskId, before.attempt)) as RunRecord | undefined)?.report;
+  if (report?.outcome === 'succeeded') broken(`attempt ${before.attempt} succeeded and is tried again`);
+  if (report?.outcome === 'failed' && report.retryAfterSeconds === undefined && !after.retryAgentFailure)
+    broken(`the agent of attempt ${before.attempt} failed by itself, and nobody asked for another`);
+  const used = after.attempt - (after.pauses ?? 0);
+  const paused = before.intent === 'paused';
+  if (paused !== ((after.pauses ?? 0) === (before.pauses ?? 0) + 1)) broken('the pauses were not counted');
+  if (!paused && used >= after.attempts) broken(`all ${after.attempts} attempts are used and another is allowed`);
+  const waitMs = Date.parse(after.due.backoff ?? '') - Date.parse(entry.at);
+  const [least, most] = paused
+    ? [Date.parse(before.resumeAt ?? '') - Date.parse(entry.at), Number.POSITIVE_INFINITY]
+    : waits[used > 1 ? 'later' : 'first'];
+  if (!(waitMs >= least && waitMs <= most)) broken(`attempt ${after.attempt + 1} is due after ${waitMs} ms`);
+}
+
+/** Waits before the second attempt and before later ones, in milliseconds, of whichever timings are in use: see `lifecycle/timings.ts`. */
+const waits = {
+  first: [embeddedTimings.BACKOFF_FIRST_S * 500, awsTimings.BACKOFF_FIRST_S * 1_000],
+  later: [embeddedTimings.BACKOFF_FIRST_S * 1_000, awsTimings.BACKOFF_MAX_S * 1_000],
+} as const;
+
+/** A run is told to end: for a reason that holds. */
+function stopped(before: Task, after: Task, entry: HistoryEntry, { records, complain, firstWords }: Surroundings): void {
+  if (after.status !== 'STOPPING') return;
+  const broken = (message: string): void => complain('one attempt counts', after.taskId, message);
+  const key = runKey(after.taskId, after.attempt);
+  if (after.intent === 'paused') {
+    if (after.resumeAt === undefined || after.resumeAt >= after.deadlineAt) broken('pauses beyond its deadline');
+    const report = (records.get(key) as RunRecord | undefined)?.report;
+    if (report?.retryAfterSeconds === undefined) broken('pauses and nobody asked for it');
+  }
+  if (after.reason.code !== 'stalled') return;
+  const word = firstWords.get(key);
+  const runsSince = before.history.findLast(({ to }) => to === 'RUNNING')?.at ?? '';
+  const silentS = (Date.parse(entry.at) - Date.parse(runsSince)) / 1_000;
+  if (after.firstOutputSeconds === undefined) broken('was stopped for its silence, which nobody bounds');
+  else if (word !== undefined && word < Date.parse(entry.at)) broken('was stopped for its silence after its first word');
+  else if (silentS < after.firstOutputSeconds) broken(`was stopped for a silence of ${silentS} s`);
 }
 
 function completed(task: Task, { records, complain, pushes }: Surroundings): void {

@@ -1,12 +1,16 @@
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import { taskIdFor } from '../task-id.ts';
+import { HARMFUL } from './outside-ports.ts';
 import type { ControlPlane, Scene } from './scene.ts';
 
 /** Time in which the requests of one seed come in, in milliseconds. */
 const REQUESTS_WITHIN_MS = 600_000;
 /** Latest repetition of a request, in milliseconds: also after its task has settled. */
 const REPEATED_WITHIN_MS = 12 * 3_600_000;
+
+/** What the tasks of one seed work on. */
+export const REPOSITORIES = ['https://example.org/sample.git', 'https://example.org/other.git'] as const;
 
 /** Sends what producers and people send: requests, the same again, bad ones, and cancels. Answers the ids of all requests. */
 export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number): readonly string[] {
@@ -29,12 +33,15 @@ export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number):
     const userId = `user-${random.int(1, users)}`;
     const key = random.chance(0.8) ? `key-${number}` : undefined;
     const request: TaskRequest = {
-      repository: 'https://example.org/sample.git',
-      prompt: random.chance(0.03) ? ' ' : `do ${number}`,
+      repository: random.pick(REPOSITORIES),
+      prompt: random.chance(0.03) ? ' ' : random.chance(0.1) ? `do ${number} and ${HARMFUL}` : `do ${number}`,
       userId,
       ...(key === undefined ? {} : { idempotencyKey: key }),
       timeoutSeconds: random.pick([60, 900, 3_600, 4 * 3_600, 8 * 3_600]),
       attempts: random.chance(0.2) ? 10 : random.int(1, 4),
+      ...(scene.has('agent-retries') && random.chance(0.6) ? { retryAgentFailure: true } : {}),
+      ...(random.chance(0.15) ? { priority: random.int(1, 9) } : {}),
+      ...(random.chance(0.1) ? { context: `https://github.com/example/sample/issues/${number + 1}` } : {}),
     };
     const first = send(fromMs, 'TaskRequested', request);
     const taskId = taskIdFor(userId, key === undefined ? { eventId: first } : { key });
@@ -53,7 +60,7 @@ export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number):
   });
 }
 
-const requestEvent = (id: string, type: string, data: object): Envelope => ({
+export const requestEvent = (id: string, type: string, data: object): Envelope => ({
   version: '0',
   id,
   'detail-type': type,

@@ -6,7 +6,7 @@ import type { DeadLetter } from '../engine/event-bus.ts';
 import { type MemoryStore, memoryStore } from '../engine/memory-store.ts';
 import type { Scheduler } from '../engine/scheduler.ts';
 import { BatonError } from '../errors.ts';
-import type { Alarms, RecordStore, Settings, Webhooks } from '../ports.ts';
+import type { Alarms, Contexts, RecordStore, Screening, Settings, Webhooks } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { taskKey } from '../records.ts';
 import { drawn, type FaultName } from './faults.ts';
@@ -75,6 +75,9 @@ export interface WorldResult {
 
 /** Every receiver takes what it is sent. */
 const webhooks: Webhooks = { post: async () => ({ outcome: 'delivered' }) };
+/** Nothing is found in any text, and every text is there. */
+const screening: Screening = { screen: async () => ({ outcome: 'passed' }) };
+const contexts: Contexts = { fetch: async (address) => ({ outcome: 'fetched', text: `What ${address} says.` }) };
 
 /** One life of the process: from opening to the next crash. */
 interface Life {
@@ -243,7 +246,12 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
       secret: 'simulated',
       limitOf,
       // Handlers get theirs through the gate of each invocation; this one answers nobody.
-      outside: () => ({ ecs: ecs.seenBy({ point: async () => undefined, sleep, store }), webhooks }),
+      outside: () => ({
+        ecs: ecs.seenBy({ point: async () => undefined, sleep, store }),
+        webhooks,
+        screening,
+        contexts,
+      }),
       copies: (event) => (isDoubled(event) ? 2 : 1),
       onDeadLetter: (letter) => {
         if (!isOver) deadLetter(letter);
@@ -264,7 +272,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     if (!isOver) promises.reopened();
 
     function portsAt(gate: Gate, rule: string): Readonly<Record<string, unknown>> {
-      return { ...portsOver(gate, engine, rule), ecs: ecs.seenBy(gate), webhooks };
+      return { ...portsOver(gate, engine, rule), ecs: ecs.seenBy(gate), webhooks, screening, contexts };
     }
 
     function isDoubled(event: Envelope): boolean {

@@ -155,10 +155,46 @@ describe('a second attempt', () => {
     await first.close();
   });
 
+  // F16
   it('says so and starts from the base when the saved work is gone', async () => {
-    await withScene({ attempt: 2, savedWork: { branch: BRANCH, commit: 'a'.repeat(40) } });
+    const savedWork = { branch: BRANCH, commit: 'a'.repeat(40) };
+    await withScene({ attempt: 2, savedWork });
     const { code, output } = await scene.run();
     expect(code).toBe(0);
     expect(output).toContain('was not found; starting from the base');
+    expect(scene.report().result).toMatchObject({ branch: BRANCH, lostWork: savedWork });
+  });
+
+  it('fetches the saved work by its name when somebody deleted the branch', async () => {
+    await withScene();
+    const commit = scene.commitToRemote(BRANCH, 'first.txt', 'from attempt 1');
+    scene.inRemote('branch', '-D', BRANCH);
+    const first = scene;
+    scene = await openScene(runner.file, {
+      // Over the protocol: a clone of a path would bring every object.
+      repository: `file://${first.remote}`,
+      attempt: 2,
+      savedWork: { branch: BRANCH, commit },
+      agentCommand: 'cp first.txt second.txt',
+    });
+    expect(await scene.run()).toMatchObject({ code: 0 });
+    expect(git(first.remote, 'rev-parse', `${BRANCH}~1`).trim()).toBe(commit);
+    expect(scene.report().result.lostWork).toBeUndefined();
+    await first.close();
+  });
+
+  it('never overwrites a branch that somebody rewrote meanwhile: it goes on from what is there, and says what is lost', async () => {
+    await withScene();
+    const savedWork = { branch: BRANCH, commit: scene.commitToRemote(BRANCH, 'first.txt', 'from attempt 1') };
+    scene.inRemote('branch', '--force', BRANCH, 'main');
+    const theirs = scene.commitToRemote(BRANCH, 'theirs.txt', 'by a person');
+    const first = scene;
+    scene = await openScene(runner.file, { repository: first.remote, attempt: 2, savedWork });
+    const { code, output } = await scene.run();
+    expect(code).toBe(0);
+    expect(output).toContain('no longer holds the saved work');
+    expect(git(first.remote, 'rev-parse', `${BRANCH}~1`).trim()).toBe(theirs);
+    expect(scene.report().result).toMatchObject({ lostWork: savedWork });
+    await first.close();
   });
 });

@@ -221,7 +221,10 @@ describe("the agent's environment", () => {
     });
     const environment = scene.inRemote('show', `${BRANCH}:env.txt`);
     const names = environment.split('\n').map((line) => line.split('=')[0]);
-    expect(names.filter((name) => /^(BATON|AWS|ECS|GITHUB)_/.test(name ?? ''))).toEqual(['BATON_PROMPT_FILE']);
+    expect(names.filter((name) => /^(BATON|AWS|ECS|GITHUB)_/.test(name ?? '')).sort()).toEqual([
+      'BATON_PROMPT_FILE',
+      'BATON_RETRY_AFTER_FILE',
+    ]);
     expect(names).toEqual(expect.arrayContaining(['PATH', 'HOME', 'ANTHROPIC_API_KEY', 'SSH_AUTH_SOCK']));
     for (const text of [environment, scene.inRemote('show', `${BRANCH}:config.txt`), output]) {
       expect(text).not.toContain(RUN_TOKEN);

@@ -13,6 +13,7 @@ function aWorld(views: (TaskView | Error)[], events: HeardEvent[] = []): WorldCl
     facts: refuse,
     submit: refuse,
     tasks: refuse,
+    explain: refuse,
     cancel: refuse,
     log: refuse,
     task: async () => {

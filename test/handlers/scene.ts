@@ -1,6 +1,7 @@
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
+import { standInScreening } from '../../runtime/engine/stand-in-screening.ts';
 import { payloadsOver } from '../../runtime/payloads.ts';
-import type { Ports, Settings } from '../../runtime/ports.ts';
+import type { Contexts, Ports, Settings } from '../../runtime/ports.ts';
 import { entryEvents } from '../../runtime/published.ts';
 import type { Reaction } from '../../runtime/react.ts';
 import { runKey, slotKey, taskKey } from '../../runtime/records.ts';
@@ -47,7 +48,19 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
   const webhooks = webhooksOver({ allowed: 'local' });
-  const ports: Ports = { tasks, slots, runs, payloads, repositories, settings, clock, webhooks, ecs: compute.backend };
+  const ports: Ports = {
+    tasks,
+    slots,
+    runs,
+    payloads,
+    repositories,
+    settings,
+    clock,
+    webhooks,
+    ecs: compute.backend,
+    screening: standInScreening,
+    contexts: noContexts,
+  };
   const named: Readonly<Record<string, unknown>> = { ...ports };
   const world = {
     now: clock.now,
@@ -107,6 +120,9 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     store,
   };
 }
+
+/** Nothing can be fetched. */
+const noContexts: Contexts = { fetch: async () => ({ outcome: 'unavailable', message: 'There is no such thing.' }) };
 
 /** What a delivery published, by detail-type. */
 export const typesOf = (events: readonly BatonEvent[]): string[] => events.map((event) => event['detail-type']);

@@ -45,6 +45,24 @@ describe('an ended task whose compute is over', () => {
     expect(await scene.record()).toMatchObject({ closed: true });
   });
 
+  it('with subscribers is settled by no replay, which may tell nobody; its own alarm does it', async () => {
+    const { scene, task } = await sceneOfACompleted();
+    const hook = { channel: 'webhook' as const, target: 'https://hooks.example.org' };
+    await scene.has({ ...task, subscribers: [hook] });
+    const replayed = { ...latestEvent(task), 'replay-name': 'again' };
+    expect(typesOf(await scene.deliver(settleTask, replayed))).toEqual([]);
+    expect(scene.ignored).toEqual(['left_to_its_alarm']);
+    expect(await scene.task()).not.toHaveProperty('settledAt');
+    expect(leasesOf(await scene.slot()).holders).toEqual([red]);
+    expect(typesOf(await scene.deliver(settleTask, latestEvent(task)))).toContain('NotificationDue');
+  });
+
+  it('without subscribers is settled by a replay too', async () => {
+    const { scene, task } = await sceneOfACompleted();
+    await scene.deliver(settleTask, { ...latestEvent(task), 'replay-name': 'again' });
+    expect(await scene.task()).toMatchObject({ settledAt: at(0) });
+  });
+
   it('told three times is settled once', async () => {
     const { scene, task } = await sceneOfACompleted();
     const told = await scene.thrice(settleTask, latestEvent(task));

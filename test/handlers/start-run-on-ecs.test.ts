@@ -1,11 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
+import { alarmRang } from '../../events/alarm-rang.ts';
 import { cancelTask } from '../../handlers/cancel-task.ts';
+import { checkRunOnEcs } from '../../handlers/check-run-on-ecs.ts';
+import { closeStop } from '../../handlers/close-stop.ts';
 import { observeEcsTask } from '../../handlers/observe-ecs-task.ts';
 import { startRunOnEcs } from '../../handlers/start-run-on-ecs.ts';
+import { wakeTask } from '../../handlers/wake-task.ts';
 import { ComputeError } from '../../runtime/errors.ts';
+import type { StartRun } from '../../runtime/ports.ts';
+import { alarmId } from '../../runtime/tasks.ts';
+import type { BatonEvent } from '../../schemas/envelope.ts';
 import { because } from '../../schemas/reason.ts';
-import { aHandle, anEcsEvent, aRequest, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
-import { aScene, latestEvent, typesOf } from './scene.ts';
+import { aHandle, anEcsEvent, anEvent, aRequest, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
+import { aScene, latestEvent } from './scene.ts';
 
 async function sceneOfAHydrated() {
   const scene = aScene();
@@ -81,6 +88,36 @@ describe('a start whose answer never came', () => {
     expect(await scene.task()).toMatchObject({ status: 'STARTING', run: { handle: aHandle('twin-1') } });
   });
 
+  // X8
+  it('is repeated under the same token, and says that it is a repetition', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const asked: StartRun[] = [];
+    const start: typeof scene.ecs.start = async (run) => {
+      asked.push(run);
+      throw new ComputeError('compute_unavailable', 'No answer');
+    };
+    const instead = { ecs: { ...scene.ecs, start } };
+    await expect(scene.deliver(startRunOnEcs, event, { instead })).rejects.toThrow();
+    await expect(scene.deliver(startRunOnEcs, event, { instead, tries: 2 })).rejects.toThrow();
+    const [first, second] = asked;
+    expect(first?.repeats).toBeUndefined();
+    expect(second).toEqual({ ...first, repeats: true });
+  });
+
+  // F19, A25
+  it('and never comes is found out by asking, and ends the task once', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    scene.compute.failStarts(new ComputeError('compute_unavailable', 'No answer'));
+    for (const tries of [1, 2, 3]) await expect(scene.deliver(startRunOnEcs, event, { tries })).rejects.toThrow();
+    scene.pass(21);
+    const due = at(21);
+    const rang = anEvent(alarmRang.of({ taskId: aTaskId(), at: due }), { id: alarmId(aTaskId(), due) });
+    const [asked] = await scene.deliver(wakeTask, rang);
+    const [ended] = await scene.deliver(checkRunOnEcs, asked as BatonEvent);
+    expect(await scene.thrice(closeStop, ended as BatonEvent)).toEqual([['RunLost'], [], []]);
+    expect(await scene.task()).toMatchObject({ status: 'BACKOFF', reason: { code: 'start_lost' } });
+  });
+
   it('is not repeated by an ordinary duplicate', async () => {
     const { scene, event } = await sceneOfAHydrated();
     scene.compute.failNext(new ComputeError('compute_throttled', 'Rate exceeded'));
@@ -123,9 +160,42 @@ describe('a task that is cancelled while its start is under way', () => {
       return answer;
     };
     const told = await scene.deliver(startRunOnEcs, event, { instead: { ecs: { ...scene.ecs, start } } });
-    expect(typesOf(told)).toEqual([]);
+    // A23: what came of the stop is told.
+    expect(told).toMatchObject([
+      {
+        'detail-type': 'RunStopAnswered',
+        detail: { data: { outcome: 'stopping', nativeId: aHandle('twin-1').taskArn } },
+      },
+    ]);
     expect(await scene.task()).toMatchObject({ status: 'STOPPING', intent: 'cancelled' });
     expect(scene.compute.calls).toContain(`stop ${aHandle('twin-1').taskArn}`);
     expect(await scene.record()).toMatchObject({ strayHandle: aHandle('twin-1'), noClaim: true });
+  });
+});
+
+// A start that was refused although an earlier call of it, still on its way, starts the run after all.
+describe('a run that starts behind the back of its refusal', () => {
+  const refused = async () => ({ outcome: 'refused' as const, reason: because('no_capacity', 'RESOURCE:CPU') });
+
+  it('is not believed when it had shown itself before', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const start: typeof scene.ecs.start = async () => {
+      await scene.deliver(observeEcsTask, anEcsEvent({ lastStatus: 'PENDING', version: 2 }));
+      return refused();
+    };
+    await scene.deliver(startRunOnEcs, event, { instead: { ecs: { ...scene.ecs, start } } });
+    expect(await scene.task()).toMatchObject({ status: 'STARTING', run: { handle: aHandle() } });
+    expect(scene.ignored).toContain('start_was_answered_already');
+  });
+
+  it('is stopped on arrival, and may not claim', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const [ended] = await scene.deliver(startRunOnEcs, event, { instead: { ecs: { ...scene.ecs, start: refused } } });
+    await scene.deliver(closeStop, ended as BatonEvent);
+    expect(await scene.task()).toMatchObject({ status: 'BACKOFF', reason: { code: 'no_capacity' } });
+
+    const told = await scene.deliver(observeEcsTask, anEcsEvent());
+    expect(told).toMatchObject([{ 'detail-type': 'RunStopRequested', detail: { data: { handle: aHandle() } } }]);
+    expect(await scene.runs.claim({ taskId: aTaskId(), attempt: 1, nativeId: aHandle().taskArn })).toBe('fenced');
   });
 });

@@ -55,20 +55,22 @@ function applies({ Principal, Condition }: BusStatement, principal: string, { so
 
 const REQUEST = { source: 'baton.request', type: 'TaskRequested' };
 const CANCEL = { source: 'baton.request', type: 'TaskCancelRequested' };
+const CONFIGURE = { source: 'baton.request', type: 'RepositoryConfigRequested' };
 const FACT = { source: 'baton', type: 'TaskCompleted' };
 const REPORT = { source: 'baton.agent', type: 'RunReported' };
 const OWN = { source: 'baton.request.ada', type: 'TaskRequested' };
 const OWN_CANCEL = { source: 'baton.request.ada', type: 'TaskCancelRequested' };
+const OWN_CONFIGURE = { source: 'baton.request.ada', type: 'RepositoryConfigRequested' };
 const STRAY = { source: 'baton.request.eve', type: 'TaskRequested' };
 const ALARM = { source: 'baton.alarm', type: 'AlarmRang' };
-const entries = { REQUEST, CANCEL, FACT, REPORT, OWN, OWN_CANCEL, STRAY, ALARM };
+const entries = { REQUEST, CANCEL, CONFIGURE, FACT, REPORT, OWN, OWN_CANCEL, OWN_CONFIGURE, STRAY, ALARM };
 
 /** Who may put what, when the identity's own policy allows everything. */
 const ALLOWED: { readonly [Who in Person]: readonly (keyof typeof entries)[] } = {
   handler: ['FACT'],
   runner: ['REPORT'],
   producer: ['REQUEST', 'CANCEL'],
-  operator: ['CANCEL'],
+  operator: ['CANCEL', 'CONFIGURE'],
   ada: ['OWN', 'OWN_CANCEL'],
   bob: [],
   stranger: [],
@@ -89,6 +91,7 @@ describe('the bus', () => {
     ['producer', REQUEST],
     ['producer', CANCEL],
     ['operator', CANCEL],
+    ['operator', CONFIGURE],
     ['ada', OWN],
   ] as const)('lets %s put %j without a policy of its own, from any account', (person, entry) => {
     expect(mayPut(person, entry, writers, { identityAllows: false })).toBe(true);
@@ -154,7 +157,7 @@ describe('the deployed bus policy', () => {
 
   it('names the people of the settings', () => {
     expect(named('ProducersAsk')?.Principal).toEqual({ AWS: withPeople.producers.split(',') });
-    expect(named('OperatorsCancel')?.Principal).toEqual({ AWS: [withPeople.operators] });
+    expect(named('OperatorsOperate')?.Principal).toEqual({ AWS: [withPeople.operators] });
     expect(named('RequestersAsk')?.Principal).toEqual({ AWS: ['arn:aws:iam::123456789012:role/ada'] });
   });
 

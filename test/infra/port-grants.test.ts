@@ -11,6 +11,9 @@ const places: Places = {
   alarmQueueArn: 'queue',
   schedulesArn: 'schedules',
   schedulerRoleArn: 'scheduler',
+  deadLettersArn: 'dead',
+  guardrailArn: 'guardrail',
+  githubTokenArn: 'token',
   ecs: {
     clusterArn: 'cluster',
     taskFamilyArn: 'family',
@@ -36,6 +39,9 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
     'node_modules/@aws-lambda-powertools/idempotency/lib/esm/persistence/DynamoDBPersistenceLayer.js': 'dynamodb',
   },
   ecs: { 'runtime/aws/ecs-backend.ts': 'ecs' },
+  letters: { 'runtime/aws/dead-letter-sender.ts': 'sqs' },
+  screening: { 'runtime/aws/bedrock-screening.ts': 'bedrock' },
+  contexts: { 'runtime/aws/github-token.ts': 'secretsmanager' },
 };
 
 /** Commands whose action is called otherwise (Service Authorization Reference, S3). */

@@ -18,8 +18,9 @@ const stopped = (stopCode: string | undefined, containers: Fields['containers'],
   stopCode,
 });
 
-describe('reading an ECS task', () => {
-  it.each<[string, Fields, string]>([
+/** What ECS shows (lastStatus × stopCode × exit code × containers) → phase, kind of end, exit code, reason; and what was strange about it. */
+const decisions: [string, Fields, string][] = [
+    // A17: before STOPPED nothing has ended.
     ['PROVISIONING', { lastStatus: 'PROVISIONING' }, 'starting'],
     ['PENDING', { lastStatus: 'PENDING' }, 'starting'],
     ['ACTIVATING', { lastStatus: 'ACTIVATING' }, 'starting'],
@@ -28,6 +29,9 @@ describe('reading an ECS task', () => {
     ['STOPPING', { lastStatus: 'STOPPING' }, 'running'],
     ['DEPROVISIONING', { lastStatus: 'DEPROVISIONING' }, 'running'],
     ['RUNNING, its container already exited', { containers: [agent(0)] }, 'running'],
+    ['RUNNING, its sidecar already failed', { containers: [agent(), sidecar(1)] }, 'running'],
+    ['PENDING, told to stop', { lastStatus: 'PENDING', desiredStatus: 'STOPPED', stopCode: 'UserInitiated' }, 'starting'],
+    ['DEPROVISIONING, its container exited', { lastStatus: 'DEPROVISIONING', containers: [agent(3)] }, 'running'],
     // F32: the warning is not the end.
     ['the Spot warning', { desiredStatus: 'STOPPED', stopCode: 'SpotInterruption' }, 'running'],
     ['a stop that was asked for, still RUNNING', { desiredStatus: 'STOPPED', stopCode: 'UserInitiated' }, 'running'],
@@ -80,6 +84,23 @@ describe('reading an ECS task', () => {
       'ended lost never_started',
     ],
 
+    [
+      'failed to start although a sidecar ran',
+      stopped('TaskFailedToStart', [sidecar(0), agent()]),
+      'ended lost never_started',
+    ],
+    [
+      'failed to start, yet its container exited',
+      stopped('TaskFailedToStart', [agent(1)]),
+      'ended exited 1 runner_failed',
+    ],
+    [
+      'a container of another name exited with 0',
+      stopped('EssentialContainerExited', [{ name: 'Agent', exitCode: 0 }]),
+      'ended lost never_started',
+    ],
+    ['DELETED and nothing told', { ...stopped(undefined, []), lastStatus: 'DELETED' }, 'ended lost unknown_stop'],
+
     // F3, A17: why it stopped outweighs how the process took it.
     ['stopped by somebody, exit 143', stopped('UserInitiated', [agent(143)]), 'ended stopped 143 stopped_outside'],
     ['stopped by somebody before it ran', stopped('UserInitiated', [agent()]), 'ended stopped stopped_outside'],
@@ -88,6 +109,10 @@ describe('reading an ECS task', () => {
     ['host terminated', stopped('TerminationNotice', [agent()]), 'ended lost host_lost'],
     ['host unhealthy', stopped('InfrastructureHealth', [agent(137)]), 'ended lost 137 host_lost'],
     ['stopped by a service', stopped('ServiceSchedulerInitiated', [agent(143)]), 'ended lost 143 host_lost'],
+
+    ['stopped by somebody, its agent had exited with 0', stopped('UserInitiated', [agent(0)]), 'ended stopped 0 stopped_outside'],
+    ['Spot taken back before it ran', stopped('SpotInterruption', []), 'ended lost spot_interrupted'],
+    ['host terminated under a sidecar', stopped('TerminationNotice', [sidecar(0), agent(143)]), 'ended lost 143 host_lost'],
 
     // F29: the unknown is said, and never guessed into an end.
     [
@@ -112,7 +137,15 @@ describe('reading an ECS task', () => {
       'nothing, not started by Baton: startedBy ""',
     ],
     ['attempt 0', { startedBy: 'baton/test/t0/0' }, 'nothing, not started by Baton: startedBy "baton/test/t0/0"'],
-  ])('%s', (_, fields, expected) => {
+];
+
+describe('reading an ECS task', () => {
+  it('is a table of at least 40 cases', () => {
+    expect(new Set(decisions.map(([name]) => name)).size).toBe(decisions.length);
+    expect(decisions.length).toBeGreaterThanOrEqual(40);
+  });
+
+  it.each(decisions)('%s', (_, fields, expected) => {
     const { observation, remark } = readEcsTask(anEcsTask(fields));
     const { phase, end } = observation ?? {};
     const seen = phase ? [phase, end?.kind, end?.exitCode, end?.reason.code] : ['nothing'];

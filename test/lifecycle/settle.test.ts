@@ -13,6 +13,18 @@ const proven = <T extends TerminalTask>(task: T): T => ({
   history: task.history.map((entry) => ({ ...entry, proven: true })),
 });
 
+const aHook = { channel: 'webhook' as const, target: 'https://hooks.example.org/hidden' };
+
+describe('a note to a subscriber', () => {
+  it('has an id of its own, names the subscriber by place, and never says the address', () => {
+    const move = settle({ ...ended, subscribers: [aHook, aHook] }, undefined, at(2), true);
+    const notes = move.kind === 'mark' ? move.notes.filter(({ fact }) => fact.type === 'NotificationDue') : [];
+    expect(notes.map(({ id }) => id)).toEqual([`${aTaskId()}#notify#0`, `${aTaskId()}#notify#1`]);
+    expect(notes[1]?.fact.data).toEqual({ channel: 'webhook', subscriber: 1, status: 'COMPLETED' });
+    expect(JSON.stringify(notes)).not.toContain('hidden');
+  });
+});
+
 describe('settling', () => {
   it.each<[string, Task, boolean, string]>([
     ['the fact is told and the compute over', ended, true, 'mark settled: TaskSettled'],
@@ -22,6 +34,18 @@ describe('settling', () => {
     ['the fact is told again, the compute lives', proven(lives), true, 'ignore compute_has_not_ended'],
     ['the compute is over, the fact not proven', ended, false, 'ignore terminal_fact_is_not_proven'],
     ['the compute was given up', { ...ended, run: givenUp }, true, 'mark settled: RunOrphaned, TaskSettled'],
+    [
+      'somebody subscribed',
+      { ...ended, subscribers: [aHook, aHook] },
+      true,
+      'mark settled: NotificationDue, NotificationDue, TaskSettled',
+    ],
+    [
+      'all is settled, and somebody subscribed',
+      { ...ended, subscribers: [aHook], settledAt: at(1) },
+      true,
+      'repeat: NotificationDue, TaskSettled',
+    ],
     ['all is settled', { ...ended, settledAt: at(1) }, true, 'repeat: TaskSettled'],
   ])('when %s', (_, task, told, move) => {
     expect(inWords(settle(task, undefined, at(2), told))).toBe(move);

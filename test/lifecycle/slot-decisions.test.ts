@@ -86,10 +86,11 @@ describe('a limit that is raised by hundreds', () => {
     let now = decideSlot(waiting, { kind: 'fill' }, { at: at(1), cause });
     const told = [...now.grants];
     let largest = 0;
-    for (let next = 0; next < told.length; next++) {
-      const { taskId, attempt } = told[next]?.fact.data as { taskId: string; attempt: number };
+    // Grows while it is walked: each confirmation may bring the next grant.
+    for (const { fact } of told) {
+      const { taskId, attempt } = fact.data as { taskId: string; attempt: number };
       const confirm: SlotRequest = { kind: 'confirm', lease: leaseOf(taskId, attempt) };
-      now = decideSlot(now.slot, confirm, { at: at(2), cause: { ...cause, id: told[next]?.fact.id ?? '' } });
+      now = decideSlot(now.slot, confirm, { at: at(2), cause: { ...cause, id: fact.id } });
       told.push(...now.grants);
       largest = Math.max(largest, JSON.stringify(now.slot).length);
     }

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { rules } from '../../rules/index.ts';
+import type { Rule } from '../../rules/rule.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -41,9 +42,17 @@ const servicesOf: Readonly<Record<string, readonly string[]>> = {
   runs: ['dynamodb', 'secrets manager'],
   payloads: ['s3', 'secrets manager'],
   ecs: ['ecs'],
+  letters: ['sqs'],
   settings: [],
   clock: [],
 };
+
+/** What a rule's function has: what it publishes with, the dead letters of one that reads a queue, and what the rule uses. */
+const portsOf = ({ uses, delivery }: Rule): readonly string[] => [
+  'bus',
+  ...(delivery === 'queue' ? ['letters'] : []),
+  ...uses,
+];
 
 /** In a process of its own: the bundler does not run inside the test runner. */
 function run(words: readonly string[], checkout = root): string {
@@ -69,12 +78,12 @@ describe('the bundles of the functions', () => {
     for (const { name } of folders) expect(readdirSync(join(root, 'dist/lambda', name))).toEqual(['index.mjs']);
   });
 
-  test.each(rules.map((rule) => [rule.name, rule.uses] as const))(
+  test.each(rules.map((rule) => [rule.name, portsOf(rule)] as const))(
     '%s has only the clients of its ports',
     (name, uses) => {
       const code = readFileSync(join(root, 'dist/lambda', name, 'index.mjs'), 'utf8');
       const has = Object.entries(SERVICES).flatMap(([service, mark]) => (code.includes(mark) ? [service] : []));
-      const needs = new Set(['bus', ...uses].flatMap((port) => servicesOf[port] ?? [`unknown port ${port}`]));
+      const needs = new Set(uses.flatMap((port) => servicesOf[port] ?? [`unknown port ${port}`]));
       expect(has.sort()).toEqual([...needs].sort());
     },
   );

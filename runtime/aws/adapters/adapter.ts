@@ -1,5 +1,6 @@
 import type { PortName } from '../../../schemas/environment.ts';
 import type { Ports } from '../../ports.ts';
+import type { DeadLetterSender } from '../dead-letter-sender.ts';
 import type { EnvironmentOf } from '../environment.ts';
 import type { EventBridgeBus } from '../eventbridge-bus.ts';
 import type { InvocationLedgers } from '../powertools-effects.ts';
@@ -7,6 +8,7 @@ import type { InvocationLedgers } from '../powertools-effects.ts';
 interface PortsByName extends Ports {
   readonly bus: EventBridgeBus;
   readonly effects: InvocationLedgers;
+  readonly letters: DeadLetterSender;
 }
 
 /** What the module of a port exports; a generated Lambda entry imports one for each port that its rule uses. */

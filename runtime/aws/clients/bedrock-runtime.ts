@@ -1,4 +1,5 @@
 import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { clientConfig } from './client-config.ts';
 import { once } from './once.ts';
 
@@ -9,4 +10,8 @@ import { once } from './once.ts';
 const TRIES = 8;
 
 /** The one client of this process for the Bedrock runtime; region, credentials and endpoint come from the environment. */
-export const bedrockRuntime = once(() => new BedrockRuntimeClient({ ...clientConfig(), maxAttempts: TRIES }));
+export const bedrockRuntime = once(() => {
+  const { requestHandler, ...config } = clientConfig();
+  // By itself this client alone speaks HTTP/2, whose sessions do not outlive the sleep of a function.
+  return new BedrockRuntimeClient({ ...config, requestHandler: new NodeHttpHandler(requestHandler), maxAttempts: TRIES });
+});

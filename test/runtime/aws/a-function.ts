@@ -119,6 +119,7 @@ const environmentOf = ({ endpoint }: DynamoServer, { url }: AwsStub, table: stri
   BATON_ALARM_GROUP: 'baton',
   BATON_ALARM_ROLE_ARN: 'arn:aws:iam::000000000000:role/baton-alarms',
   BATON_ALARM_DEAD_LETTERS_ARN: 'arn:aws:sqs:us-east-1:000000000000:baton-alarms-dead',
+  BATON_DEAD_LETTERS_URL: `${url}/000000000000/baton-rule-dead`,
   BATON_TASKS_AT_ONCE: '4',
   BATON_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:baton',
   BATON_PAYLOAD_BUCKET: 'baton-payloads',

@@ -3,12 +3,15 @@ import { awsTimings } from '../../../lifecycle/timings.ts';
 import { rules } from '../../../rules/index.ts';
 import * as bus from '../../../runtime/aws/adapters/bus.ts';
 import * as clock from '../../../runtime/aws/adapters/clock.ts';
+import * as contexts from '../../../runtime/aws/adapters/contexts.ts';
 import * as ecs from '../../../runtime/aws/adapters/ecs.ts';
 import * as effects from '../../../runtime/aws/adapters/effects.ts';
+import * as letters from '../../../runtime/aws/adapters/letters.ts';
 import * as payloads from '../../../runtime/aws/adapters/payloads.ts';
-import * as runs from '../../../runtime/aws/adapters/runs.ts';
-import { secretOf } from '../../../runtime/aws/adapters/secret.ts';
 import * as repositories from '../../../runtime/aws/adapters/repositories.ts';
+import * as runs from '../../../runtime/aws/adapters/runs.ts';
+import * as screening from '../../../runtime/aws/adapters/screening.ts';
+import { secretOf } from '../../../runtime/aws/adapters/secret.ts';
 import * as settings from '../../../runtime/aws/adapters/settings.ts';
 import * as slots from '../../../runtime/aws/adapters/slots.ts';
 import * as tasks from '../../../runtime/aws/adapters/tasks.ts';
@@ -22,7 +25,22 @@ import { portEnvironment } from '../../../schemas/environment.ts';
 import { anEcsEvent, aRequest } from '../../builders.ts';
 
 describe('the ports on AWS', () => {
-  const adapters = { bus, clock, ecs, effects, payloads, repositories, runs, settings, slots, tasks, webhooks } satisfies Required<Adapters>;
+  const adapters = {
+    bus,
+    clock,
+    contexts,
+    screening,
+    ecs,
+    effects,
+    letters,
+    payloads,
+    repositories,
+    runs,
+    settings,
+    slots,
+    tasks,
+    webhooks,
+  } satisfies Required<Adapters>;
 
   test('are those that infrastructure sets an environment for, and all that any rule uses', () => {
     expect(Object.keys(adapters).sort()).toEqual(Object.keys(portEnvironment).sort());

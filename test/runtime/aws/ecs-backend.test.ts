@@ -184,12 +184,11 @@ describe('a start that ECS answers with 200 and no task', () => {
     ['RESOURCE:ENI', undefined],
     ['Capacity is unavailable at this time. Please try again later or in a different availability zone', undefined],
     ['RESOURCE', 'Capacity is unavailable at this time.'],
-  ])('is tried again when there is no capacity: %s', async (reason, detail) => {
+  ])('is refused, since there is no capacity: %s', async (reason, detail) => {
     const { compute } = await aBackend(answering({ RunTask: failing(reason, detail) }));
-    await expect(compute.start(theRun)).rejects.toMatchObject({
-      code: 'compute_capacity',
-      retry: 'soon',
-      message: expect.stringContaining(reason),
+    expect(await compute.start(theRun)).toMatchObject({
+      outcome: 'refused',
+      reason: { code: 'no_capacity', message: expect.stringContaining(reason) },
     });
   });
 
@@ -221,22 +220,71 @@ describe('a start that ECS answers with 200 and no task', () => {
 
 describe('a start that fails', () => {
   it.each([
-    ['ThrottlingException', 400, '', 'compute_throttled', 'soon'],
-    ['ServerException', 500, '', 'compute_unavailable', 'soon'],
-    ['AccessDeniedException', 400, 'not allowed to ecs:RunTask', 'compute_denied', 'never'],
-    ['ClientException', 400, "You've reached the limit on the number of tasks you can run", 'compute_capacity', 'soon'],
-    [
-      'ThrottlingException',
-      400,
-      "You've reached the limit on the number of vCPUs you can run",
-      'compute_capacity',
-      'soon',
-    ],
-    ['ClientException', 400, 'Provisioning capacity limit exceeded.', 'compute_capacity', 'soon'],
-    ['ServerException', 500, 'Capacity is unavailable at this time.', 'compute_capacity', 'soon'],
-  ])('in passing throws: %s %i %s', async (name, status, message, code, retry) => {
+    ['ThrottlingException', 400, 'Rate exceeded', 'start_throttled'],
+    ['AccessDeniedException', 400, 'not allowed to ecs:RunTask', 'start_refused'],
+    ['ClientException', 400, "You've reached the limit on the number of tasks you can run", 'no_capacity'],
+    ['ThrottlingException', 400, "You've reached the limit on the number of vCPUs you can run", 'no_capacity'],
+    ['ClientException', 400, 'Provisioning capacity limit exceeded.', 'no_capacity'],
+    ['ServerException', 500, 'Capacity is unavailable at this time.', 'no_capacity'],
+  ])('and started nothing is refused, with a reason of its own: %s %i %s', async (name, status, message, code) => {
     const { compute } = await aBackend(answering({ RunTask: anError(name, message, status) }));
-    await expect(compute.start(theRun)).rejects.toMatchObject({ code, retry, message: expect.stringContaining(name) });
+    expect(await compute.start(theRun)).toEqual({
+      outcome: 'refused',
+      reason: { code, message: `ECS RunTask: ${name}: ${message}` },
+    });
+  });
+
+  // A23
+  it('since it is not allowed says so loudly, with its code and what to do', async () => {
+    const { compute, warnings } = await aBackend(answering({ RunTask: anError('AccessDeniedException', 'not you') }));
+    await compute.start(theRun);
+    expect(warnings).toEqual([
+      'compute_denied: ECS RunTask: AccessDeniedException: not you. Give the role the action that the message names.',
+    ]);
+  });
+
+  it('in a way that does not tell what it did throws', async () => {
+    const { compute } = await aBackend(answering({ RunTask: anError('ServerException', '', 500) }));
+    await expect(compute.start(theRun)).rejects.toMatchObject({ code: 'compute_unavailable', retry: 'soon' });
+  });
+
+  // X8: what turns a call away says nothing of an earlier one, which may have started the run.
+  it.each([
+    ['ThrottlingException', 'compute_throttled', 'soon'],
+    ['AccessDeniedException', 'compute_denied', 'never'],
+    ['InvalidParameterException', 'compute_invalid', 'never'],
+    ['LimitExceededException', 'compute_throttled', 'soon'],
+  ])('with %s when it is repeated throws', async (name, code, retry) => {
+    const { compute } = await aBackend(answering({ RunTask: anError(name, 'because') }));
+    await expect(compute.start({ ...theRun, repeats: true })).rejects.toMatchObject({ code, retry });
+  });
+
+  it('for want of a quota when it is repeated throws: the run that it may have started may have taken the last of it', async () => {
+    const told = anError('ClientException', "You've reached the limit on the number of tasks you can run");
+    const { compute } = await aBackend(answering({ RunTask: told }));
+    await expect(compute.start({ ...theRun, repeats: true })).rejects.toMatchObject({ code: 'compute_capacity' });
+  });
+
+  it('that found no room when it is repeated is refused: whoever looks for room has looked for the token', async () => {
+    const noRoom = { body: { tasks: [], failures: [{ arn: CLUSTER, reason: 'RESOURCE:CPU' }] } };
+    const { compute } = await aBackend(answering({ RunTask: noRoom }));
+    expect(await compute.start({ ...theRun, repeats: true })).toMatchObject({ reason: { code: 'no_capacity' } });
+  });
+
+  it.each([
+    ['an answer that was lost', 'hang up' as const],
+    ['an error of ECS itself', anError('ServerException', '', 500)],
+  ])('after %s is no refusal, whatever the SDK was told last', async (_, first) => {
+    const script: Script = (_call, nth) => (nth === 0 ? first : anError('ThrottlingException', 'Rate exceeded'));
+    const { compute, wire } = await aBackend(script, { maxAttempts: 3 });
+    await expect(compute.start(theRun)).rejects.toMatchObject({ code: 'compute_throttled' });
+    expect(wire.calls).toHaveLength(3);
+  });
+
+  it('after the SDK was turned away every time is refused', async () => {
+    const { compute, wire } = await aBackend(() => anError('ThrottlingException', 'Rate exceeded'), { maxAttempts: 2 });
+    expect(await compute.start(theRun)).toMatchObject({ outcome: 'refused', reason: { code: 'start_throttled' } });
+    expect(wire.calls).toHaveLength(2);
   });
 
   it('without an answer throws, since nobody knows', async () => {

@@ -37,6 +37,11 @@ const metricsOf = (running: AFunction) =>
     .lines()
     .filter((line) => '_aws' in line)
     .map(({ _aws, ...metrics }) => metrics);
+/** What the functions themselves put among the dead letters. */
+const deadLetters = () =>
+  scene.aws.calls
+    .filter(({ operation, input }) => operation === 'SendMessage' && String(input['QueueUrl']).endsWith('-dead'))
+    .map(({ input }) => input);
 const publishedOf = (taskId: string) =>
   scene.aws.published().filter(({ detail }) => detail.metadata['taskId'] === taskId);
 
@@ -228,12 +233,13 @@ describe('a request with a prompt', () => {
 
 describe('a queue rule', () => {
   test(
-    'handles each message of its batch and names those that failed',
+    'handles each message of its batch; what is wrong in itself goes to the dead letters at once, and does not come again',
     async () => {
       const wake = scene.start('wake-task');
       const task = await aNewTask();
       const rings = alarmEvent(task.taskId, task.due.step ?? '');
       const secret = 'the-prompt-in-a-broken-message';
+      const before = deadLetters().length;
       const batch = aBatch(
         aMessage(`{ ${secret}`, 1, 'broken'),
         aMessage(rings, 1, 'good'),
@@ -241,7 +247,7 @@ describe('a queue rule', () => {
       );
       expect(await wake.invoke(batch)).toEqual({
         outcome: 'answered',
-        payload: { batchItemFailures: [{ itemIdentifier: 'broken' }, { itemIdentifier: 'empty' }] },
+        payload: { batchItemFailures: [] },
       });
       expect(publishedOf(task.taskId)).toMatchObject([{ type: 'TaskTimedOut' }]);
       expect(linesOf(wake, 'failed')).toMatchObject([
@@ -251,6 +257,66 @@ describe('a queue rule', () => {
       // What was said of the message before is not said of the next.
       expect(linesOf(wake, 'failed')[1]).not.toHaveProperty('taskId');
       expect(wake.output.join('\n')).not.toContain(secret);
+      const given = deadLetters().slice(before);
+      expect(given).toMatchObject([
+        { MessageBody: `{ ${secret}`, MessageAttributes: { ERROR_CODE: { StringValue: 'malformed_event' } } },
+        { MessageBody: '{}', MessageAttributes: { RETRY_ATTEMPTS: { StringValue: '0' } } },
+      ]);
+      for (const { MessageAttributes } of given) expect(JSON.stringify(MessageAttributes)).not.toContain(secret);
+    },
+    SLOW_MS,
+  );
+
+  test(
+    'leaves a message in the queue that could not be put among the dead letters',
+    async () => {
+      const wake = scene.start('wake-task');
+      scene.aws.answer('SendMessage', () => ({ fails: 'AccessDeniedException', status: 400 }));
+      const end = await wake.invoke(aBatch(aMessage('{}', 1, 'empty')));
+      scene.aws.answer('SendMessage', undefined);
+      expect(end).toMatchObject({ payload: { batchItemFailures: [{ itemIdentifier: 'empty' }] } });
+      expect(linesOf(wake, 'failed')).toMatchObject([
+        { error: { code: 'malformed_event' } },
+        { error: { code: 'service_denied' } },
+      ]);
+    },
+    SLOW_MS,
+  );
+
+  test(
+    'tries what only a person can mend three times; what may pass, and a wake-up, for as long as the queue does',
+    async () => {
+      const asked = { repository: '/srv/repository', prompt: 'Mend it.', idempotencyKey: 'denied' };
+      const request = aRequest('TaskRequested', asked);
+      const accept = scene.start('accept-task');
+      const failures = async (fails: string, receives: number) => {
+        scene.aws.answer('PutObject', () => ({ fails, status: fails === 'AccessDenied' ? 403 : 500 }));
+        const { payload } = (await accept.invoke(aBatch(aMessage(request, receives, 'asked')))) as {
+          payload: { batchItemFailures: unknown[] };
+        };
+        scene.aws.answer('PutObject', undefined);
+        return payload.batchItemFailures.length;
+      };
+      const before = deadLetters().length;
+      expect(await failures('AccessDenied', 1)).toBe(1);
+      expect(await failures('AccessDenied', 2)).toBe(1);
+      expect(deadLetters()).toHaveLength(before);
+      expect(await failures('AccessDenied', 3)).toBe(0);
+      expect(deadLetters().at(-1)).toMatchObject({
+        MessageBody: JSON.stringify(request),
+        MessageAttributes: { ERROR_CODE: { StringValue: 'service_denied' }, RETRY_ATTEMPTS: { StringValue: '2' } },
+      });
+      expect(await failures('InternalError', 300)).toBe(1);
+
+      const wake = scene.start('wake-task');
+      const rings = alarmEvent((await aNewTask()).taskId, '2026-01-01T00:00:00.000Z');
+      scene.aws.answer('SendMessage', ({ QueueUrl }) =>
+        String(QueueUrl).endsWith('-alarms') ? { fails: 'AccessDenied', status: 403 } : { MessageId: '1' },
+      );
+      const end = await wake.invoke(aBatch(aMessage(rings, 300, 'rings')));
+      scene.aws.answer('SendMessage', undefined);
+      expect(end).toMatchObject({ payload: { batchItemFailures: [{ itemIdentifier: 'rings' }] } });
+      expect(deadLetters()).toHaveLength(before + 1);
     },
     SLOW_MS,
   );

@@ -4,6 +4,8 @@ import { reactions as shipped } from '../../../handlers/index.ts';
 import { createEngine, type EngineOptions } from '../../../runtime/engine/engine.ts';
 import type { DeadLetter } from '../../../runtime/engine/event-bus.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
+import { noScreening } from '../../../runtime/engine/stand-in-screening.ts';
+import { githubContexts } from '../../../runtime/github-contexts.ts';
 import type { RecordStore, Settings } from '../../../runtime/ports.ts';
 import type { Reaction } from '../../../runtime/react.ts';
 import { taskIdFor } from '../../../runtime/task-id.ts';
@@ -23,6 +25,7 @@ export interface EngineFixtureOptions {
   readonly reactions?: readonly Reaction[];
   readonly settings?: Partial<Settings>;
   readonly limit?: number;
+  readonly archive?: EngineOptions['archive'];
   readonly copies?: EngineOptions['copies'];
   readonly onStoreFailure?: EngineOptions['onStoreFailure'];
   /** Ports from outside, besides `ecs`. */
@@ -52,8 +55,15 @@ export function anEngine(options: EngineFixtureOptions = {}) {
       slotKeyOf: ({ userId }) => `user:${userId}`,
       ...options.settings,
     },
-    outside: () => ({ ecs: compute.backend, webhooks: webhooksOver({ allowed: 'local' }), ...options.more }),
+    outside: () => ({
+      ecs: compute.backend,
+      webhooks: webhooksOver({ allowed: 'local' }),
+      screening: noScreening,
+      contexts: githubContexts({}),
+      ...options.more,
+    }),
     onDeadLetter: (letter) => letters.push(letter),
+    ...(options.archive ? { archive: options.archive } : {}),
     ...(options.copies ? { copies: options.copies } : {}),
     ...(options.onStoreFailure ? { onStoreFailure: options.onStoreFailure } : {}),
   });

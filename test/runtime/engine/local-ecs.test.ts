@@ -18,6 +18,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { ecsTaskStateChangeDetail } from '../../../events/aws/ecs-task-state-change.ts';
 import type { LocalEcsOptions } from '../../../runtime/engine/local-ecs.ts';
 import { envelope } from '../../../schemas/envelope.ts';
+import { because } from '../../../schemas/reason.ts';
 import type { RunHandle } from '../../../schemas/run-handle.ts';
 import { aRun, bundled, type EcsWorld, ecsWorld, eventually, lives } from './local-ecs-fixture.ts';
 import { journalStore } from './local-ecs-journal.ts';
@@ -263,6 +264,68 @@ describe('a run that cannot start', () => {
       stopCode: 'TaskFailedToStart',
       stoppedReason: expect.stringContaining('ResourceInitializationError'),
     });
+  });
+});
+
+describe('a start that is refused on request', () => {
+  it.each(['no_capacity', 'start_throttled'] as const)('has no task, and %s as its reason; the same token may start later', async (code) => {
+    let refusals = 2;
+    const world = await aWorld({ failStart: () => (refusals-- > 0 ? because(code, 'not now') : undefined) });
+    const run = aRun('exit 0');
+    for (let n = 0; n < 2; n++) {
+      expect(await world.ecs.start(run)).toEqual({ outcome: 'refused', reason: { code, message: 'not now' } });
+      expect(await world.ecs.ask({ startedBy: run.startedBy })).toEqual([]);
+    }
+    const { taskArn } = await world.start(run);
+    await world.event(taskArn, 'STOPPED');
+  });
+
+  it('says nothing else of a token that has its task', async () => {
+    let refuses = false;
+    const world = await aWorld({ failStart: () => (refuses ? because('no_capacity', 'not now') : undefined) });
+    const run = aRun('sleep 300');
+    const handle = await world.start(run);
+    refuses = true;
+    expect(await world.ecs.start(run)).toEqual({ outcome: 'started', handle });
+  });
+});
+
+// F32
+describe('a machine that is taken away', () => {
+  it('for Spot capacity warns first, while the task runs, and lets the runner end on SIGTERM', async () => {
+    const world = await aWorld({ stopTimeoutSeconds: 20 });
+    const { taskArn } = await world.start(aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'));
+    await eventually(() => world.log(taskArn).includes('ready'), 'the runner');
+    expect(await world.ecs.interrupt(taskArn, 'spot')).toBe(true);
+    const { detail } = await world.event(taskArn, 'STOPPED');
+    expect(detail).toMatchObject({ stopCode: 'SpotInterruption', stoppedReason: 'Your Spot Task was interrupted.' });
+    expect(agentOf(detail)?.exitCode).toBe(143);
+    expect(world.log(taskArn)).toContain('saved');
+    const [, warning] = world.events.filter((event) => event.detail.lastStatus === 'RUNNING');
+    expect(warning?.detail).toMatchObject({ desiredStatus: 'STOPPED', stopCode: 'SpotInterruption' });
+    expect(warning?.detail.version).toBeLessThan(detail.version);
+    expect(await world.ecs.interrupt(taskArn, 'spot')).toBe(false);
+  });
+
+  it('with its host says nothing before, and leaves no process', async () => {
+    const world = await aWorld({ stopTimeoutSeconds: 20 });
+    const handle = await world.start(aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'));
+    await eventually(() => world.log(handle.taskArn).includes('ready'), 'the runner');
+    expect(await world.ecs.interrupt(handle.taskArn, 'host')).toBe(true);
+    const { detail } = await world.event(handle.taskArn, 'STOPPED');
+    expect(detail).toMatchObject({ stopCode: 'InfrastructureHealth' });
+    expect(agentOf(detail)?.exitCode).toBe(137);
+    expect(world.log(handle.taskArn)).not.toContain('saved');
+    expect(world.events.filter((event) => event.detail.lastStatus === 'RUNNING')).toHaveLength(1);
+    expect(processesOf(runDirOf(world, handle))).toEqual([]);
+  });
+
+  it('must have a task that runs', async () => {
+    const world = await aWorld();
+    const { taskArn } = await world.start(aRun('exit 0'));
+    await world.event(taskArn, 'STOPPED');
+    expect(await world.ecs.interrupt(taskArn, 'host')).toBe(false);
+    expect(await world.ecs.interrupt('arn:of:nobody', 'spot')).toBe(false);
   });
 });
 

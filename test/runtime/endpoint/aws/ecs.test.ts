@@ -9,11 +9,12 @@ import {
   StopTaskCommand,
   type Task,
 } from '@aws-sdk/client-ecs';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { ecsTaskStateChangeDetail } from '../../../../events/aws/ecs-task-state-change.ts';
 import { readEcsTask } from '../../../../lifecycle/ecs-task.ts';
 import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
 import { describedTask } from '../../../../runtime/endpoint/aws/ecs-task-shape.ts';
+import { because, type Reason } from '../../../../schemas/reason.ts';
 import { anEcsTask } from '../../../builders.ts';
 import { bundled, type EcsWorld, ecsWorld } from '../../engine/local-ecs-fixture.ts';
 import { awsServer, errorOf } from './aws-server.ts';
@@ -21,11 +22,12 @@ import { awsServer, errorOf } from './aws-server.ts';
 const supervisor = bundled(new URL('../../../../agent/supervisor.ts', import.meta.url));
 const place = { account: '000000000000', region: 'local' };
 let world: EcsWorld;
+let refusal: Reason | undefined;
 let server: Awaited<ReturnType<typeof awsServer>>;
 let client: ECSClient;
 
 beforeAll(async () => {
-  world = await ecsWorld({ supervisorCommand: supervisor.command });
+  world = await ecsWorld({ supervisorCommand: supervisor.command, failStart: () => refusal });
   server = await awsServer([ecsService({ place, tasks: world.ecs, clusters: ['baton'], families: ['baton-agent'] })]);
   client = new ECSClient(server.client);
 });
@@ -67,6 +69,24 @@ async function described(...tasks: string[]): Promise<Task | undefined> {
 async function listed(more: Partial<ListTasksCommandInput>): Promise<string[]> {
   return (await client.send(new ListTasksCommand({ cluster: 'baton', ...more }))).taskArns ?? [];
 }
+
+describe('a task that is not started just now', () => {
+  afterEach(() => {
+    refusal = undefined;
+  });
+
+  it('for want of capacity is a failure in an answer of status 200', async () => {
+    refusal = because('no_capacity', 'Capacity is unavailable at this time.');
+    const { tasks, failures } = await run(aRun('exit 0'));
+    expect(tasks).toEqual([]);
+    expect(failures).toEqual([{ reason: 'Capacity is unavailable at this time.' }]);
+  });
+
+  it('for want of rate is an error', async () => {
+    refusal = because('start_throttled', 'Rate exceeded');
+    expect(await errorOf(run(aRun('exit 0')))).toMatchObject({ name: 'ThrottlingException', message: 'Rate exceeded' });
+  });
+});
 
 describe('a task that is run', () => {
   it('is a process, and described until it has stopped', async () => {

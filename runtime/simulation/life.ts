@@ -1,0 +1,177 @@
+import type { Settings } from '../ports.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
+import type { Archive } from '../engine/archive.ts';
+import { createEngine, type Engine } from '../engine/engine.ts';
+import type { MemoryStore } from '../engine/memory-store.ts';
+import type { Scheduler } from '../engine/scheduler.ts';
+import type { Alarms, RecordStore } from '../ports.ts';
+import type { Reaction } from '../react.ts';
+import { afterDeadLetters } from './dead-letters.ts';
+import { diskOf, slowToRead } from './disk.ts';
+import { type Invoker, underFaults } from './invocation.ts';
+import type { Broken } from './promise-names.ts';
+import type { Promises } from './promises.ts';
+import type { Random } from './random.ts';
+import { type Gate, type Scene, Unreachable } from './scene.ts';
+import type { Trouble } from './troubled-store.ts';
+import type { Weather } from './weather.ts';
+import { type WiredPorts, type Wiring, wire } from './wiring.ts';
+
+/** A mistake put in on purpose, to see that the simulation finds it. */
+export interface Plant {
+  /** What the ports of one caller (a rule's name, or `outside` for runners) stand on. */
+  readonly wiring?: (wiring: Wiring, caller: string) => Wiring;
+  readonly ports?: (ports: WiredPorts, caller: string) => WiredPorts;
+  readonly reactions?: (reactions: readonly Reaction[]) => readonly Reaction[];
+  /** What the whole world is set to. */
+  readonly settings?: (settings: Settings) => Settings;
+}
+
+/** What every life of one world has in common. */
+export interface LifeOptions {
+  readonly scene: Scene;
+  readonly weather: Weather;
+  readonly reactions: readonly Reaction[];
+  readonly settings: Settings;
+  readonly limitOf: (key: string) => number;
+  readonly promises: Promises;
+  readonly archive: Archive;
+  /** The ports from outside Baton's own, as one invocation sees them. */
+  readonly outside: (gate: Gate) => Readonly<Record<string, unknown>>;
+  readonly broken: (broken: Broken) => void;
+  /** Share of our own facts that the bus delivers once more, much later. */
+  readonly repeats: number;
+  readonly plant?: Plant | undefined;
+}
+
+/** One life of the process: from opening to the next crash. */
+export interface Life {
+  readonly number: number;
+  readonly raw: MemoryStore;
+  readonly store: RecordStore;
+  readonly asOf: Trouble['asOf'];
+  readonly engine: Engine;
+  readonly random: Random;
+  /** The ports of one caller, over its gate. */
+  readonly portsOver: (gate: Gate, caller: string) => WiredPorts;
+  /** Rejects when this life ends. */
+  readonly over: Promise<never>;
+  readonly end: () => void;
+  /** Takes up what an earlier life left. */
+  readonly recover: () => Promise<void>;
+}
+
+/** Starts the process over what is on disk. */
+export function openLife(raw: MemoryStore, number: number, options: LifeOptions): Life {
+  const { scene, weather, promises, settings, limitOf, plant, archive, outside } = options;
+  const { time, trace, has } = scene;
+  const random = scene.random.fork(`life ${number}`);
+  let isOver = false;
+  let end: () => void = () => undefined;
+  const over = new Promise<never>((_, reject) => {
+    end = () => {
+      isOver = true;
+      reject(new Unreachable('the world died'));
+    };
+  });
+  over.catch(() => undefined);
+  const alive = (work: () => void) => () => {
+    if (!isOver) work();
+  };
+  const scheduler: Scheduler = {
+    nowMs: time.nowMs,
+    soon: (work) => void time.at(time.nowMs() + (has('reorder') ? random.int(0, 5) : 0), alive(work)),
+    at: (timeMs, work) => time.at(timeMs, alive(work)),
+  };
+  const sleep = (ms: number): Promise<void> => new Promise((resolve) => scheduler.at(time.nowMs() + ms, resolve));
+  const letters = afterDeadLetters({ ...options, sleep, isOver: () => isOver, redeliver: (id) => engine.bus.redeliver(id) });
+  const { store, asOf } = diskOf(raw, scene, random.fork('disk'), () => !isOver, {
+    known: (key) => promises.records.get(key),
+    wrote(key, before, after) {
+      promises.wrote(key, before, after);
+      letters.wrote(key, after);
+    },
+  });
+  const invoker: Invoker = {
+    scene: { ...scene, random },
+    weather,
+    store,
+    asOf,
+    sleep,
+    portsAt: (gate, rule) => ({ ...portsOver(gate, rule), ...outside(gate) }),
+    publish: (events) => engine.bus.publish(events),
+    hung: promises.hung,
+    replayed: promises.replayed,
+    failed: (rule, event, error) =>
+      options.broken({
+        promise: 'unknown is loud',
+        taskId: '',
+        message: `${rule} threw on ${event['detail-type']} ${event.id}: ${stackOf(error)}`,
+      }),
+  };
+  const engine: Engine = createEngine({
+    store: slowToRead(store, sleep, random),
+    scheduler,
+    reactions: (plant?.reactions?.(options.reactions) ?? options.reactions).map((reaction) =>
+      underFaults(reaction, invoker),
+    ),
+    settings,
+    secret: 'simulated',
+    limitOf,
+    // Handlers get theirs through the gate of each invocation; this one answers nobody.
+    outside: () => outside({ point: async () => undefined, sleep, store, replay: false }),
+    copies: (event) => (isDoubled(event) ? 2 : 1),
+    onDeadLetter: (letter, id) => {
+      if (!isOver) letters.came(letter, id);
+    },
+  });
+  engine.bus.listen((event) => {
+    promises.heard(event);
+    archive.append(event);
+    if (has('duplicate') && event.source === 'baton' && random.chance(options.repeats)) sayAgain(event);
+  });
+  return { number, raw, store, asOf, engine, random, portsOver, over, end, recover };
+
+  /** EventBridge delivers at least once, and the second time may be hours later. */
+  function sayAgain(event: Envelope): void {
+    scheduler.at(time.nowMs() + random.int(1_000, random.chance(0.5) ? 60_000 : 4 * 3_600_000), () => {
+      trace.line(`the bus says ${event.id} again`);
+      engine.bus.publish([event]).catch(() => undefined);
+    });
+  }
+
+  function isDoubled(event: Envelope): boolean {
+    if (event['detail-type'] === 'AlarmRang') return has('twice-alarm') && random.chance(0.3);
+    return has('duplicate') && random.chance(0.3);
+  }
+
+  async function recover(): Promise<void> {
+    await Promise.race([engine.recover(), over]).catch(() => undefined);
+    if (!isOver) promises.reopened();
+  }
+
+  function portsOver(gate: Gate, caller: string): WiredPorts {
+    const set: Alarms = {
+      async arm(taskId, at) {
+        await gate.point(`arm ${at}`);
+        weather.check('alarm clock');
+        await engine.alarms.arm(taskId, at);
+        promises.armed(taskId, at);
+      },
+    };
+    const wiring: Wiring = {
+      store: gate.replay ? promises.watchedReplay(gate.store) : gate.store,
+      alarms: set,
+      clock: { now: time.now },
+      settings,
+      secret: 'simulated',
+      limitOf,
+    };
+    const wired = wire(plant?.wiring?.(wiring, caller) ?? wiring);
+    return plant?.ports?.(wired, caller) ?? wired;
+  }
+}
+
+export const stackOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
+

@@ -1,0 +1,175 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { RETRY_AFTER_DEFAULT_S } from '../../agent/limits.ts';
+import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
+import type { RunPayload } from '../../schemas/run-payload.ts';
+import { BRANCH, bundleRunner, openScene, type Scene, until } from './scene.ts';
+
+let runner: Awaited<ReturnType<typeof bundleRunner>>;
+let scene: Scene;
+beforeAll(async () => {
+  runner = await bundleRunner();
+});
+afterAll(() => runner.remove());
+afterEach(() => scene.close());
+
+const withScene = async (payload: Partial<RunPayload> = {}): Promise<Scene> => {
+  scene = await openScene(runner.file, payload);
+  return scene;
+};
+
+/** What the run said, in order: the text, and whether the runner itself says it. */
+const said = () =>
+  scene.api
+    .of('events')
+    .filter(({ body }) => body['type'] === 'RunProgressed')
+    .map(({ body }) => body['data'] as { text: string; by?: 'runner' });
+
+// F20
+describe('an agent that a service asked to wait', () => {
+  it('says so by exit code 75 and for how long by its file; its work is saved, and the report asks for the pause', async () => {
+    await withScene({
+      agentCommand: 'echo half > half.txt; echo 429 >&2; echo 90 > "$BATON_RETRY_AFTER_FILE"; exit 75',
+    });
+    const { code } = await scene.run();
+    expect(code).toBe(RUNNER_EXIT.agentFailed);
+    expect(scene.report()).toMatchObject({
+      outcome: 'failed',
+      reason: { code: 'rate_limited', message: 'A service asked the agent to wait 90 s. Last output: 429' },
+      retryAfterSeconds: 90,
+      savedWork: { branch: BRANCH, commit: scene.head(BRANCH) },
+      agentExitCode: 75,
+    });
+    expect(scene.inRemote('show', `${BRANCH}:half.txt`)).toBe('half\n');
+    // The file is no part of the work, and gone with the run.
+    expect(scene.inRemote('ls-tree', '--name-only', BRANCH)).toBe('README.md\nhalf.txt\n');
+    expect(existsSync(join(scene.runDir, 'retry-after'))).toBe(false);
+  });
+
+  it('waits the usual time where it does not say for how long', async () => {
+    await withScene({ agentCommand: 'exit 75' });
+    await scene.run();
+    expect(scene.report()).toMatchObject({
+      reason: { code: 'rate_limited' },
+      retryAfterSeconds: RETRY_AFTER_DEFAULT_S,
+    });
+    expect(scene.report().savedWork).toBeUndefined();
+  });
+
+  it('fails like any other by another exit code, whatever it wrote', async () => {
+    await withScene({ agentCommand: 'echo 90 > "$BATON_RETRY_AFTER_FILE"; exit 1' });
+    await scene.run();
+    expect(scene.report()).toMatchObject({ reason: { code: 'agent_failed' } });
+    expect(scene.report().retryAfterSeconds).toBeUndefined();
+  });
+});
+
+describe('variables that the configuration of a repository refers to', () => {
+  it('get their values where the runner runs, and go to the agent alone', async () => {
+    await withScene({
+      environment: { REGISTRY_TOKEN: 'variable:NPM_READ_TOKEN', CI: 'variable:CI_FLAG' },
+      agentCommand: 'echo "$REGISTRY_TOKEN $CI $NPM_READ_TOKEN" > given.txt',
+    });
+    const tools = join(scene.folder, 'tools');
+    const seen = join(scene.folder, 'seen-by-git');
+    mkdirSync(tools);
+    const { PATH = '' } = process.env;
+    writeFileSync(join(tools, 'git'), `#!/bin/sh\nenv >> ${seen}\nPATH=${PATH} exec git "$@"\n`);
+    chmodSync(join(tools, 'git'), 0o755);
+    const { code, output } = await scene.run({
+      PATH: `${tools}${delimiter}${PATH}`,
+      NPM_READ_TOKEN: 'read-me-not',
+      CI_FLAG: '',
+    });
+    expect(code).toBe(0);
+    expect(scene.inRemote('show', `${BRANCH}:given.txt`)).toBe('read-me-not  \n');
+    expect(readFileSync(seen, 'utf8')).toContain('GIT_CEILING_DIRECTORIES');
+    expect(readFileSync(seen, 'utf8')).not.toContain('read-me-not');
+    expect(output + JSON.stringify(scene.api.calls)).not.toContain('read-me-not');
+  });
+
+  it('that are not set fail the run before anything is cloned, by name and never by value', async () => {
+    await withScene({
+      environment: { ONE: 'variable:IS_SET', TWO: 'variable:IS_MISSING', THREE: 'variable:IS_MISSING_TOO' },
+    });
+    const { code, output } = await scene.run({ IS_SET: 'secret-value' });
+    expect(code).toBe(RUNNER_EXIT.agentFailed);
+    expect(scene.report()).toMatchObject({
+      outcome: 'failed',
+      agentExitCode: null,
+      reason: {
+        code: 'environment_missing',
+        message: 'Not set where the runner runs: TWO (from variable:IS_MISSING), THREE (from variable:IS_MISSING_TOO).',
+      },
+    });
+    expect(output + JSON.stringify(scene.api.calls)).not.toContain('secret-value');
+    expect(existsSync(join(scene.runDir, 'workspace'))).toBe(false);
+  });
+
+  it.each(['AWS_SECRET_ACCESS_KEY', 'ECS_AGENT_URI', 'BATON_PAYLOAD_SECRET'])(
+    'never read %s, whatever a payload says',
+    async (name) => {
+      await withScene({ environment: { KEY: `variable:${name}` } });
+      expect(await scene.run({ [name]: 'out-of-reach' })).toMatchObject({ code: RUNNER_EXIT.agentFailed });
+      expect(scene.report()).toMatchObject({ agentExitCode: null, reason: { code: 'environment_missing' } });
+    },
+  );
+});
+
+describe('text that was fetched for a task', () => {
+  const context = { source: 'https://github.com/acme/shop/issues/7', text: 'It breaks.\nAlways.\n' };
+
+  it('comes behind the prompt on standard input, and alone in a file of its own', async () => {
+    await withScene({
+      context,
+      prompt: 'Mend it.',
+      agentCommand: 'cat > input.txt; cp "$BATON_CONTEXT_FILE" context.txt; cp "$BATON_PROMPT_FILE" prompt.txt',
+    });
+    expect(await scene.run()).toMatchObject({ code: 0 });
+    expect(scene.inRemote('show', `${BRANCH}:input.txt`)).toBe(
+      'Mend it.\n\nFrom https://github.com/acme/shop/issues/7:\n\nIt breaks.\nAlways.\n',
+    );
+    expect(scene.inRemote('show', `${BRANCH}:context.txt`)).toBe(context.text);
+    expect(scene.inRemote('show', `${BRANCH}:prompt.txt`)).toBe('Mend it.');
+    expect(existsSync(join(scene.runDir, 'context.txt'))).toBe(false);
+  });
+
+  it('of a megabyte arrives whole', async () => {
+    const text = 'x'.repeat(1_048_576);
+    await withScene({ context: { ...context, text }, agentCommand: 'wc -c < "$BATON_CONTEXT_FILE" | tr -d " " > n' });
+    expect(await scene.run()).toMatchObject({ code: 0 });
+    expect(scene.inRemote('show', `${BRANCH}:n`)).toBe('1048576\n');
+  });
+
+  it('where there is none, there is no file', async () => {
+    await withScene({ agentCommand: 'echo "${BATON_CONTEXT_FILE-none}" > context.txt' });
+    await scene.run();
+    expect(scene.inRemote('show', `${BRANCH}:context.txt`)).toBe('none\n');
+  });
+});
+
+// F21
+describe("the agent's first word", () => {
+  it('is told at once although the runner has just spoken, and is not taken for the runner', async () => {
+    await withScene({ agentCommand: `echo hello; while [ ! -e "$HOME/go" ]; do sleep 0.05; done` });
+    const launched = scene.start();
+    await until('the first word is told', () => said().some(({ by }) => by === undefined));
+    writeFileSync(join(scene.folder, 'home', 'go'), '');
+    await launched.ended;
+    const words = said();
+    expect(words.filter(({ by }) => by === 'runner').map(({ text }) => text)).toEqual([
+      expect.stringContaining('cloning'),
+    ]);
+    expect(words.find(({ by }) => by === undefined)?.text).toBe('hello');
+  });
+
+  it('is told again until it is taken', async () => {
+    await withScene({ agentCommand: `echo hello; while [ ! -e "$HOME/go" ]; do sleep 0.05; done` });
+    scene.api.answer('events', { status: 403, body: { error: { code: 'no', message: 'no', remedy: '' } } }, 3);
+    const launched = scene.start();
+    await until('the first word is told twice', () => said().filter(({ text }) => text === 'hello').length >= 2);
+    writeFileSync(join(scene.folder, 'home', 'go'), '');
+    await launched.ended;
+  });
+});
