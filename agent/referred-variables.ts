@@ -1,4 +1,4 @@
-import type { RunPayload } from '../schemas/run-payload.ts';
+import type { EnvironmentReferences } from '../schemas/environment-references.ts';
 
 /** What a reference to a variable of the runner's environment begins with. */
 const SCHEME = 'variable:';
@@ -11,7 +11,7 @@ const OUT_OF_REACH = ['BATON_', 'AWS_', 'ECS_'];
  * names of those that have none there, and of those that nobody may read.
  */
 export function referredVariables(
-  references: RunPayload['environment'],
+  references: EnvironmentReferences | undefined,
   own: Readonly<Record<string, string | undefined>>,
 ): { readonly variables: Readonly<Record<string, string>>; readonly missing: readonly string[] } {
   const variables: Record<string, string> = {};

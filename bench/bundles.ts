@@ -18,6 +18,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const bareDir = join(root, 'dist', 'bench', 'bare');
 
 interface Client {
+  /** Of the AWS SDK where it names no scope. */
   readonly package: string;
   readonly name: string;
   /** What our adapters send with it. */
@@ -64,6 +65,12 @@ const clients = {
     name: 'ECSClient',
     commands: ['RunTaskCommand', 'StopTaskCommand', 'DescribeTasksCommand', 'ListTasksCommand'],
   },
+  bedrockRuntime: {
+    package: 'client-bedrock-runtime',
+    name: 'BedrockRuntimeClient',
+    commands: ['ApplyGuardrailCommand'],
+  },
+  octokit: { package: '@octokit/core', name: 'Octokit', commands: [] },
 } as const satisfies Record<string, Client>;
 type ClientName = keyof typeof clients;
 
@@ -75,6 +82,8 @@ const clientsOf: Readonly<Record<string, readonly ClientName[]>> = {
   runs: ['dynamoDb', 'secretsManager'],
   payloads: ['s3', 'secretsManager'],
   ecs: ['ecs'],
+  screening: ['bedrockRuntime'],
+  contexts: ['octokit', 'secretsManager'],
 };
 
 export interface BundleFigures {
@@ -147,7 +156,7 @@ async function bundleBare(names: readonly ClientName[], outfile: string): Promis
   const asks = ({ key }: { key: ClientName }): boolean => key !== 'secretsManager' || names.includes('s3');
   const firstCalls = used.filter(asks).flatMap((one) => (one.first ? [`${one.key}.send(${one.first})`] : []));
   const contents = [
-    ...used.map((one) => `import { ${[one.name, ...one.commands].join(', ')} } from '@aws-sdk/${one.package}';`),
+    ...used.map((one) => `import { ${[one.name, ...one.commands].join(', ')} } from '${packageOf(one)}';`),
     ...used.map((one) => `const ${one.key} = new ${one.name}({});`),
     `await Promise.all([${firstCalls.join(', ')}]);`,
     `const commands = { ${used.map((one) => `${one.key}: { ${one.commands.join(', ')} }`).join(', ')} };`,
@@ -156,6 +165,8 @@ async function bundleBare(names: readonly ClientName[], outfile: string): Promis
   ].join('\n');
   await build({ ...LAMBDA_BUNDLING, write: true, outfile, absWorkingDir: root, stdin: { contents, resolveDir: root } });
 }
+
+const packageOf = (one: Client): string => (one.package.startsWith('@') ? one.package : `@aws-sdk/${one.package}`);
 
 function sizeOf(file: string): { kb: number; gzipKb: number } {
   const code = readFileSync(file);
@@ -226,4 +237,6 @@ const ENVIRONMENT = {
   BATON_ECS_TASK_FAMILY: 'baton-agent',
   BATON_ECS_SUBNETS: 'subnet-a',
   BATON_ECS_SECURITY_GROUPS: 'sg-a',
+  BATON_GUARDRAIL_ID: 'guardrail',
+  BATON_GUARDRAIL_VERSION: '1',
 } as const;

@@ -7,6 +7,7 @@ import { taskRequested } from '../events/task-requested.ts';
 import { reactions } from '../handlers/index.ts';
 import { embeddedTimings } from '../lifecycle/timings.ts';
 import { createEngine, type Engine } from '../runtime/engine/engine.ts';
+import { fileArchive } from '../runtime/engine/file-archive.ts';
 import { openLibsqlStore } from '../runtime/engine/libsql-store.ts';
 import { ecsTaskIdOf, exited, handleOf, newTask, running, stateChangeEvent } from '../runtime/engine/local-ecs-task.ts';
 import { observedStore } from '../runtime/engine/observed-store.ts';
@@ -59,6 +60,7 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
   mkdirSync(dataDir, { recursive: true });
   const file = await openLibsqlStore({ file: join(dataDir, 'baton.db') });
   const store = onWritten ? observedStore(file, [{ written: onWritten }]) : file;
+  const archive = fileArchive({ dir: join(dataDir, 'archive'), nowMs: Date.now });
   const tokens = new Set<string>();
   let requests = 0;
 
@@ -82,6 +84,7 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
     reactions,
     secret: 'bench',
     limitOf: () => limit,
+    archive,
     settings: {
       stage: 'local',
       timings: embeddedTimings,
@@ -142,6 +145,7 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
 
   async function close(): Promise<void> {
     await engine.stop();
+    archive.close();
     await store.close();
   }
 }

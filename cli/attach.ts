@@ -3,6 +3,7 @@ import { openWorld, type World } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { worldOf } from './find-world.ts';
 import { type WorldClient, worldClient } from './world-client.ts';
+import { GITHUB } from './world-means.ts';
 import type { WorldNotices } from './world-notices.ts';
 
 /** A world that is just opening or closing holds its lock without answering: this long it is waited for, in milliseconds. */
@@ -24,7 +25,7 @@ export async function attach(dataDir: string, notices: WorldNotices): Promise<At
     const joined = await joinWorld(dataDir);
     if (joined) return joined;
     try {
-      const own = await openWorld({ dataDir, ...notices });
+      const own = await openWorld({ dataDir, ...GITHUB, ...notices });
       return { client: worldClient(own.url), own, pid: process.pid };
     } catch (error) {
       const mayPass = error instanceof BatonError && error.code === 'store_locked';

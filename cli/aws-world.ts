@@ -1,3 +1,4 @@
+import type { AwsDeadLetters } from '../runtime/aws/aws-dead-letters.ts';
 import type { AwsDesk } from '../runtime/aws/aws-desk.ts';
 import type { DeploymentCheck } from '../runtime/aws/deployment-checks.ts';
 import { BatonError } from '../runtime/errors.ts';
@@ -47,10 +48,17 @@ function clientOver(desk: AwsDesk, stage: string): WorldClient {
     repository: (name) => desk.repositories.show(name),
     configure: (name, config) =>
       config === null ? desk.repositories.remove(name) : desk.repositories.set(name, config),
+    deadLetters: async (rule) => (await letters(stage)).list(rule),
+    redrive: async (asked) => (await letters(stage)).redrive(asked),
+    replays: desk.replays,
     log: () => notHere('logs', `Read them with: aws logs tail /baton/${prefixOf(stage)}/agent --follow`),
     events: ({ signal }) => silence(signal),
   };
 }
+
+/** Loaded only when it is asked for, as it alone needs Lambda's client. */
+const letters = async (stage: string): Promise<AwsDeadLetters> =>
+  (await import('../runtime/aws/aws-dead-letters.ts')).awsDeadLetters(stage);
 
 const notHere = (what: string, remedy: string): Promise<never> =>
   Promise.reject(

@@ -16,6 +16,7 @@ import { logTail } from './log-tail.ts';
 import { assertAgent } from './task-options.ts';
 import type { TaskReport } from './task-report.ts';
 import { isOver } from './timeline.ts';
+import { SCREENING_IS_OFF } from './world-means.ts';
 import type { WorldNotices } from './world-notices.ts';
 
 /** A task that is over is told at the latest after this time, in milliseconds, even if its run lingers and it is not settled. */
@@ -143,6 +144,7 @@ export function courseOf(options: {
     endStandBy = here.own ? () => undefined : standBy(dataDir, process.pid);
     if (!here.own) report.remark(`Joined the world of process ${here.pid} at ${here.client.url}.`);
     else if (isNext) report.remark(`Took the world over, at ${here.client.url}.`);
+    else report.remark(SCREENING_IS_OFF);
     return here;
   }
 

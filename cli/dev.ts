@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openWorld, type World } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { errorLines } from './cli-error.ts';
@@ -10,12 +10,14 @@ import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
+import { GITHUB, SCREENING_IS_OFF } from './world-means.ts';
 import { rejectionNotice, worldNotices } from './world-notices.ts';
 
 interface DevOptions {
   readonly port: number;
   readonly data: string;
   readonly quiet?: true;
+  readonly screening?: 'stand-in';
 }
 
 export const devCommand = (program: Command, terminal: Terminal): Command =>
@@ -28,6 +30,12 @@ export const devCommand = (program: Command, terminal: Terminal): Command =>
     )
     .option('--port <number>', 'where it listens, on 127.0.0.1; 0 takes a free one', portIn, DEFAULT_PORT)
     .option('--data <dir>', 'the data directory', DEFAULT_DATA_DIR)
+    .addOption(
+      new Option(
+        '--screening <how>',
+        'screen the texts of tasks before compute starts: by a stand-in that knows a few phrases (default: not at all)',
+      ).choices(['stand-in']),
+    )
     .option('--quiet', 'on a terminal: no line per event')
     .addHelpText('after', HELP)
     .action((options: DevOptions) => dev(options, terminal));
@@ -37,11 +45,14 @@ async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
   const world = await openWorld({
     dataDir: prepareDataDir(resolve(options.data)),
     port: options.port,
+    ...(options.screening === undefined ? {} : { screening: options.screening }),
+    ...GITHUB,
     ...worldNotices(terminal.complain, { json: false }),
   });
   world.listen(rejectionNotice(terminal.complain));
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
+  if (options.screening === undefined) terminal.complain(`baton: ${SCREENING_IS_OFF}`);
   const listening = new AbortController();
   if (terminal.live && options.quiet !== true) void tellEvents(world.url, terminal, listening.signal);
   const failure = await Promise.race([interruption.leaving, world.failed]);
@@ -81,4 +92,5 @@ function portIn(text: string): number {
 const HELP = `
 Examples:
   baton dev
-  baton dev --port 0 --data /var/tmp/baton`;
+  baton dev --port 0 --data /var/tmp/baton
+  baton dev --screening stand-in`;

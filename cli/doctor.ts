@@ -82,6 +82,7 @@ function machineChecks(dataDir: string): readonly Check[] {
     { name: 'agent', look: defaultAgent },
     { name: 'data directory', look: () => writable(dataDir) },
     { name: 'world', look: () => runningWorld(dataDir) },
+    { name: 'screening', look: () => screeningOf(dataDir) },
   ];
 }
 
@@ -148,8 +149,21 @@ async function runningWorld(dataDir: string): Promise<string> {
   if (!facts) return `the last one on ${dataDir} (pid ${known.pid}) is gone; the next start takes up what it left`;
   if (facts.deadLetters === 0) return `version ${facts.version} at ${facts.url}, ${facts.unsettled} tasks under way`;
   throw new BatonError('bad_input', `the world at ${facts.url} has ${facts.deadLetters} dead letters`, {
-    remedy: `Read them at ${facts.url}/baton/v1/dead-letters; the runbook says what to do.`,
+    remedy: '`baton redrive` lists them with their causes, and delivers them once more.',
   });
+}
+
+/** Off is no defect: whoever runs agents on this machine gives them the texts. */
+async function screeningOf(dataDir: string): Promise<string> {
+  const known = worldOf(dataDir);
+  const facts =
+    known &&
+    (await worldClient(known.url)
+      .facts()
+      .catch(() => undefined));
+  if (facts?.screening === 'stand-in') return 'by the stand-in, which knows a few phrases and keeps no attacker out';
+  if (facts?.screening === 'required') return 'required';
+  return 'off; `baton dev --screening stand-in` shows what it does, a deployment on AWS has it done by a guardrail';
 }
 
 const HELP = `

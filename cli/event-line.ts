@@ -1,11 +1,13 @@
 import { type Paint, shown } from './paint.ts';
-import type { HeardEvent } from './world-client.ts';
+import { type HeardEvent, replayOf } from './world-client.ts';
 
 /** One event as one line: when, from whom, what, about which task, and the little that tells it from others of its type. */
 export function eventLine(event: HeardEvent, paint: Paint): string {
   const time = paint.dim(event.time.slice(11, 23).padEnd(12));
   const type = event.source === 'baton' ? paint.bold(event['detail-type']) : paint.cyan(event['detail-type']);
-  const { taskId, more } = aboutOf(event);
+  const { taskId, more: telling } = aboutOf(event);
+  const replay = replayOf(event);
+  const more = replay === undefined ? telling : `(replay ${replay}) ${telling}`.trim();
   return `${time}  ${paint.dim(event.source.padEnd(13))}  ${type}  ${taskId}${more === '' ? '' : `  ${paint.dim(shown(more))}`}`.trimEnd();
 }
 

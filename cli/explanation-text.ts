@@ -37,12 +37,15 @@ function standing({ submittedAt, at, end, settled }: Explanation): string {
 const reasonText = ({ code, message }: ExplainedReason): string => `${code}: ${shown(message)}`;
 
 function facts(told: Explanation): Row[] {
-  const { reason, end, slot } = told;
+  const { reason, end, slot, pauses = 0 } = told;
   return [
     ['state', told.standing],
     ['reason', reason && reasonText(reason)],
     ['what to do', reason?.remedy],
-    ['attempt', `${told.attempt} of ${told.attempts}`],
+    [
+      'attempt',
+      `${told.attempt - pauses} of ${told.attempts}${pauses > 0 ? `, and ${pauses} that a rate limit paused` : ''}`,
+    ],
     ['slot', slotText(slot)],
     ['ended', end && `${end.at}: ${end.detected}`],
     ['settled', end && (end.settledAt ?? 'not yet')],
@@ -105,6 +108,7 @@ function attemptLines(
     ['claimed', runner?.claim && `${since(runner.claim.at)} by ${runner.claim.nativeId}`],
     ['first word', runner?.firstOutputAt && since(runner.firstOutputAt)],
     ['report', runner?.report && reportText(runner.report)],
+    ['not found', runner?.report?.lostWork && lostText(runner.report.lostWork)],
     ['saved work', runner?.savedWork && `${runner.savedWork.branch} at ${runner.savedWork.commit.slice(0, 12)}`],
     ['fence', runner && fenceText(runner)],
     [lost?.paused ? 'paused' : 'lost', lost && `${since(lost.at)}: ${lossText(lost)}`],
@@ -136,6 +140,9 @@ function reportText({ outcome, reason, retryAfterSeconds }: NonNullable<RunnerOf
   return `${outcome}${reason ? `: ${reasonText(reason)}` : ''}${wait}`;
 }
 
+const lostText = ({ branch, commit }: NonNullable<RunnerOf['savedWork']>): string =>
+  `the saved work ${branch} at ${commit.slice(0, 12)}: it went on without it`;
+
 const fenceText = ({ noClaim, closed }: RunnerOf): string | undefined =>
   closed ? 'closed: nothing of it counts any more' : noClaim ? 'nobody may claim it any more' : undefined;
 
@@ -154,7 +161,7 @@ function treeLines(told: Explanation, paint: Paint): string[] {
 
   function draw(node: ExplainedCause, before: string, branch: string, attempt: number): void {
     const time = `+${durationBetween(told.submittedAt, node.at)}`.padStart(TIME_COLUMNS);
-    lines.push(`  ${paint.dim(time)}  ${paint.dim(before + branch)}${causeText(node, paint)}`);
+    lines.push(`  ${paint.dim(time)}  ${paint.dim(before + branch)}${causeText(node, told.settled, paint)}`);
     const below = branch === '' ? before : before + (branch.startsWith('└') ? '  ' : '│ ');
     const shownHere = node.ledTo.filter((one) => {
       const isLater = (one.step?.attempt ?? attempt) > attempt;
@@ -167,19 +174,22 @@ function treeLines(told: Explanation, paint: Paint): string[] {
   }
 }
 
-function causeText(node: ExplainedCause, paint: Paint): string {
+function causeText(node: ExplainedCause, isSettled: boolean, paint: Paint): string {
   const { step, type } = node;
   if (!step) {
     const strange = node.unlinked ? paint.red('  (nothing links it to what came before)') : '';
     const who = node.kind === 'settled' ? '' : `${shown(node.who)} `;
-    return `${who}${shown(node.what)}${type === undefined ? '' : paint.dim(`  ← ${type}`)}${strange}`;
+    return `${who}${withoutArns(shown(node.what))}${type === undefined ? '' : paint.dim(`  ← ${type}`)}${strange}`;
   }
   const why = step.reason ? `  ${reasonText(step.reason)}` : '';
   const facts = step.facts.map((fact) => fact.type).join(', ');
-  const says = facts === '' ? '' : paint.dim(`  → ${facts}${step.proven ? '' : ' (not proven)'}`);
+  const says = facts === '' ? '' : paint.dim(`  → ${facts}${step.proven || isSettled ? '' : ' (not proven)'}`);
   const what = states[step.to].terminal && step.reason ? '' : `  ${shown(node.what)}`;
   return `${paintStatus(step.to, paint)}${what}${why}${says}`;
 }
+
+/** The names in ARNs; whole they stand with the attempts. */
+const withoutArns = (text: string): string => text.replaceAll(/\barn:[^\s,]*\//g, '');
 
 function ignoredLines({ ignored, submittedAt }: Explanation, paint: Paint): string[] {
   const title = ['', paint.bold('what changed nothing')];
@@ -188,7 +198,7 @@ function ignoredLines({ ignored, submittedAt }: Explanation, paint: Paint): stri
   }
   const lines = ignored.events.map(
     ({ at, cause, reason }) =>
-      `  ${paint.dim(`+${durationBetween(submittedAt, at)}`.padStart(TIME_COLUMNS))}  ${cause.type}: ${shown(reason).replaceAll('_', ' ')}  ${paint.dim(shown(cause.id))}`,
+      `  ${paint.dim(`+${durationBetween(submittedAt, at)}`.padStart(TIME_COLUMNS))}  ${cause.type}: ${shown(reason).replaceAll('_', ' ')}  ${paint.dim(withoutArns(shown(cause.id)))}`,
   );
   return [
     ...title,

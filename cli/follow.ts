@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TaskView } from '../schemas/task-view.ts';
 import { isOver } from './timeline.ts';
-import type { HeardEvent, WorldClient } from './world-client.ts';
+import { type HeardEvent, replayOf, type WorldClient } from './world-client.ts';
 
 /** The task is looked at this often at the latest, in milliseconds; events make it sooner. */
 const LOOK_INTERVAL_MS = 1_000;
@@ -49,6 +49,8 @@ export function follower(first: TaskView, tell: (news: News) => void): Follower 
   }
 
   function hear(event: HeardEvent): void {
+    // What is replayed is no news.
+    if (replayOf(event) !== undefined) return;
     const { data } = event.detail as { data?: { taskId?: unknown; attempt?: unknown; seq?: unknown; text?: unknown } };
     if (event['detail-type'] !== 'RunProgressed' || data?.taskId !== view.taskId) return;
     const { attempt, seq, text } = data;

@@ -8,6 +8,9 @@ import { CLI_EXIT } from './exit-codes.ts';
 import { explainCommand } from './explain.ts';
 import { listCommand } from './list.ts';
 import { logsCommand } from './logs.ts';
+import { rebuildCommand } from './rebuild.ts';
+import { redriveCommand } from './redrive.ts';
+import { replayCommand } from './replay.ts';
 import { repoCommand } from './repo.ts';
 import { runCommand } from './run.ts';
 import { showCommand } from './show.ts';
@@ -54,6 +57,9 @@ export function programOn(terminal: Terminal, { json = false }: { readonly json?
     logsCommand,
     cancelCommand,
     repoCommand,
+    replayCommand,
+    rebuildCommand,
+    redriveCommand,
     simulateCommand,
     doctorCommand,
   ];

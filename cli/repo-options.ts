@@ -91,10 +91,10 @@ export function configFrom(options: ConfigOptions, before: RepositoryConfig, cwd
     return checked(readJson(resolve(cwd, from)), (field) => `--from: ${field}`);
   }
   if (!isChange) throw badInput('repo set', 'nothing is to be set', 'Give an option such as --limit 2, or --from.');
-  const kept = Object.entries({ ...before, ...merged(fields, before) }).filter(
-    ([field]) => !unset.includes(OPTION_OF[field as keyof RepositoryConfig]) || field in fields,
+  const kept: RepositoryConfig = Object.fromEntries(
+    Object.entries(before).filter(([field]) => !unset.includes(OPTION_OF[field as keyof RepositoryConfig])),
   );
-  return checked(Object.fromEntries(kept), (field) =>
+  return checked({ ...kept, ...merged(fields, kept) }, (field) =>
     field in OPTION_OF ? `--${OPTION_OF[field as keyof RepositoryConfig]}` : field,
   );
 }
@@ -143,17 +143,15 @@ function checked(config: unknown, where: (field: string) => string): RepositoryC
 }
 
 function readJson(file: string): unknown {
+  if (!existsSync(file)) {
+    const remedy = 'Give a JSON file such as `baton repo show --json` prints under "config".';
+    throw badInput('--from', `${file} does not exist`, remedy);
+  }
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    const code = codeOf(error);
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-    throw badInput(
-      '--from',
-      `${file} ${why}`,
-      'Give a JSON file such as `baton repo show --json` prints under "config".',
-    );
+    throw badInput('--from', `${file} cannot be read (${codeOf(error)})`, 'Give a JSON file that you may read.');
   }
   try {
     return JSON.parse(text);

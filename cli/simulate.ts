@@ -1,19 +1,26 @@
+import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
-import { faultNames, faults, simulate, type WorldResult } from '../runtime/simulated-world.ts';
+import { type Finding, faultNames, faults, faultsNamed, simulate } from '../runtime/simulated-world.ts';
 import { badInput } from './cli-error.ts';
 import { durationText } from './duration.ts';
 import { CLI_EXIT } from './exit-codes.ts';
+import { simulateInJobs } from './simulate-jobs.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Most seeds, and tasks in one world, that are taken at once: beyond them a run would take days. */
 const SEEDS_MAX = 10_000_000;
 const TASKS_MAX = 1_000;
+/** Most processes at once. */
+const JOBS_MAX = 256;
+/** Fewer seeds than this are not worth a second process. */
+const SEEDS_OF_A_JOB = 200;
 
 interface SimulateOptions {
   readonly seed: number;
   readonly seeds: number;
   readonly tasks: number;
   readonly faults: string;
+  readonly jobs?: number;
   readonly json?: true;
 }
 
@@ -29,6 +36,7 @@ export const simulateCommand = (program: Command, terminal: Terminal): Command =
     .option('--seeds <number>', 'how many seeds', wholeNumber(SEEDS_MAX), 100)
     .option('--tasks <number>', 'tasks in each world', wholeNumber(TASKS_MAX), 4)
     .option('--faults <names>', 'all, none, or names with commas between them; list shows them', 'all')
+    .option('--jobs <number>', 'processes to run in; default: one for each core', wholeNumber(JOBS_MAX))
     .option('--json', 'a line per broken seed; the last line is { seeds, steps, broken, firstBrokenSeed? }')
     .addHelpText('after', HELP)
     .action(async (options: SimulateOptions) => {
@@ -42,8 +50,24 @@ async function simulateAll(options: SimulateOptions, terminal: Terminal): Promis
   terminal.status(
     () => `seed ${options.seed + seen.seeds}, ${seen.broken} broken, ${durationText(Date.now() - startedMs)}`,
   );
-  const { json, ...asked } = options;
-  const result = await simulate({ ...asked, onSeed }).catch(asBadInput);
+  const { json, tasks, seed, seeds } = options;
+  try {
+    faultsNamed(options.faults);
+  } catch (error) {
+    asBadInput(error);
+  }
+  const jobs = options.jobs ?? Math.min(availableParallelism(), Math.ceil(options.seeds / SEEDS_OF_A_JOB));
+  const asked = { seed, seeds, tasks, faults: options.faults };
+  const result =
+    jobs > 1
+      ? await simulateInJobs({ ...asked, jobs, onFinding, onDone })
+      : await simulate({
+          ...asked,
+          onSeed({ finding }) {
+            onDone(1);
+            if (finding) onFinding(finding);
+          },
+        });
   terminal.status(undefined);
   if (json) terminal.json(result);
   else {
@@ -58,11 +82,12 @@ async function simulateAll(options: SimulateOptions, terminal: Terminal): Promis
   }
   return result.broken === 0 ? CLI_EXIT.completed : CLI_EXIT.failed;
 
-  function onSeed({ seed, finding }: WorldResult): void {
-    seen.seeds += 1;
-    if (!finding) return;
+  function onDone(seeds: number): void {
+    seen.seeds += seeds;
+  }
+
+  function onFinding({ seed, promise, taskId, message, step, trace }: Finding): void {
     seen.broken += 1;
-    const { promise, taskId, message, step, trace } = finding;
     if (json) {
       terminal.json({ seed, promise, taskId, message, step, trace });
       return;
@@ -102,6 +127,6 @@ Exit codes:
   0 every promise held   1 a promise broke   2 bad usage
 
 Examples:
-  baton simulate --seeds 1000
+  baton simulate --seeds 10000 --jobs 2
   baton simulate --seed 42 --seeds 1 --faults duplicate,reorder
   baton simulate --faults list`;

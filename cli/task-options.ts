@@ -30,6 +30,7 @@ export interface TaskOptions {
   readonly priority?: string;
   readonly retryAgentFailure?: true;
   readonly label?: Readonly<Record<string, string>>;
+  readonly context?: string;
 }
 
 export const withTaskOptions = (command: Command): Command =>
@@ -52,6 +53,7 @@ export const withTaskOptions = (command: Command): Command =>
     )
     .option('--priority <number>', `place in line: 0 is usual, higher goes first, up to ${PRIORITY_MAX}`)
     .option('--retry-agent-failure', 'try again too when the agent itself failed')
+    .option('--context <url>', 'a GitHub issue or pull request whose text the agent is given beside the prompt')
     .option('--label <name=value>', 'a label kept with the task; may be given again', withLabel);
 
 /**
@@ -84,6 +86,7 @@ export function requestFrom(
     ...(options.priority === undefined ? {} : { priority: readPriority(options.priority) }),
     ...(options.retryAgentFailure === undefined ? {} : { retryAgentFailure: options.retryAgentFailure }),
     ...(options.label === undefined ? {} : { labels: options.label }),
+    ...(options.context === undefined ? {} : { context: options.context }),
   });
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
@@ -128,6 +131,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   timeoutSeconds: '--timeout',
   priority: '--priority',
   labels: '--label',
+  context: '--context',
 };
 
 function withLabel(given: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {

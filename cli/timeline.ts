@@ -37,9 +37,12 @@ export const isOver = (view: Pick<TaskSummary, 'status'>): boolean => states[vie
 
 /** What a run left behind, in a few words. */
 export function resultText(result: TaskResult): string {
-  if (result.branch === null) return 'no changes';
+  const lost = result.lostWork
+    ? `; begun without the saved work ${result.lostWork.commit.slice(0, 12)}, which was gone`
+    : '';
+  if (result.branch === null) return `no changes${lost}`;
   const pullRequest = result.pullRequest === null ? '' : `, ${result.pullRequest}`;
-  return `pushed ${result.branch} (${diffText(result)}${pullRequest})`;
+  return `pushed ${result.branch} (${diffText(result)}${pullRequest})${lost}`;
 }
 
 /** `2 files, +10 −3` */

@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import type { ReplayDesk } from '../runtime/endpoint/replay-desk.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { type Explanation, explanation } from '../schemas/explanation.ts';
+import { replayView } from '../schemas/replay.ts';
 import { type RepositoryConfig, type RepositoryEntry, repositoryEntry } from '../schemas/repository-config.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import { type TaskSummary, type TaskView, taskSummary, taskView } from '../schemas/task-view.ts';
@@ -9,7 +11,12 @@ import {
   apiError,
   type ConfiguredView,
   configuredView,
+  type DeadLetterView,
+  deadLetterView,
   LOG_HEADERS,
+  REDRIVEN_AT_ONCE_MAX,
+  type Redriven,
+  redriven,
   type WorldView,
   worldView,
 } from '../schemas/world-api.ts';
@@ -17,6 +24,9 @@ import { badInput, codeOf, WorldRefusal } from './cli-error.ts';
 
 /** Longest wait for one answer, in milliseconds: the world answers within its own bounds, which are shorter. */
 const ANSWER_TIMEOUT_MS = 60_000;
+/** Dead letters that are read, and how many at once. */
+const LETTERS_MAX = 1_000;
+const LETTERS_PAGE = 100;
 /** Errors of a connection that say: nobody is there (any more). */
 const GONE = new Set([
   'ECONNREFUSED',
@@ -37,6 +47,13 @@ const heardEvent = z.looseObject({
 });
 
 export type HeardEvent = z.infer<typeof heardEvent>;
+
+/** The replay that brought the event; none for what just happened. */
+export function replayOf(event: HeardEvent): string | undefined {
+  const { metadata } = event.detail as { metadata?: { replayOf?: unknown } };
+  const name = event['replay-name'] ?? metadata?.replayOf;
+  return typeof name === 'string' ? name : undefined;
+}
 
 export interface LogPiece {
   readonly text: Uint8Array;
@@ -64,6 +81,11 @@ export interface WorldClient {
   repository(nameOrAddress: string): Promise<RepositoryEntry>;
   /** Sets the whole configuration of a name, or removes it (`null`). */
   configure(name: string, config: RepositoryConfig | null): Promise<ConfiguredView>;
+  /** What was given up, newest first; of one rule where it is named. At most 1,000. */
+  deadLetters(rule?: string): Promise<DeadLetterView[]>;
+  /** Delivers each once more to the rule that failed; answers what became of each. */
+  redrive(letters: readonly Pick<DeadLetterView, 'id' | 'rule'>[]): Promise<Redriven[]>;
+  readonly replays: ReplayDesk;
   log(taskId: string, offset: number): Promise<LogPiece>;
   /** Events as they are published, until the signal or the world ends. */
   events(options: { readonly taskId?: string; readonly signal: AbortSignal }): AsyncIterable<HeardEvent>;
@@ -93,6 +115,13 @@ export function worldClient(url: string): WorldClient {
         configuredView,
         await json(configurationOf(name), config === null ? { method: 'DELETE' } : { ...post(config), method: 'PUT' }),
       ),
+    deadLetters,
+    redrive,
+    replays: {
+      start: async (request) => understood(replayView, await json('/replays', post(request))),
+      view: async (name) => understood(replayView, await json(replayCalled(name))),
+      cancel: async (name) => understood(replayView, await json(`${replayCalled(name)}/cancel`, post({}))),
+    },
     log: async (taskId, offset) => {
       const answer = await ask(`${named(taskId)}/log?offset=${offset}`);
       const text = new Uint8Array(await answer.arrayBuffer());
@@ -100,6 +129,31 @@ export function worldClient(url: string): WorldClient {
     },
     events: ({ taskId, signal }) => listen(taskId, signal),
   };
+
+  async function deadLetters(rule?: string): Promise<DeadLetterView[]> {
+    const found: DeadLetterView[] = [];
+    while (found.length < LETTERS_MAX) {
+      const before = found.at(-1)?.id;
+      const query = new URLSearchParams({
+        limit: String(LETTERS_PAGE),
+        ...(rule === undefined ? {} : { rule }),
+        ...(before === undefined ? {} : { before }),
+      });
+      const page = understood(z.array(deadLetterView), await json(`/dead-letters?${query}`));
+      found.push(...page);
+      if (page.length < LETTERS_PAGE) break;
+    }
+    return found;
+  }
+
+  async function redrive(letters: readonly { readonly id: string }[]): Promise<Redriven[]> {
+    const told: Redriven[] = [];
+    for (let from = 0; from < letters.length; from += REDRIVEN_AT_ONCE_MAX) {
+      const ids = letters.slice(from, from + REDRIVEN_AT_ONCE_MAX).map(({ id }) => id);
+      told.push(...understood(z.array(redriven), await json('/dead-letters/redrive', post({ ids }))));
+    }
+    return told;
+  }
 
   async function json(path: string, init: RequestInit = {}): Promise<unknown> {
     const answer = await ask(path, init);
@@ -173,6 +227,8 @@ const post = (body: unknown): RequestInit => ({
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 });
+
+const replayCalled = (name: string): string => `/replays/${encodeURIComponent(name)}`;
 
 const configurationOf = (name: string): string => `/repositories/${encodeURIComponent(name)}`;
 

@@ -1,3 +1,4 @@
+import { repositoryConfigRefused } from '../events/repository-config-refused.ts';
 import { taskRejected } from '../events/task-rejected.ts';
 import type { WorldOptions } from '../runtime/embedded-world.ts';
 import { replayOf } from '../runtime/react.ts';
@@ -30,14 +31,21 @@ export function worldNotices(complain: (text: string) => void, { json }: { reado
 export const rejectionNotice =
   (complain: (text: string) => void) =>
   (event: Envelope): void => {
-    if (event['detail-type'] !== taskRejected.type || event.source !== taskRejected.source) return;
     // What is replayed is no news.
-    if (replayOf(event) !== undefined) return;
-    const { detail } = event as Envelope<string, { data?: unknown }>;
-    const rejected = taskRejected.schema.safeParse(detail.data).data;
-    if (rejected === undefined) return;
-    const { taskId, reason } = rejected;
-    complain(`baton: refused the request for task ${taskId}: ${shown(reason.message)} (${reason.code})`);
+    if (event.source !== taskRejected.source || replayOf(event) !== undefined) return;
+    const { data } = (event as Envelope<string, { data?: unknown }>).detail;
+    const told = refusalIn(event['detail-type'], data);
+    if (told === undefined) return;
+    const { request, reason } = told;
+    complain(`baton: refused the request ${shown(request)}: ${shown(reason.message)} (${reason.code})`);
   };
+
+function refusalIn(type: string, data: unknown) {
+  const task = type === taskRejected.type ? taskRejected.schema.safeParse(data).data : undefined;
+  if (task) return { request: `for task ${task.taskId}`, reason: task.reason };
+  const config =
+    type === repositoryConfigRefused.type ? repositoryConfigRefused.schema.safeParse(data).data : undefined;
+  return config && { request: `to configure ${JSON.stringify(config.name)}`, reason: config.reason };
+}
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ');

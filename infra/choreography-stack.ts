@@ -14,6 +14,7 @@ import { EcsCompute } from './ecs-compute.ts';
 import type { Feed } from './feed.ts';
 import type { Variables } from './function-environment.ts';
 import type { Names } from './names.ts';
+import { nativeArchive } from './native-archive.ts';
 import { peoplePolicies } from './people-policies.ts';
 import type { Places } from './port-grants.ts';
 import { Reaction } from './reaction.ts';
@@ -55,7 +56,9 @@ export class ChoreographyStack extends Stack {
     const scopes = { 'aws.ecs': ecs ? ecsScope(ecs.places.clusterArn, settings.stage) : null };
     const alarmActions = this.alarmActions(settings);
 
-    const reactions = deployedRules(rules, settings).map(
+    const deployed = deployedRules(rules, settings);
+    const native = nativeArchive(this, { names, settings, rules: deployed, scopes });
+    const reactions = deployed.map(
       (rule) =>
         new Reaction(this, {
           rule,
@@ -78,7 +81,7 @@ export class ChoreographyStack extends Stack {
     );
     peoplePolicies(this, names, {
       ...places,
-      archiveArn: state.archive.archiveArn,
+      archiveArns: [state.archive, ...(native ? [native] : [])].map(({ archiveArn }) => archiveArn),
       reactions,
     });
 

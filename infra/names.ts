@@ -1,3 +1,4 @@
+import { archiveNamesOf } from '../schemas/archive-names.ts';
 import { queueNamesOf } from '../schemas/queue-names.ts';
 import { prefixOf, STAGE_DEFAULT } from '../schemas/stage.ts';
 
@@ -9,6 +10,8 @@ export interface Names {
   readonly table: string;
   readonly bus: string;
   readonly archive: string;
+  /** Of native events on the default bus. */
+  readonly nativeArchive: string;
   readonly scheduleGroup: string;
   readonly alarmQueue: string;
   readonly alarmDeadLetters: string;
@@ -28,13 +31,15 @@ export interface Names {
 export function namesOf(stage: string): Names {
   const prefix = prefixOf(stage);
   const queues = queueNamesOf(prefix);
+  const archives = archiveNamesOf(prefix);
   return {
     prefix,
     stateStack: `${prefix}-state`,
     choreographyStack: `${prefix}-choreography`,
     table: prefix,
     bus: prefix,
-    archive: prefix,
+    archive: archives.own,
+    nativeArchive: archives.native,
     scheduleGroup: prefix,
     alarmQueue: queues.alarms,
     alarmDeadLetters: queues.alarmDeadLetters,

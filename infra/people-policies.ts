@@ -10,7 +10,8 @@ import type { Reaction } from './reaction.ts';
 import { LISTING_INDEX } from './state-stack.ts';
 
 interface Seen extends Pick<Places, 'tableArn' | 'busArn'> {
-  readonly archiveArn: string;
+  /** Of the own bus, and of native events where there are any. */
+  readonly archiveArns: readonly string[];
   /** Of every rule; by name they could be of another stage. */
   readonly reactions: readonly Reaction[];
 }
@@ -51,20 +52,27 @@ const readerGrants = (stack: Stack, names: Names, { tableArn, busArn }: Seen): r
   },
 ];
 
-const operatorGrants = (stack: Stack, { archiveArn, reactions }: Seen): readonly Grant[] => [
+const operatorGrants = (stack: Stack, { archiveArns, reactions }: Seen): readonly Grant[] => [
   {
     reason: 'Replays of this stage: their names are free.',
     actions: ['events:StartReplay', 'events:DescribeReplay', 'events:CancelReplay', 'events:DescribeArchive'],
-    resources: [archiveArn, arnOf(stack, 'events', 'replay/*')],
+    resources: [...archiveArns, arnOf(stack, 'events', 'replay/*')],
   },
   {
     reason: 'Reads, and after redriving deletes, dead letters of this stage. Those of requests hold their prompts.',
-    actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:StartMessageMoveTask'],
+    actions: [
+      'sqs:GetQueueUrl',
+      'sqs:ReceiveMessage',
+      'sqs:ChangeMessageVisibility',
+      'sqs:DeleteMessage',
+      'sqs:GetQueueAttributes',
+      'sqs:StartMessageMoveTask',
+    ],
     resources: reactions.map(({ deadLetters }) => deadLetters.queueArn),
   },
   {
-    reason: 'A dead message goes back into the queue that it came from: SQS moves it in the name of who asks for that.',
-    actions: ['sqs:SendMessage'],
+    reason: 'A dead message goes back into the queue that it came from.',
+    actions: ['sqs:GetQueueUrl', 'sqs:SendMessage'],
     resources: reactions.flatMap(({ queue }) => queue?.queueArn ?? []),
   },
   {

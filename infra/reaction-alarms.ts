@@ -46,7 +46,7 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
   const name = names.ofRule(rule.name);
   const alarms = [
     alarm('DeadLetters', `${name}-dead-letters`, {
-      description: `Dead letters of ${rule.name}: ${rule.summary} Look at them, correct the cause, redrive them (docs/runbook.md).`,
+      description: `Dead letters of ${rule.name}: ${rule.summary} Look at them, correct the cause, redrive them: baton redrive (docs/runbook.md).`,
       metric: deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: Stats.MAXIMUM }),
     }),
     alarm('Lost', `${name}-lost`, {

@@ -17,7 +17,7 @@ export function attemptsMade(task: Task, records: readonly RunRecord[]): Explain
     const loss = losses.get(attempt);
     made.push({
       attempt,
-      start: startOf(losses.get(attempt - 1), made.at(-1)),
+      start: startOf(losses.get(attempt - 1), made),
       ...(run?.attempt === attempt ? { run: runTold(run) } : {}),
       ...(record ? { runner: runnerTold(record) } : {}),
       ...(loss ? { lost: lossTold(loss) } : {}),
@@ -37,26 +37,27 @@ const RUN_LOST = 'RunLost';
 const factOfLoss = (entry: HistoryEntry): StoredFact | undefined => entry.facts.find(({ type }) => type === RUN_LOST);
 
 /** The attempt after a loss continues from what was saved, by whichever attempt; from the base branch when nothing ever was. */
-function startOf(loss: HistoryEntry | undefined, before: ExplainedAttempt | undefined): ExplainedAttempt['start'] {
+function startOf(loss: HistoryEntry | undefined, before: readonly ExplainedAttempt[]): ExplainedAttempt['start'] {
   if (!loss) return { from: 'base_branch', because: 'It is the first.' };
   const data = factOfLoss(loss)?.data as LossData | undefined;
-  if (data?.savedWork) {
-    const { branch, commit } = data.savedWork;
-    return {
-      from: 'saved_work',
-      because: `Attempt ${loss.attempt} left work on ${branch}.`,
-      savedWork: { branch, commit },
-    };
-  }
-  if (data) return { from: 'base_branch', because: 'Nothing was saved.' };
-  // The entry was shrunk: the record of its run, where that is still known, says the same.
-  const saved = before?.runner?.savedWork;
-  if (saved)
-    return { from: 'saved_work', because: `Attempt ${loss.attempt} left work on ${saved.branch}.`, savedWork: saved };
+  if (data?.savedWork) return continues(data.savedWork, before);
+  if (data) return NOTHING_SAVED;
+  // The entry was shrunk: the records of the runs, as far back as they are known, say the same.
+  const last = before.findLast(({ runner }) => !runner || runner.savedWork);
+  if (!last) return NOTHING_SAVED;
+  if (last.runner?.savedWork) return continues(last.runner.savedWork, before);
   return {
     from: 'unknown',
     because: `It is no longer kept here; the event ${factOfLoss(loss)?.id ?? RUN_LOST} says it.`,
   };
+}
+
+const NOTHING_SAVED = { from: 'base_branch', because: 'Nothing was saved.' } as const;
+
+function continues({ branch, commit }: SavedWork, before: readonly ExplainedAttempt[]): ExplainedAttempt['start'] {
+  const by = before.findLast(({ runner }) => runner?.savedWork?.commit === commit)?.attempt;
+  const because = `${by === undefined ? 'An earlier attempt' : `Attempt ${by}`} left work on ${branch}.`;
+  return { from: 'saved_work', because, savedWork: { branch, commit } };
 }
 
 function runTold(run: TaskRun): NonNullable<ExplainedAttempt['run']> {
@@ -89,12 +90,17 @@ function runnerTold(record: RunRecord): NonNullable<ExplainedAttempt['runner']> 
   };
 }
 
-const reportTold = ({ outcome, reason, retryAfterSeconds, endedAt }: NonNullable<RunRecord['report']>) => ({
+const reportTold = ({ outcome, reason, retryAfterSeconds, endedAt, result }: NonNullable<RunRecord['report']>) => ({
   outcome,
   ...(reason ? { reason: explained(reason) } : {}),
   ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  ...(result.lostWork ? { lostWork: result.lostWork } : {}),
   endedAt,
 });
+
+/** Of an older attempt only the code of the reason is kept. */
+const keptReason = ({ lostFor }: HistoryEntry) =>
+  lostFor === undefined ? null : explained({ code: lostFor, message: 'What was said about it is in the archive.' });
 
 function lossTold(entry: HistoryEntry): NonNullable<ExplainedAttempt['lost']> {
   const fact = factOfLoss(entry);
@@ -102,7 +108,7 @@ function lossTold(entry: HistoryEntry): NonNullable<ExplainedAttempt['lost']> {
   return {
     at: entry.at,
     paused: data?.paused ?? false,
-    reason: reasonIn(entry) ?? null,
+    reason: reasonIn(entry) ?? keptReason(entry),
     ...(data?.nextAttemptAt === undefined ? {} : { nextAttemptAt: data.nextAttemptAt }),
     factId: fact?.id ?? '',
   };

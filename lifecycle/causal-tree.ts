@@ -27,7 +27,6 @@ export const outsiders: Readonly<Record<string, Outsider>> = {
   AttemptDue: { who: 'the alarm clock', what: 'rang: the wait before the next attempt is over', below: 'named' },
   RunEnded: { who: 'Baton', what: 'knew that the compute of the run had ended', below: 'met' },
   RunClaimed: { who: 'the runner', what: 'claimed the attempt', below: 'start' },
-  RunProgressed: { who: 'the runner', what: 'spoke', below: 'start' },
   RunReported: { who: 'the runner', what: 'stored its report', below: 'start' },
   RunAsked: { who: 'the back end', what: 'was asked about the run and answered', below: 'named' },
   StartRefused: { who: 'the back end', what: 'refused the start', below: 'start' },
@@ -40,7 +39,7 @@ export interface CausalTree {
 }
 
 /** From the request to settled: each step below what caused it. Nothing is left out; what cannot be linked stands below the request. */
-export function causalTree(task: Task, record: RunRecord | undefined): CausalTree {
+export function causalTree(task: Task, records: readonly RunRecord[]): CausalTree {
   const { taskId, history } = task;
   const first = history[0];
   const root = aCause('request', {
@@ -59,7 +58,8 @@ export function causalTree(task: Task, record: RunRecord | undefined): CausalTre
     steps.set(entry.version, node);
     for (const { id } of entry.facts) said.set(id, node);
   }
-  noteRun(task, record, steps);
+  for (const record of records) noteRecord(record, startOf(record.attempt, task.version + 1, steps));
+  noteEnd(task, startOf(task.attempt, task.version + 1, steps));
   noteSettled(task, steps.get(task.version) ?? root);
   return { tree: root, unlinked };
 
@@ -174,26 +174,30 @@ function startOf(attempt: number, before: number, steps: ReadonlyMap<number, Exp
   return undefined;
 }
 
-/** What the records know of the current run, and no step says: claim, report, saved work, and the end of the compute. */
-function noteRun(task: Task, record: RunRecord | undefined, steps: ReadonlyMap<number, ExplainedCause>): void {
-  const { attempt } = task;
-  const start = startOf(attempt, task.version + 1, steps);
+/** What the record of a run knows, and no step says: claim, first word, report. */
+function noteRecord({ claim, firstOutputAt, report }: RunRecord, start: ExplainedCause | undefined): void {
   if (!start) return;
-  const own = record?.attempt === attempt ? record : undefined;
-  const run = runOf(task);
   const hasSaid = (type: string): boolean => start.ledTo.some((one) => one.type === type);
-  const note = (id: string, at: string, who: string, what: string): void => {
-    start.ledTo.push(aCause('noted', { id: `${start.id}#${id}`, at, who, what }));
-  };
-  if (own?.claim && !hasSaid('RunClaimed')) {
-    note('claim', own.claim.at, 'the runner', `claimed the attempt as ${own.claim.nativeId}`);
+  if (claim && !hasSaid('RunClaimed')) {
+    note(start, 'claim', claim.at, 'the runner', `claimed the attempt as ${claim.nativeId}`);
   }
-  if (own?.firstOutputAt) note('first-output', own.firstOutputAt, 'the agent', 'said its first word');
-  if (own?.report && !hasSaid('RunReported')) {
-    note('report', own.report.endedAt, 'the runner', `reported that the agent ${own.report.outcome}`);
+  if (firstOutputAt) note(start, 'first-output', firstOutputAt, 'the agent', 'said its first word');
+  if (report && !hasSaid('RunReported')) {
+    note(start, 'report', report.endedAt, 'the runner', `reported that the agent ${report.outcome}`);
   }
+}
+
+/** The end of the compute, where it was seen when no step followed from it. */
+function noteEnd(task: Task, start: ExplainedCause | undefined): void {
+  const run = runOf(task);
   const isToldByStep = task.history.some((entry) => entry.at === run?.ended?.at);
-  if (run?.ended && !isToldByStep) note('ended', run.ended.at, 'the back end', endText(run.ended, run.handle));
+  if (start && run?.ended && !isToldByStep) {
+    note(start, 'ended', run.ended.at, 'the back end', endText(run.ended, run.handle));
+  }
+}
+
+function note(start: ExplainedCause, id: string, at: string, who: string, what: string): void {
+  start.ledTo.push(aCause('noted', { id: `${start.id}#${id}`, at, who, what }));
   start.ledTo.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 }
 

@@ -33,6 +33,7 @@ export function follow(task: Task, move: Step, context: Context): Task {
     attempt,
     cause: context.cause,
     facts: move.facts.map((fact) => stored(task.taskId, version, fact)),
+    ...(move.name === 'backOff' ? { lostFor: move.bring.reason.code } : {}),
   };
   const moved = {
     ...carried(task, row.to),
@@ -113,7 +114,7 @@ function shrunk(entry: HistoryEntry, attempt: number): HistoryEntry {
   return {
     ...entry,
     proven: true,
-    facts: entry.facts.map(({ data: _data, ...kept }) => ({ ...kept, data: undefined })),
+    facts: entry.facts.map(({ data: _data, schemaVersion: _version, ...kept }) => kept),
   };
 }
 

@@ -40,13 +40,14 @@ export function explain({ task, records, slot, journal, at }: Known): Explanatio
   const { taskId, status, version, attempt, attempts, submittedAt, deadlineAt } = task;
   const record = records.find((one) => one.attempt === attempt);
   const place = slotOf(task, slot);
-  const { tree, unlinked } = causalTree(task, record);
+  const { tree, unlinked } = causalTree(task, records);
   return {
     taskId,
     status,
     version,
     attempt,
     attempts,
+    ...(task.pauses === undefined ? {} : { pauses: task.pauses }),
     settled: isSettled(task),
     at,
     submittedAt,

@@ -17,6 +17,8 @@ import { deadLetterRoutes } from './endpoint/dead-letter-routes.ts';
 import { eventStreams } from './endpoint/event-stream.ts';
 import { type LoopbackServer, loopbackServer } from './endpoint/loopback-server.ts';
 import { PAYLOAD_SECRET_NAME, payloadSecrets } from './endpoint/payload-secret.ts';
+import { replayDesk } from './endpoint/replay-desk.ts';
+import { replayRoutes } from './endpoint/replay-routes.ts';
 import { repositoryDesk } from './endpoint/repository-desk.ts';
 import { repositoryRoutes } from './endpoint/repository-routes.ts';
 import { runRoutes } from './endpoint/run-routes.ts';
@@ -242,6 +244,7 @@ async function opened(
     unsettled: 0,
     tasks: {},
     deadLetters: 0,
+    screening: options.screening === 'stand-in' ? 'stand-in' : options.screening ? 'required' : 'off',
   };
   const desk = taskDesk(engine, dataDir.runs);
   const streams = eventStreams(engine.bus.listen, observed);
@@ -254,6 +257,7 @@ async function opened(
     ),
     ...deadLetterRoutes(deadLetterDesk(letters, engine.bus, observed)),
     ...repositoryRoutes(repositoryDesk(engine)),
+    ...replayRoutes(replayDesk({ replays: engine.replays, store: observed, rules: rules.map(({ name }) => name) })),
     ...runRoutes(engine, secrets),
   ];
   const aws = embeddedServices({ engine, rules, ecs, scheduler, url: server.url, warn });

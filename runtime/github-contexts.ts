@@ -9,10 +9,12 @@ import type { Contexts, FetchedContext } from './ports.ts';
 /** Where GitHub's REST API is. */
 export const GITHUB_API = 'https://api.github.com';
 
-/** Milliseconds for one answer: GitHub gives up by itself after ten seconds. */
-const ANSWER_MS = 10_000;
-/** Milliseconds for the whole text, however many pages it has: below the 30 s of a function. */
-const TEXT_MS = 20_000;
+/** Seconds for the whole text, however many pages it has: below the 30 of a function. GitHub itself gives an answer up after ten. */
+const TEXT_MAX_S = 20;
+/** Seconds of peace at the least, where GitHub does not say how many (its own advice), and at the most: its limits are by the hour. */
+const QUIET_MIN_S = 1;
+const QUIET_S = 60;
+const QUIET_MAX_S = 3_600;
 /** Remarks of one page, as many as GitHub gives. */
 const PAGE_SIZE = 100;
 /** Pages of one kind of remark at the most; the text is cut long before, unless its remarks are very short. */
@@ -25,6 +27,8 @@ export interface GithubContextsOptions {
   readonly url?: string | undefined;
   /** Ends what is under way; it is asked again another time. */
   readonly until?: AbortSignal;
+  /** Seconds for one text; default TEXT_MAX_S. */
+  readonly maxSeconds?: number;
 }
 
 /**
@@ -32,19 +36,27 @@ export interface GithubContextsOptions {
  * troubles of GitHub itself throw `service_throttled` or `service_unavailable`, which are tried again.
  */
 export function githubContexts(options: GithubContextsOptions): Contexts {
-  const { token = async () => undefined, url = GITHUB_API, until: over } = options;
+  const { token = async () => undefined, url = GITHUB_API, until: over, maxSeconds = TEXT_MAX_S } = options;
   const octokit = new Octokit({ baseUrl: url, userAgent: 'baton', log: SILENT });
+  /** Until then, in milliseconds, GitHub is left in peace: who goes on asking is locked out. */
+  let quietUntilMs = 0;
 
   return {
     async fetch(address) {
       const parts = partsOfReference(address);
-      if (!parts) return unavailable(`${address} is no address of a GitHub issue or pull request.`);
+      // What a path takes for a step upwards is no name.
+      if (!parts || /^\.+$/.test(parts.repository))
+        return unavailable(`${address} is no address of a GitHub issue or pull request.`);
       const { owner, repository: repo, number } = parts;
-      const ends = AbortSignal.any([AbortSignal.timeout(TEXT_MS), ...(over ? [over] : [])]);
+      if (Date.now() < quietUntilMs) throw tooFast(address, quietUntilMs);
+      const ends = AbortSignal.any([AbortSignal.timeout(maxSeconds * 1000), ...(over ? [over] : [])]);
       try {
         return { outcome: 'fetched', text: await text({ address, owner, repo, number, ends }) };
       } catch (error) {
-        return outcomeOf(address, error);
+        const refusal = refusalOf(error);
+        if (!refusal || !isTooFast(refusal)) return outcomeOf(address, error, refusal);
+        quietUntilMs = quietUntil(refusal, Date.now());
+        throw tooFast(address, quietUntilMs);
       }
     },
   };
@@ -57,6 +69,7 @@ export function githubContexts(options: GithubContextsOptions): Contexts {
       : ['issues/{number}/comments'];
     const head = [`# ${first.title}`, headOf(first.pull_request ? 'Pull request' : 'Issue', first, address)];
     const remarks: Remark[] = [];
+    const left: string[] = [];
     let bytes = 0;
     for (const list of lists) {
       for (let page = 1; page <= PAGES_MAX && bytes <= CONTEXT_MAX_BYTES; page++) {
@@ -66,19 +79,19 @@ export function githubContexts(options: GithubContextsOptions): Contexts {
         remarks.push(...said);
         bytes += said.reduce((sum, { body }) => sum + bytesOf(body ?? ''), 0);
         if (found.length < PAGE_SIZE) break;
+        if (page === PAGES_MAX) left.push(`[Remarks beyond ${PAGES_MAX * PAGE_SIZE} are left out.]`);
       }
     }
     // One kind after the other stands there already; where times are the same, so it stays.
     remarks.sort((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) < timeOf(b) ? -1 : 1));
-    return [...head, first.body ?? '', ...remarks.map(remarkText)].filter((part) => part !== '').join('\n\n');
+    return [...head, first.body ?? '', ...remarks.map(remarkText), ...left].filter((part) => part !== '').join('\n\n');
   }
 
   async function get(route: string, parameters: object, ends: AbortSignal): Promise<unknown> {
-    const signal = AbortSignal.any([ends, AbortSignal.timeout(ANSWER_MS)]);
     const ask = async (again: boolean): Promise<unknown> => {
       const known = await token(again);
       const headers = known === undefined ? {} : { authorization: `Bearer ${known}` };
-      const { data } = await octokit.request(route, { ...parameters, headers, request: { signal } });
+      const { data } = await octokit.request(route, { ...parameters, headers, request: { signal: ends } });
       return data;
     };
     try {
@@ -137,17 +150,13 @@ const nameOf = (user: z.infer<typeof writer>): string => user?.login ?? 'ghost';
 const unavailable = (message: string): FetchedContext => ({ outcome: 'unavailable', message: shortText(message) });
 
 /** What an error of GitHub means for whoever asked. Only its status and headers are looked at; its body may hold anything. */
-function outcomeOf(address: string, error: unknown): FetchedContext {
+function outcomeOf(address: string, error: unknown, refusal: Refusal | undefined): FetchedContext {
   if (error instanceof BatonError) throw error;
-  const refusal = refusalOf(error);
   if (!refusal) {
     const why = error instanceof z.ZodError ? 'its answer cannot be read' : 'it does not answer';
     throw passing('service_unavailable', `GitHub: ${why} (${address})`);
   }
-  const { status, headers } = refusal;
-  if (status === 429 || (status === 403 && isRateLimit(headers))) {
-    throw passing('service_throttled', `GitHub takes no more requests ${until(headers)} (${address})`);
-  }
+  const { status } = refusal;
   if (status >= 500) throw passing('service_unavailable', `GitHub answers ${status} (${address})`);
   return unavailable(`GitHub answers ${status} to ${address}: ${MEANINGS[status] ?? 'it refuses the request'}.`);
 }
@@ -174,13 +183,18 @@ function refusalOf(error: unknown): Refusal | undefined {
   return response?.status === undefined ? undefined : { status: response.status, headers: response.headers ?? {} };
 }
 
-/** GitHub says 403 to who asks too often, and tells it by headers (GitHub REST API, "Rate limits"). */
-const isRateLimit = (headers: Refusal['headers']): boolean =>
-  headers['retry-after'] !== undefined || String(headers['x-ratelimit-remaining'] ?? '') === '0';
+/** GitHub says 403 as well as 429 to who asks too often, and tells it by headers (GitHub REST API, "Rate limits"). */
+const isTooFast = ({ status, headers }: Refusal): boolean =>
+  status === 429 ||
+  (status === 403 && (headers['retry-after'] !== undefined || String(headers['x-ratelimit-remaining'] ?? '') === '0'));
 
-function until(headers: Refusal['headers']): string {
-  const seconds = Number(headers['retry-after']);
-  if (headers['retry-after'] !== undefined && Number.isFinite(seconds)) return `for ${seconds} s`;
-  const reset = Number(headers['x-ratelimit-reset']);
-  return Number.isFinite(reset) ? `until ${new Date(reset * 1000).toISOString()}` : 'for a while';
+/** When GitHub may be asked again, in milliseconds: as it says, and within bounds that no header moves. */
+function quietUntil({ headers }: Refusal, nowMs: number): number {
+  const after = nowMs + Number(headers['retry-after']) * 1000;
+  const reset = Number(headers['x-ratelimit-reset']) * 1000;
+  const told = [after, reset].find(Number.isFinite) ?? nowMs + QUIET_S * 1000;
+  return Math.min(Math.max(told, nowMs + QUIET_MIN_S * 1000), nowMs + QUIET_MAX_S * 1000);
 }
+
+const tooFast = (address: string, untilMs: number): BatonError =>
+  passing('service_throttled', `GitHub takes no more requests until ${new Date(untilMs).toISOString()} (${address})`);

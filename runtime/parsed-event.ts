@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { type AnyEventDefinition, declaredSource, requesterOf } from '../events/define.ts';
-import type { Envelope } from '../schemas/envelope.ts';
+import type { BatonEvent, Envelope } from '../schemas/envelope.ts';
 import { BatonError } from './errors.ts';
 
 /** Longest text in the metadata of an event from outside, in characters: each rides on every fact of its task. */
@@ -50,7 +50,17 @@ export function parsedEvent(told: Envelope, on: readonly AnyEventDefinition[]): 
     const said = result.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ');
     throw new BatonError('malformed_event', `${event['detail-type']} ${event.id} from ${event.source}: ${said}`);
   }
-  return 'native' in definition
-    ? { ...event, detail: result.data }
-    : { ...event, detail: { ...detail, data: result.data } };
+  if ('native' in definition) return { ...event, detail: result.data };
+  return named({ ...event, detail: { ...detail, data: result.data } });
+}
+
+/** A runner's word is called by who speaks and its number, whatever it calls itself: it must not pass for a fact, or for an alarm. */
+function named(event: Envelope): Envelope {
+  if (event.source !== 'baton.agent') return event;
+  const { metadata, data } = event.detail as BatonEvent<
+    string,
+    { nativeId: string; attempt: number; seq: number }
+  >['detail'];
+  const id = `${data.nativeId}#${data.attempt}#${data.seq}`;
+  return { ...event, detail: { metadata: { ...metadata, id }, data } };
 }

@@ -83,7 +83,7 @@ function compose(fact: StoredFact, { task, at, version, attempt, cause }: About)
         correlationId: task.correlationId,
         causationId: cause.id,
         occurredAt: at,
-        schemaVersion: fact.schemaVersion,
+        schemaVersion: fact.schemaVersion ?? eventOf(fact.type)?.version ?? 1,
         ...(task.traceparent === undefined ? {} : { traceparent: task.traceparent }),
       },
       data: fact.data,

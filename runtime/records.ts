@@ -7,6 +7,7 @@ export const REPOSITORIES_KEY = 'REPOSITORIES';
 export const payloadKey = (ref: string): string => `PAYLOAD#${ref}`;
 /** What an effect rule has done outside for one fact. */
 export const effectKey = (rule: string, factId: string): string => `EFFECT#${rule}#${factId}`;
+export const shadowKey = (taskId: string): string => `SHADOW#${taskId}`;
 export const ARCHIVE_PREFIX = 'ARCHIVE#';
 export const archiveKey = (name: string): string => ARCHIVE_PREFIX + name;
 export const REPLAY_PREFIX = 'REPLAY#';

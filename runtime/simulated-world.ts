@@ -2,7 +2,7 @@ import { reactions } from '../handlers/index.ts';
 import { faultsNamed } from './simulation/faults.ts';
 import { type Plant, runWorld, type WorldResult } from './simulation/world.ts';
 
-export { faultNames, faults } from './simulation/faults.ts';
+export { faultNames, faults, faultsNamed } from './simulation/faults.ts';
 export type { Finding, Plant, WorldResult } from './simulation/world.ts';
 
 export interface SimulateOptions {

@@ -13,12 +13,12 @@ const variableName = z
     'is no variable that may be set (A-Z, 0-9 and "_"; none of BATON_, AWS_, ECS_)',
   );
 
-/** Where the value is found when the run starts: a variable of the runner's own environment. Never the value itself. */
+/** Where the value is found when the run starts: a variable of the runner's own environment, none of those above. Never the value itself. */
 export const environmentReference = z
   .string()
   .regex(
-    /^variable:[A-Z][A-Z0-9_]{0,63}$/,
-    'is no reference: write variable:<NAME of a variable where the runner runs>',
+    /^variable:(?!BATON_|AWS_|ECS_)[A-Z][A-Z0-9_]{0,63}$/,
+    'is no reference: write variable:<NAME of a variable where the runner runs> (none of BATON_, AWS_, ECS_)',
   );
 
 export const environmentReferences = z

@@ -79,6 +79,8 @@ const explainedAttempt = z.object({
           outcome: z.enum(['succeeded', 'failed']),
           reason: explainedReason.optional(),
           retryAfterSeconds: z.int().optional(),
+          /** Saved work that it should have begun with and did not find. */
+          lostWork: savedWork.optional(),
           endedAt: instant,
         })
         .optional(),
@@ -137,6 +139,8 @@ export const explanation = z.object({
   version: z.int().min(1),
   attempt: z.int().min(1),
   attempts: z.int().min(1),
+  /** How often a rate limit paused it; such attempts are not counted. */
+  pauses: z.int().optional(),
   settled: z.boolean(),
   /** When this was looked at. */
   at: instant,

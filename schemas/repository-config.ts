@@ -88,7 +88,7 @@ export const repositoryEntry = z.looseObject({
 export type RepositoryEntry = z.infer<typeof repositoryEntry>;
 
 /** A configuration that was removed, and by which request. */
-export const repositoryRemoval = z.looseObject({ name: repositoryName, at: instant, by: z.string().max(ID_MAX) });
+const repositoryRemoval = z.looseObject({ name: repositoryName, at: instant, by: z.string().max(ID_MAX) });
 
 /** All configurations of a deployment: one record, so that finding the one that holds is one read. */
 export const repositoriesRecord = z.looseObject({

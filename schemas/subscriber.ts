@@ -14,4 +14,3 @@ export const subscriber = z.strictObject({
   /** Where to: for `webhook` an https address (http on this machine alone). */
   target: z.url({ protocol: /^https?$/ }).max(SUBSCRIBER_TARGET_MAX),
 });
-export type Subscriber = z.infer<typeof subscriber>;

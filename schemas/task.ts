@@ -50,8 +50,8 @@ export type DuePurpose = z.infer<typeof duePurpose>;
 export const storedFact = z.object({
   id: z.string(),
   type: z.string(),
-  schemaVersion: z.int().min(1),
-  /** Left out once the entry is of an older attempt and proven. */
+  /** Both are left out once the entry is of an older attempt and proven. */
+  schemaVersion: z.int().min(1).optional(),
   data: z.unknown().optional(),
 });
 export type StoredFact = z.infer<typeof storedFact>;
@@ -66,6 +66,8 @@ export const historyEntry = z.object({
   attempt: z.int().min(1),
   cause,
   facts: z.array(storedFact),
+  /** Code of the reason why the attempt was lost or paused; outlives what the facts say. */
+  lostFor: z.string().optional(),
   /** The driving fact was delivered, or the others were published again by an alarm: nothing to repeat. */
   proven: z.boolean().optional(),
 });

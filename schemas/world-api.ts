@@ -23,6 +23,8 @@ export const worldView = z.object({
   tasks: z.partialRecord(status, z.int().min(0)),
   /** Deliveries that were given up and are kept; `GET /dead-letters` shows them. */
   deadLetters: z.int().min(0),
+  /** Whether the texts of tasks are screened before compute starts, and by what. */
+  screening: z.enum(['off', 'stand-in', 'required']).optional(),
 });
 export type WorldView = z.infer<typeof worldView>;
 
@@ -31,7 +33,7 @@ const deadLetterCause = z.object({ code: z.string(), message: z.string(), remedy
 
 /** `GET /dead-letters`: a delivery that was given up. Prompts and payload references are left out. */
 export const deadLetterView = z.object({
-  /** Stays the same for as long as the letter is kept, redriven or not. */
+  /** Stays the same for as long as the letter is kept; on AWS one that fails again after a redrive is another message, with another id. */
   id: z.string(),
   event: z.looseObject({ id: z.string(), 'detail-type': z.string() }),
   rule: z.string(),

@@ -1,3 +1,4 @@
+import { repositoriesRecord, repositoryEntry } from '../schemas/repository-config.ts';
 import { runRecord } from '../schemas/run-record.ts';
 import { grant, holder, slot, waiter } from '../schemas/slot.ts';
 import { historyEntry, rejection, statuses, storedFact, task, taskRun } from '../schemas/task.ts';
@@ -70,6 +71,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       at: 'When it was decided.',
       version: 'The version that it made.',
       attempt: 'The attempt that it belongs to.',
+      lostFor: 'Code of the reason why the attempt was lost or paused; outlives what the facts say.',
       cause: 'Id and type of the event that caused it; makes a duplicate recognisable.',
       facts: 'What it said, whole, so that anyone can say it again unchanged.',
       proven: 'Its driving fact was delivered, or it is too old to matter: nothing to repeat.',
@@ -137,6 +139,23 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       holders: 'Lease → holder.',
       waiters: 'Lease → waiter.',
       nextOrder: 'Number of the next arrival.',
+    },
+  },
+  REPOSITORIES: {
+    fields: () => fieldsOf(repositoriesRecord),
+    meanings: {
+      entries: 'The configurations.',
+      removed: 'What was removed last, oldest first: name, when it was asked for, and by which request.',
+    },
+  },
+  'repository entry': {
+    fields: () => fieldsOf(repositoryEntry),
+    meanings: {
+      name: 'An address, or a pattern of them.',
+      config: 'What holds.',
+      setAt: 'When it was asked for.',
+      setBy: 'Id of the request.',
+      warning: 'What of it the deployment did not have then.',
     },
   },
   holder: {

@@ -130,6 +130,12 @@ const REPLACED = [
     by: () => `export { fromEnv as defaultProvider } from '@aws-sdk/credential-provider-env';`,
   },
   {
+    // Bedrock's client can present a bearer token, for which it looks by the same other sources. A function signs as its role.
+    module: /[\\/]@aws-sdk[\\/]token-providers[\\/]dist-es[\\/]index\.js$/,
+    by: () =>
+      `const none = () => async () => { throw new Error('a function signs as its role'); };\nexport { none as fromEnvSigningName, none as nodeProvider };`,
+  },
+  {
     // Holds the endpoints that DynamoDB's endpoint discovery found: one, where it is used at all.
     module: /[\\/]mnemonist[\\/]lru-cache\.js$/,
     by: () => `export default class extends Map { constructor() { super(); } peek(key) { return this.get(key); } }`,

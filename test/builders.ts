@@ -265,7 +265,7 @@ export function anEvent<Type extends string, Data>(
 
 /** A request by hand: only `data`, as `aws events put-events` would bring it. */
 export const aRequest = (
-  type: 'TaskRequested' | 'TaskCancelRequested',
+  type: 'TaskRequested' | 'TaskCancelRequested' | 'RepositoryConfigRequested',
   data: unknown,
   id = `request-${++serial}`,
 ): Envelope => ({

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WEBHOOK_ID_HEADER } from '../schemas/webhook-body.ts';
 
@@ -25,11 +31,21 @@ export interface WebhookReceiver {
 }
 
 /** A real receiver on this machine. */
-export async function webhookReceiver(): Promise<WebhookReceiver> {
+export const webhookReceiver = (): Promise<WebhookReceiver> =>
+  listening(
+    (take) => createServer(take),
+    (port) => `http://127.0.0.1:${port}`,
+  );
+
+/** A receiver over whatever server; `addressOf` says where it is found. */
+export async function listening(
+  serverOf: (take: RequestListener) => Server,
+  addressOf: (port: number) => string,
+): Promise<WebhookReceiver> {
   const received: Received[] = [];
   const waiting: { count: number; come(): void }[] = [];
   let answers: Answer[] = [204];
-  const server = createServer(async (request, response) => {
+  const server = serverOf(async (request, response) => {
     let text = '';
     for await (const chunk of request.setEncoding('utf8')) text += chunk;
     const { headers, url = '' } = request;
@@ -40,7 +56,7 @@ export async function webhookReceiver(): Promise<WebhookReceiver> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: addressOf((server.address() as AddressInfo).port),
     received,
     answers(...given) {
       answers = given;

@@ -44,11 +44,19 @@ interface Place {
   deliver(event: string): Promise<void>;
 }
 
-export function awsDeadLetters(stage: string): AwsDeadLetters {
-  const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
-  const lambda = new LambdaClient({});
+/** Clients other than those of the SDK's environment. */
+interface Clients {
+  readonly sqs?: SQSClient;
+  readonly lambda?: LambdaClient;
+}
+
+export function awsDeadLetters(
+  stage: string,
+  { sqs = new SQSClient({ useQueueUrlAsEndpoint: false }), lambda = new LambdaClient({}) }: Clients = {},
+): AwsDeadLetters {
   const prefix = prefixOf(stage);
   const names = queueNamesOf(prefix);
+  const urls = new Map<string, string>();
   return {
     async list(only) {
       const places = await placesOf(rules.filter(({ name }) => only === undefined || name === only));
@@ -86,8 +94,12 @@ export function awsDeadLetters(stage: string): AwsDeadLetters {
   }
 
   async function urlOf(queueName: string): Promise<string | undefined> {
+    const known = urls.get(queueName);
+    if (known !== undefined) return known;
     try {
-      return (await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }))).QueueUrl;
+      const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queueName }));
+      if (QueueUrl !== undefined) urls.set(queueName, QueueUrl);
+      return QueueUrl;
     } catch (error) {
       if (/QueueDoesNotExist|NonExistentQueue/.test(sdkError(error).name)) return undefined;
       throw serviceError('SQS GetQueueUrl', error);
@@ -145,7 +157,7 @@ export function awsDeadLetters(stage: string): AwsDeadLetters {
     take: (message: DeadMessage) => Promise<'keep' | 'delete'>,
   ): Promise<void> {
     const seen = new Set<string>();
-    const kept: string[] = [];
+    const kept = new Set<string>();
     try {
       while (seen.size < LETTERS_MAX) {
         const batch = await received(url, hiddenS);
@@ -154,14 +166,16 @@ export function awsDeadLetters(stage: string): AwsDeadLetters {
         await Promise.all(
           fresh.map(async (message) => {
             seen.add(message.MessageId ?? '');
-            const fate = await take(deadMessage(message));
-            if (fate === 'keep') kept.push(message.ReceiptHandle ?? '');
-            else await remove(url, message);
+            const { ReceiptHandle: receipt = '' } = message;
+            kept.add(receipt);
+            if ((await take(deadMessage(message))) === 'keep') return;
+            await remove(url, receipt);
+            kept.delete(receipt);
           }),
         );
       }
     } finally {
-      await shownAgain(url, kept);
+      await shownAgain(url, [...kept]);
     }
   }
 
@@ -177,7 +191,7 @@ export function awsDeadLetters(stage: string): AwsDeadLetters {
     return (await called('SQS ReceiveMessage', sqs.send(asked))).Messages ?? [];
   }
 
-  async function remove(url: string, { ReceiptHandle }: Message): Promise<void> {
+  async function remove(url: string, ReceiptHandle: string): Promise<void> {
     await called('SQS DeleteMessage', sqs.send(new DeleteMessageCommand({ QueueUrl: url, ReceiptHandle })));
   }
 

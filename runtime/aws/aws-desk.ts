@@ -1,10 +1,13 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { rules } from '../../rules/index.ts';
 import { prefixOf } from '../../schemas/stage.ts';
+import type { ReplayDesk } from '../endpoint/replay-desk.ts';
 import { type RepositoryDesk, repositoryDesk } from '../endpoint/repository-desk.ts';
 import { type TaskDesk, taskDesk } from '../endpoint/task-desk.ts';
 import { BatonError } from '../errors.ts';
 import { runsOver } from '../runs.ts';
+import { awsReplays } from './aws-replays.ts';
 import { dynamoStore } from './dynamo-store.ts';
 import { eventBridgeBus } from './eventbridge-bus.ts';
 
@@ -13,6 +16,7 @@ const RETENTION_UNUSED_D = 90;
 
 export interface AwsDesk extends TaskDesk {
   readonly repositories: RepositoryDesk;
+  readonly replays: ReplayDesk;
 }
 
 /**
@@ -22,13 +26,15 @@ export interface AwsDesk extends TaskDesk {
 export function awsDesk(stage: string): AwsDesk {
   const name = prefixOf(stage);
   const store = dynamoStore({ client: new DynamoDBClient({}), table: name, retentionDays: RETENTION_UNUSED_D });
-  const bus = eventBridgeBus({ client: new EventBridgeClient({}), bus: name });
+  const events = new EventBridgeClient({});
+  const bus = eventBridgeBus({ client: events, bus: name });
   const clock = { now: () => new Date().toISOString() };
   const runs = runsOver({ store, clock, secret: noSecret });
   // Without a journal: what was ignored is in the logs of the functions. Directories of runs are on other machines.
   return {
     ...taskDesk({ store, bus, ports: { runs } }, NOWHERE),
     repositories: repositoryDesk({ store, bus }),
+    replays: awsReplays({ client: events, prefix: name, rules }),
   };
 }
 

@@ -22,23 +22,28 @@ const CHUNK_CHARS = 20_000;
 const OVERLAP_CHARS = 500;
 /** Calls at the same time: 1 MiB is some fifty, and one takes up to a second. */
 const CALLS_AT_ONCE = 4;
-/** Milliseconds for one text, however long it is: below the 30 s of a function, which must still say what came of it. */
-const SCREENING_MAX_MS = 20_000;
+/** Seconds for one text, however long it is: below the 30 of a function, which must still say what came of it. */
+const SCREENING_MAX_S = 20;
 
 export interface BedrockScreeningOptions {
   readonly client: BedrockRuntimeClient;
   readonly guardrail: { readonly id: string; readonly version: string };
+  /** Seconds for one text; default SCREENING_MAX_S. */
+  readonly maxSeconds?: number;
 }
 
 /**
  * Screens by a guardrail of Amazon Bedrock. Fails closed: whatever it intervenes against is blocked, also what it only masks, and
  * whatever goes wrong is a verdict of its own. A verdict never holds a word of the text.
  */
-export function bedrockScreening({ client, guardrail }: BedrockScreeningOptions): Screening {
+export function bedrockScreening(options: BedrockScreeningOptions): Screening {
+  const { client, guardrail, maxSeconds = SCREENING_MAX_S } = options;
+  const tooSlow = failed(`the text was not judged within ${maxSeconds} s`);
+
   return {
     async screen({ text }) {
       const chunks = chunksOf(text);
-      const ends = AbortSignal.timeout(SCREENING_MAX_MS);
+      const ends = AbortSignal.timeout(maxSeconds * 1000);
       const stop = new AbortController();
       const signal = AbortSignal.any([ends, stop.signal]);
       let verdict: ScreeningVerdict = { outcome: 'passed' };
@@ -50,7 +55,7 @@ export function bedrockScreening({ client, guardrail }: BedrockScreeningOptions)
           const one = await judged(chunk, signal);
           if (one.outcome === 'passed') continue;
           // The first one that does not pass decides, and ends the others.
-          if (verdict.outcome === 'passed') verdict = ends.aborted ? TOO_SLOW : one;
+          if (verdict.outcome === 'passed') verdict = ends.aborted ? tooSlow : one;
           stop.abort();
           return;
         }
@@ -82,8 +87,6 @@ const failed = (why: string): ScreeningVerdict => ({
   outcome: 'failed',
   message: shortText(`Bedrock ApplyGuardrail: ${why}.`),
 });
-
-const TOO_SLOW = failed(`the text was not judged within ${SCREENING_MAX_MS / 1000} s`);
 
 /** The text in pieces that one call takes, each with the end of the one before. An empty text is one piece. */
 function chunksOf(text: string): string[] {

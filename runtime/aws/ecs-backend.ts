@@ -43,6 +43,8 @@ export interface EcsBackendOptions {
   readonly assignPublicIp?: boolean;
   /** Told what was strange but did not stop the work. */
   readonly warn?: (message: string) => void;
+  /** Told what ended an attempt and what an operator must mend. */
+  readonly failed?: (error: ComputeError) => void;
 }
 
 /**
@@ -67,10 +69,10 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
         const fault = ecsFaultOf('RunTask', error);
         if (fault === 'adopt') return adopted(error, run);
         const failed = ecsError('RunTask', error, fault);
-        if (fault === 'denied') warn(`${failed.code}: ${failed.message}. ${failed.remedy}`);
         const reason = refusalOf(fault, failed.message);
         // What is turned away at the door says nothing of an earlier call, which may have gone through, and taken the last of a quota.
         if (reason === undefined || unheard()) throw failed;
+        if (fault === 'denied') options.failed?.(failed);
         return { outcome: 'refused', reason };
       }
       const { tasks: [task, ...more] = [], failures = [] } = answer;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Envelope } from '../../schemas/envelope.ts';
 import { LETTER_ATTRIBUTES } from '../../schemas/queue-names.ts';
 import type { DeadLetterView } from '../../schemas/world-api.ts';
 import { shownEvent } from '../endpoint/shown-event.ts';
@@ -88,10 +89,10 @@ function messageOf(given: unknown): unknown {
 
 /** Without prompts and payload references, as everywhere. */
 const shown = (event: z.infer<typeof envelope>): DeadLetterView['event'] => ({
-  ...shownEvent({ ...EMPTY, ...event }),
+  ...shownEvent({ ...EMPTY, ...event } as Envelope),
 });
 
-const EMPTY = { version: '0', source: '', account: '', time: '', region: '', resources: [] as string[] };
+const EMPTY = { version: '0', source: '', account: '', time: '', region: '', resources: [] };
 
 const instantOf = (time: string): string => new Date(time).toISOString();
 

@@ -55,7 +55,7 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     .use(injectLambdaContext(log.logger, { resetKeys: true }))
     .use(logMetrics(log.metrics))
     .onError((request) => {
-      request.error = log.failed(request.error, request.event);
+      request.error = namedByCode(log.failed(request.error, request.event));
     });
   return rule.delivery === 'queue'
     ? wrapped.use(parser({ schema: batchSchema })).handler(takeBatch)
@@ -102,6 +102,12 @@ export function lambdaHandler(reaction: Reaction, parts: FunctionParts): LambdaF
     if (facts.length > 0) await parts.bus.publish(facts);
     log.handled(journal, facts);
   }
+}
+
+/** Lambda keeps name and message of an error in the dead letter, and no other property. */
+function namedByCode(error: Error): Error {
+  if (error instanceof BatonError) error.name = error.code;
+  return error;
 }
 
 /** Errors that lie in the event itself: no grant, no deployment and no time mends them. */

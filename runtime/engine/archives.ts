@@ -1,14 +1,15 @@
 import type { EventPattern } from '../../rules/event-pattern.ts';
+import { archiveNamesOf } from '../../schemas/archive-names.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
+import { prefixOf, STAGE_DEFAULT } from '../../schemas/stage.ts';
 import { BatonError } from '../errors.ts';
 import { compilePattern, type Match } from '../matcher.ts';
 import type { RecordStore } from '../ports.ts';
 import { ARCHIVE_PREFIX, archiveKey } from '../records.ts';
 import { ARCHIVE_RETENTION_D } from './archive.ts';
 
-/** The archives that each world has, as a deployment does: of its own bus, and of the native events about its runs. */
-export const OWN_ARCHIVE = 'baton';
-export const NATIVE_ARCHIVE = 'baton-native';
+/** The archives that each world has, called as those of the main stage. */
+export const { own: OWN_ARCHIVE, native: NATIVE_ARCHIVE } = archiveNamesOf(prefixOf(STAGE_DEFAULT));
 /** Archives of one world beside its own: each is looked through by who lists them. */
 export const ARCHIVES_MAX = 100;
 
@@ -79,8 +80,7 @@ export function archivesOver({ store, nowMs }: { store: RecordStore; nowMs: () =
   }
 }
 
-const isOf = ({ source }: Envelope, of: NamedArchive['of']): boolean =>
-  (of === 'native') === source.startsWith('aws.');
+const isOf = ({ source }: Envelope, of: NamedArchive['of']): boolean => (of === 'native') === source.startsWith('aws.');
 
 /** Only this module writes below the prefix. */
 const archiveIn = (value: unknown): NamedArchive => value as NamedArchive;

@@ -12,7 +12,7 @@ import type { Scheduler } from './scheduler.ts';
 
 /** Deliveries handled at the same time: enough to keep both cores busy, few enough that one waits milliseconds, not seconds. */
 const CONCURRENCY = 256;
-/** The same for rules with `once`, which talk to whom nobody knows: however many of these hang, no other delivery waits. */
+/** The same for rules with `once`, which talk to whom nobody knows, and for those that fetch texts: however many of these hang, no other delivery waits. */
 const OUTSIDE_CONCURRENCY = 32;
 /** Wait before the second delivery in milliseconds; four times as long before each further one. */
 const RETRY_FIRST_MS = 250;
@@ -173,6 +173,8 @@ export function eventBus(options: EventBusOptions): EventBus {
         const row = value as Row;
         if (rows.has(key)) continue;
         rows.set(key, row);
+        // The process may have ended between the row and the archive; to have it twice does no harm.
+        if (!row.letter) options.archive?.append(row.event);
         found++;
         for (const rule of Object.keys(row.pending)) {
           const target = row.letter
@@ -209,9 +211,11 @@ export function eventBus(options: EventBusOptions): EventBus {
       if (!target) return told(key, 'unknown_rule');
       const row: Row = { event: letter.event, pending: { [letter.rule]: 1 }, letter: letterKeyOf(id) };
       const { outcome } = await store.put(key, row, 'absent');
-      rows.set(key, row);
       // A row that is there already was taken up when the world opened, and is under way.
-      if (outcome === 'written') enqueue(target, () => deliver(key, letter.event, target, 2));
+      if (outcome === 'written') {
+        rows.set(key, row);
+        enqueue(target, () => deliver(key, letter.event, target, 2));
+      }
     } catch (error) {
       redelivered.delete(key);
       throw error;

@@ -55,6 +55,7 @@ export interface ReplaysOver {
 export function replaysOver({ store, bus, scheduler, archive, archives, random }: ReplaysOver): Replays {
   /** Replays under way, and whether they shall end early. */
   const running = new Map<string, { cancelled: boolean; done: Promise<void> }>();
+  const waits = new Set<() => void>();
   let stopped = false;
   const now = (): string => new Date(scheduler.nowMs()).toISOString();
 
@@ -109,6 +110,7 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
 
   async function stop(): Promise<void> {
     stopped = true;
+    for (const wake of waits) wake();
     await Promise.all([...running.values()].map(({ done }) => done));
   }
 
@@ -172,7 +174,13 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
   /** Looks again and again, in the time of the world. */
   async function until(holds: () => boolean): Promise<void> {
     while (!holds()) {
-      await new Promise<void>((resolve) => scheduler.at(scheduler.nowMs() + LOOK_PAUSE_MS, resolve));
+      await new Promise<void>((resolve) => {
+        waits.add(resolve);
+        scheduler.at(scheduler.nowMs() + LOOK_PAUSE_MS, () => {
+          waits.delete(resolve);
+          resolve();
+        });
+      });
     }
   }
 

@@ -1,4 +1,3 @@
-import type { BatonEvent } from '../../schemas/envelope.ts';
 import type { DeadLetter, Redelivery } from '../engine/event-bus.ts';
 import type { LifeOptions } from './life.ts';
 
@@ -6,8 +5,6 @@ import type { LifeOptions } from './life.ts';
 const REDRIVEN_AFTER_MS = [60_000, 1_200_000, 9 * 3_600_000] as const;
 /** How long the second redrive of the same letter comes after the first, in milliseconds. */
 const REDRIVEN_AGAIN_MS = [50, 60_000] as const;
-/** By when the engine has redriven a wake-up by itself, in milliseconds. */
-const RUNG_AGAIN_MS = 60_000;
 
 /** Only what died on its way, or what something outside refused for now, may end as a dead letter. */
 export interface DeadLetters {
@@ -22,7 +19,7 @@ type Options = LifeOptions & {
   readonly redeliver: (id: string) => Promise<Redelivery>;
 };
 
-export function afterDeadLetters({ scene, promises, broken, sleep, isOver, redeliver }: Options): DeadLetters {
+export function afterDeadLetters({ scene, broken, sleep, isOver, redeliver }: Options): DeadLetters {
   const random = scene.random.fork('dead letters');
   return { wrote, came };
 
@@ -35,19 +32,13 @@ export function afterDeadLetters({ scene, promises, broken, sleep, isOver, redel
 
   function isInjected(code: string): boolean {
     if (code === 'unexpected') return scene.has('crash') || scene.has('time-out');
-    if (code === 'service_throttled') return scene.has('throttle');
+    if (code === 'service_throttled' || code === 'channel_unavailable') return scene.has('throttle');
     if (code === 'service_unavailable') return scene.has('throttle') || scene.has('lost-answer');
     return code.startsWith('compute_');
   }
 
   function came(letter: DeadLetter, id: string | undefined): void {
     scene.trace.line(`dead letter of ${letter.rule}: ${letter.event.id} ${letter.error.code} ${letter.error.message}`);
-    if (letter.event['detail-type'] === 'AlarmRang') {
-      const { taskId } = (letter.event as BatonEvent<string, { taskId: string }>).detail.data;
-      promises.redriveIsDue(taskId);
-      void sleep(RUNG_AGAIN_MS).then(() => promises.redriven(taskId));
-      return;
-    }
     if (id === undefined || !scene.has('redrive')) return;
     void redriven(id, random.pick(REDRIVEN_AFTER_MS));
     if (random.chance(0.4)) void redriven(id, random.pick(REDRIVEN_AFTER_MS) + random.pick(REDRIVEN_AGAIN_MS));

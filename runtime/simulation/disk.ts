@@ -1,5 +1,5 @@
-import { answers, compareNewestFirst } from '../engine/record-page.ts';
 import type { MemoryStore } from '../engine/memory-store.ts';
+import { answers, compareNewestFirst } from '../engine/record-page.ts';
 import type { RecordIndex, RecordStore, StoredRecord } from '../ports.ts';
 import type { Random } from './random.ts';
 import type { Scene } from './scene.ts';

@@ -23,10 +23,12 @@ export const faults = {
   'clock-skew': "The runner's clock is wrong.",
   'changed-limit': 'The limit of a slot key changes while tasks run.',
   'unknown-status': 'The back end says a status or a stop code that nobody knows.',
-  'lost-answer': 'A write is made and its answer is lost: the call fails, or is sent again and finds that somebody wrote meanwhile.',
+  'lost-answer':
+    'A write is made and its answer is lost: the call fails, or is sent again and finds that somebody wrote meanwhile.',
   throttle: 'Store, bus and alarm clock refuse calls, or fail, for a while.',
   'stale-index': 'Listings tell what was some minutes ago.',
-  'time-out': 'A handler is cut off after the time-out of its function; its last call takes effect at once, later, or never.',
+  'time-out':
+    'A handler is cut off after the time-out of its function; its last call takes effect at once, later, or never.',
   redrive: 'Dead letters are redriven minutes or hours later, some twice.',
   replay: 'Parts of the archive are replayed at any time, shuffled.',
   spot: 'Spot capacity is taken back: a warning, SIGTERM, and the end two minutes later, of which nobody may hear.',
@@ -38,7 +40,8 @@ export const faults = {
   'silent-agent': 'The agent says nothing; some repositories bound the time to its first word.',
   'no-capacity': 'The back end has no capacity for a start, or takes no more starts just then.',
   deaf: 'No event of the back end arrives at all.',
-  'mixed-code': 'Newer and older code run side by side: records and events have fields that nobody knows, or lack new ones.',
+  'mixed-code':
+    'Newer and older code run side by side: records and events have fields that nobody knows, or lack new ones.',
   configuration: 'Repositories are configured, changed and removed while tasks run.',
   guardrail: 'Every text must pass screening, and the guardrail blocks, fails, or is slow.',
 } as const satisfies Record<string, string>;

@@ -63,8 +63,8 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
       const gate = openGate(name, invoker, random, replay);
       const all = invoker.portsAt(gate, reaction.rule.name);
       const ports = Object.fromEntries(reaction.rule.uses.map((port) => [port, all[port]]));
-      try {
-        const facts = await Promise.race([reaction.run(event, ports, world, delivery), gate.cutOff]);
+      const handled = async (): Promise<void> => {
+        const facts = await reaction.run(event, ports, world, delivery);
         await gate.point('returns');
         if (replay) invoker.replayed(reaction.rule.name, event, facts, sinceMs);
         const said = gate.isDoomed() ? random.int(0, facts.length) : facts.length;
@@ -74,6 +74,9 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
         }
         if (gate.isDoomed()) throw new Crashed(`after ${said} of ${facts.length} facts`);
         scene.trace.line(`${name} says ${facts.map(({ id }) => id).join(' ')}`);
+      };
+      try {
+        await Promise.race([handled(), gate.cutOff]);
         return [];
       } catch (error) {
         scene.trace.line(`${name} ${error instanceof Crashed ? 'crashes' : 'throws'}: ${String(error)}`);
@@ -86,14 +89,13 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
   };
 }
 
+/** What adapters throw for troubles that pass. */
+const passing = new Set<string>(['service_throttled', 'service_unavailable', 'channel_unavailable', 'store_closed']);
+
 /** What a handler may throw in this world without anybody having made a mistake. */
 const isExpected = (error: unknown): boolean =>
   error instanceof Crashed ||
-  (error instanceof BatonError &&
-    (error.code.startsWith('compute_') ||
-      error.code === 'service_throttled' ||
-      error.code === 'service_unavailable' ||
-      error.code === 'store_closed'));
+  (error instanceof BatonError && (error.code.startsWith('compute_') || passing.has(error.code)));
 
 /** How long a delivery is under way, in milliseconds. */
 function arrivalMs(scene: Scene, random: Random, event: Envelope): number {

@@ -1,10 +1,9 @@
-import type { Settings } from '../ports.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { Archive } from '../engine/archive.ts';
 import { createEngine, type Engine } from '../engine/engine.ts';
 import type { MemoryStore } from '../engine/memory-store.ts';
 import type { Scheduler } from '../engine/scheduler.ts';
-import type { Alarms, RecordStore } from '../ports.ts';
+import type { Alarms, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { afterDeadLetters } from './dead-letters.ts';
 import { diskOf, slowToRead } from './disk.ts';
@@ -84,7 +83,12 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
     at: (timeMs, work) => time.at(timeMs, alive(work)),
   };
   const sleep = (ms: number): Promise<void> => new Promise((resolve) => scheduler.at(time.nowMs() + ms, resolve));
-  const letters = afterDeadLetters({ ...options, sleep, isOver: () => isOver, redeliver: (id) => engine.bus.redeliver(id) });
+  const letters = afterDeadLetters({
+    ...options,
+    sleep,
+    isOver: () => isOver,
+    redeliver: (id) => engine.bus.redeliver(id),
+  });
   const { store, asOf } = diskOf(raw, scene, random.fork('disk'), () => !isOver, {
     known: (key) => promises.records.get(key),
     wrote(key, before, after) {
@@ -127,16 +131,23 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
   });
   engine.bus.listen((event) => {
     promises.heard(event);
-    archive.append(event);
+    keep(event);
     if (has('duplicate') && event.source === 'baton' && random.chance(options.repeats)) sayAgain(event);
   });
   return { number, raw, store, asOf, engine, random, portsOver, over, end, recover };
+
+  /** An archive keeps what is on disk: what a crash took back was never said. */
+  function keep(event: Envelope): void {
+    if (!has('replay')) return;
+    if (!has('world-crash')) archive.append(event);
+    else raw.durable().then(() => archive.append(event), noWorld);
+  }
 
   /** EventBridge delivers at least once, and the second time may be hours later. */
   function sayAgain(event: Envelope): void {
     scheduler.at(time.nowMs() + random.int(1_000, random.chance(0.5) ? 60_000 : 4 * 3_600_000), () => {
       trace.line(`the bus says ${event.id} again`);
-      engine.bus.publish([event]).catch(() => undefined);
+      engine.bus.publish([event]).catch(noWorld);
     });
   }
 
@@ -175,3 +186,5 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
 export const stackOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
 
+/** What the death of the world leaves undone. */
+const noWorld = (): void => undefined;

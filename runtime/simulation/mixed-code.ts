@@ -15,7 +15,7 @@ const ADDED_LATER: Readonly<Record<string, readonly string[]>> = {
 /** Records as newer code writes them now and then: with fields that this code does not know, in every part. */
 export function olderFields(key: string, value: unknown, random: Random): unknown {
   if (!/^(TASK|RUN|SLOT)#/.test(key) || !random.chance(0.2)) return value;
-  const record = value as { run?: object; history?: readonly object[] };
+  const record = value as { run?: object };
   const told = { since: key };
   return {
     ...record,
@@ -32,11 +32,12 @@ export function droppedNewer(before: unknown, after: unknown): boolean {
 
 /** A delivery as code of another version publishes it: with unknown fields, or without those that were added later. */
 export function ofOtherCode(event: Envelope, random: Random): Envelope {
-  if (event.source === 'baton.request' || event.source.startsWith('baton.request.') || !random.chance(0.3)) return event;
+  if (event.source === 'baton.request' || event.source.startsWith('baton.request.') || !random.chance(0.3))
+    return event;
   if (event.source === 'aws.ecs') return { ...event, detail: { ...(event.detail as object), [NEWER_FIELD]: 1 } };
   const { metadata, data } = (event as BatonEvent).detail;
   const told: Record<string, unknown> = { ...(data as object) };
   if (random.chance(0.5)) told[NEWER_FIELD] = { any: ['thing'] };
   else for (const name of ADDED_LATER[event['detail-type']] ?? []) delete told[name];
-  return { ...event, detail: { ...event.detail, metadata: { ...metadata, [NEWER_FIELD]: 1 }, data: told } };
+  return { ...event, detail: { metadata: { ...metadata, [NEWER_FIELD]: 1 }, data: told } };
 }

@@ -31,7 +31,8 @@ export function outsidePorts(scene: Scene, reachedOut: (what: string) => void): 
         await comesBy(`screen ${taskId} ${of}`);
         if (random.chance(0.1)) await gate.sleep(random.int(1_000, SCREENS_MAX_MS));
         if (random.chance(0.08)) return { outcome: 'failed', message: 'The guardrail answers: Internal server error.' };
-        if (text.includes(HARMFUL)) return { outcome: 'blocked', findings: [{ policy: 'content', filter: 'PROMPT_ATTACK' }] };
+        if (text.includes(HARMFUL))
+          return { outcome: 'blocked', findings: [{ policy: 'content', filter: 'PROMPT_ATTACK' }] };
         passed.add(`${taskId}/${of}`);
         await gate.point(`screened ${taskId} ${of}`);
         return { outcome: 'passed' };

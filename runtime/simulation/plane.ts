@@ -7,8 +7,9 @@ import { type ControlPlane, type Scene, Unreachable } from './scene.ts';
 import type { Weather } from './weather.ts';
 import type { WiredPorts } from './wiring.ts';
 
-/** How long whoever publishes waits before it tries again, in milliseconds. */
+/** How long whoever publishes waits before it tries again, in milliseconds; twice as long before each further time, up to the second. */
 const PUBLISHED_AGAIN_MS = 1_000;
+const PUBLISHED_AGAIN_MAX_MS = 60_000;
 
 export interface PlaneOptions {
   readonly scene: Scene;
@@ -45,7 +46,7 @@ export function controlPlane({ scene, weather, lifeNow, surprised }: PlaneOption
 
   async function publish(told: Envelope): Promise<void> {
     const event = scene.has('mixed-code') && !told.source.startsWith('baton.request') ? withNewer(told) : told;
-    for (;;) {
+    for (let waitMs = PUBLISHED_AGAIN_MS; ; waitMs = Math.min(2 * waitMs, PUBLISHED_AGAIN_MAX_MS)) {
       const life = lifeNow();
       if (life) {
         try {
@@ -57,7 +58,7 @@ export function controlPlane({ scene, weather, lifeNow, surprised }: PlaneOption
           if (!isPassing(error)) throw error;
         }
       }
-      await scene.time.sleep(PUBLISHED_AGAIN_MS);
+      await scene.time.sleep(waitMs);
     }
   }
 }

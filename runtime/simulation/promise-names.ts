@@ -5,11 +5,11 @@ export const promiseNames = {
   'one attempt counts': '3: one runner is accepted at a time, and the next attempt waits for the end of the last',
   'no orphan': '4: when a task has settled its compute has ended, or an alarm says that it may not have',
   slots: '5: never more holders than places, no place taken from who works, nobody forgotten',
-  'replay is safe':
-    '8: a replay creates no task, starts, stops and sends nothing, and what it says is marked as such',
+  'replay is safe': '8: a replay creates no task, starts, stops and sends nothing, and what it says is marked as such',
   'native order': '9: what the back end said last counts, whatever arrives last',
-  explained: '10: every fact names its correlation and its cause',
-  'unknown is loud': '11: nothing unknown or unexpected makes a handler throw for ever, and what newer code wrote stays',
+  explained: '10: every fact names its correlation and its cause, and every state of a task can be explained',
+  'unknown is loud':
+    '11: nothing unknown or unexpected makes a handler throw for ever, and what newer code wrote stays',
   'fail closed': '12: no run starts before every text of its task has passed screening, where that is required',
 } as const satisfies Record<string, string>;
 

@@ -9,6 +9,7 @@ import { leaseOf, parseLease, type Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
 import type { RecordStore, RunSignal, StartRun, StoredRecord } from '../ports.ts';
 import { runKey, slotKey, taskKey } from '../records.ts';
+import { mustBeExplained } from './explained.ts';
 import { droppedNewer } from './mixed-code.ts';
 import type { Broken, Complain, Records } from './promise-names.ts';
 import { watchReplays } from './replay-promises.ts';
@@ -24,6 +25,8 @@ export interface PromisesOptions {
   readonly runsOf: (taskId: string) => readonly EcsRun[];
   /** Seconds after its deadline by which a task must have settled. */
   readonly settleWithinSeconds: number;
+  /** Whether the world is open. */
+  readonly isUp: () => boolean;
   /** Whether the guardrail let this text of the task pass. */
   readonly hasPassed: (taskId: string, of: ScreenedText) => boolean;
   readonly broken: (broken: Broken) => void;
@@ -47,9 +50,6 @@ export interface Promises extends Witness {
   reachedOut(what: string): void;
   /** The records as an invocation sees them that a replay caused. */
   watchedReplay(store: RecordStore): RecordStore;
-  /** Somebody saw the dead letter of an alarm and will ring again. */
-  redriveIsDue(taskId: string): void;
-  redriven(taskId: string): void;
   /** The world died; these records survived. */
   died(survivors: readonly StoredRecord[]): void;
   /** The world is open again, and its alarms are set. */
@@ -95,9 +95,14 @@ export function watchPromises(options: PromisesOptions): Promises {
   const pushes = new Set<string>();
   /** When the agent's first word was kept, by run key. */
   const firstWords = new Map<string, number>();
+  /** Rows of wake-ups under way or dead, by key. */
+  const rows = new Set<string>();
   /** Keys of writes that hung. */
   const hanging = new Set<string>();
+  /** Everything that was published as news, by id: not by a replay, nor by what one led to. */
+  const news = new Set<string>();
   let opening = false;
+  let openSinceMs = options.nowMs();
 
   const complain: Complain = (promise, taskId, message) => options.broken({ promise, taskId, message });
   const taskOf = (taskId: string): Task | undefined => {
@@ -125,10 +130,9 @@ export function watchPromises(options: PromisesOptions): Promises {
         complain('one attempt counts', taskId, `${run.arn} was stopped while attempt ${attempt} is ${task.status}`);
       }
     },
-    redriveIsDue: (taskId) => rings(taskId, 1),
-    redriven: (taskId) => rings(taskId, -1),
     reopened() {
       opening = false;
+      openSinceMs = options.nowMs();
       for (const task of tasks()) {
         const at = task.armedAt ?? earliestDue(task);
         if (at && !isSettled(task)) alarms.set(task.taskId, (alarms.get(task.taskId) ?? new Set()).add(at));
@@ -159,14 +163,15 @@ export function watchPromises(options: PromisesOptions): Promises {
   function wrote(key: string, before: unknown, after: unknown): void {
     if (after === undefined) records.delete(key);
     else records.set(key, after);
-    if (key.startsWith('EVENT#')) eventRowWritten(before, after);
+    if (key.startsWith('EVENT#') || key.startsWith('DEAD#')) rowWritten(key, before, after);
     if (droppedNewer(before, after)) complain('unknown is loud', '', `${key} lost what newer code had written`);
-    if (key.startsWith('EVENT#') || after === undefined) return;
+    if (key.startsWith('EVENT#') || key.startsWith('DEAD#') || after === undefined) return;
     if (key.startsWith('TASK#')) {
       const task = after as Task | Rejection;
       const { runsOf } = options;
       taskWritten(before as Task | Rejection | undefined, task, { records, complain, pushes, firstWords, runsOf });
       if (task.status !== 'REJECTED') mustRing(task);
+      if (task.status !== 'REJECTED') mustBeExplained(task, records, complain);
       if (task.status === 'BACKOFF' && (before as Task | undefined)?.status !== 'BACKOFF') slotMustReturn(task);
     }
     if (key.startsWith('RUN#')) {
@@ -180,14 +185,16 @@ export function watchPromises(options: PromisesOptions): Promises {
     }
   }
 
-  function eventRowWritten(before: unknown, after: unknown): void {
-    const row = (before ?? after) as { event: Envelope };
-    if (row.event['detail-type'] !== 'AlarmRang' || (before !== undefined && after !== undefined)) return;
-    const { taskId } = (row.event as BatonEvent<string, { taskId: string }>).detail.data;
+  /** A wake-up is under way from its row to its acknowledgement; one that is dead rings again until it was handled. */
+  function rowWritten(key: string, before: unknown, after: unknown): void {
+    const { event } = (before ?? after) as { event: Envelope };
+    if (event['detail-type'] !== 'AlarmRang' || (before !== undefined && after !== undefined)) return;
+    const { taskId } = (event as BatonEvent<string, { taskId: string }>).detail.data;
+    if (after === undefined && !rows.delete(key)) return;
+    if (after !== undefined) rows.add(key);
     rings(taskId, after === undefined ? -1 : 1);
-    if (after !== undefined) return;
     const task = taskOf(taskId);
-    if (task) mustRing(task);
+    if (after === undefined && task) mustRing(task);
   }
 
   function rings(taskId: string, change: number): void {
@@ -195,9 +202,12 @@ export function watchPromises(options: PromisesOptions): Promises {
   }
 
   /** An attempt that is over gives its slot back soon, however long the task waits for the next one. */
-  function slotMustReturn({ taskId, attempt, version, slotKey: of }: Task): void {
+  function slotMustReturn(task: Task): void {
+    const { taskId, attempt, version, slotKey: of } = task;
     options.later(RETURNED_WITHIN_MS, () => {
       const now = taskOf(taskId);
+      const wasUp = options.isUp() && !opening && options.nowMs() - openSinceMs >= RETURNED_WITHIN_MS;
+      if (now?.version === version && !wasUp) return slotMustReturn(task);
       const slot = records.get(slotKey(of)) as Slot | undefined;
       if (now?.version !== version || isDead('return-slot') || !slot?.holders[leaseOf(taskId, attempt)]) return;
       complain('slots', taskId, `attempt ${attempt} is over since long and holds its slot`);
@@ -258,6 +268,7 @@ export function watchPromises(options: PromisesOptions): Promises {
       complain('no lost step', taskId, `${fact.id} was published with other content before: ${known} and ${text}`);
     }
     published.set(fact.id, text);
+    if (metadata.replayOf === undefined && fact['replay-name'] === undefined) news.add(fact.id);
     if (terminalTypes.has(type)) lastWords.set(taskId, (lastWords.get(taskId) ?? new Set()).add(fact.id));
     if (type === 'SlotGranted' && !grantsGiven.has(fact.id)) complain('slots', taskId, `${fact.id} was never given`);
     if (type === 'TaskSettled' && !taskIsSettled(taskId))
@@ -295,12 +306,9 @@ export function watchPromises(options: PromisesOptions): Promises {
     for (const { key, value } of survivors) records.set(key, value);
     alarms.clear();
     ringing.clear();
-    for (const { key, value } of survivors) {
-      const event = (value as { event?: Envelope }).event;
-      if (key.startsWith('EVENT#') && event?.['detail-type'] === 'AlarmRang') {
-        rings((event as BatonEvent<string, { taskId: string }>).detail.data.taskId, 1);
-      }
-    }
+    rows.clear();
+    // Nobody rings a dead wake-up of an earlier life: the alarms are set from the tasks.
+    for (const { key, value } of survivors) if (key.startsWith('EVENT#')) rowWritten(key, undefined, value);
     // What was said about steps that nobody can know of any more was never said.
     const stored = new Set<string>();
     for (const task of tasks()) for (const { facts } of task.history) for (const { id } of facts) stored.add(id);
@@ -351,6 +359,10 @@ export function watchPromises(options: PromisesOptions): Promises {
     for (const { facts } of task.history) {
       for (const { id } of facts)
         if (!published.has(id)) complain('no lost step', taskId, `${id} was stored and never published`);
+    }
+    for (const place of (task.subscribers ?? []).keys()) {
+      const id = `${taskId}#notify#${place}`;
+      if (!news.has(id) && !isDead('settle-task')) complain('no lost step', taskId, `${id} was never due`);
     }
     const said = [...(lastWords.get(taskId) ?? [])];
     if (said.length !== 1) complain('ends', taskId, `has ${said.length} terminal facts: ${said.join(', ')}`);

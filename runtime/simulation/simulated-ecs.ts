@@ -278,8 +278,7 @@ export function simulatedEcs(
       resources: [run.arn],
       detail,
     };
-    const isLost =
-      scene.has('deaf') || (run.stopped && run.silent) || (scene.has('lose') && random.chance(0.15));
+    const isLost = scene.has('deaf') || (run.stopped && run.silent) || (scene.has('lose') && random.chance(0.15));
     trace.line(`ecs says ${run.arn} ${run.lastStatus} v${run.version} ${run.stopCode ?? ''}${isLost ? ' (lost)' : ''}`);
     if (isLost) return;
     const times = scene.has('duplicate') && random.chance(0.5) ? random.int(2, 3) : 1;

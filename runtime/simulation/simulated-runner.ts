@@ -67,7 +67,14 @@ function fateOf(scene: Scene, random: Random): Fate {
     frozenMs: random.int(60_000, random.pick(FROZEN_MS)),
     retryAfterSeconds: random.int(1, random.pick([60, 1_800, 4 * 3_600])),
     isSilent: scene.has('silent-agent') && random.chance(0.4),
-    agent: scene.has('rate-limit') && random.chance(0.35) ? 'meets-a-limit' : random.chance(0.15) ? 'fails' : random.chance(0.2) ? 'changes-nothing' : 'changes',
+    agent:
+      scene.has('rate-limit') && random.chance(0.35)
+        ? 'meets-a-limit'
+        : random.chance(0.15)
+          ? 'fails'
+          : random.chance(0.2)
+            ? 'changes-nothing'
+            : 'changes',
     skewMs: scene.has('clock-skew') ? random.int(-7_200_000, 7_200_000) : 0,
   };
 }
@@ -231,23 +238,25 @@ export function simulatedRunner(options: {
   }
 
   /** Somebody else pushed since the claim: nothing of this run is there. */
-  const notPushed = (startedAt: string): AgentReport => ({
-    schemaVersion: 1,
-    outcome: 'failed',
-    reason: because('push_failed', 'The branch has moved.'),
-    result: {
-      branch: null,
-      commit: null,
-      baseCommit: 'base',
-      filesChanged: 0,
-      insertions: 0,
-      deletions: 0,
-      pullRequest: null,
-    },
-    agentExitCode: 0,
-    startedAt,
-    endedAt: clockNow(),
-  });
+  function notPushed(startedAt: string): AgentReport {
+    return {
+      schemaVersion: 1,
+      outcome: 'failed',
+      reason: because('push_failed', 'The branch has moved.'),
+      result: {
+        branch: null,
+        commit: null,
+        baseCommit: 'base',
+        filesChanged: 0,
+        insertions: 0,
+        deletions: 0,
+        pullRequest: null,
+      },
+      agentExitCode: 0,
+      startedAt,
+      endedAt: clockNow(),
+    };
+  }
 
   function clockNow(): string {
     return new Date(time.nowMs() + skewMs).toISOString();

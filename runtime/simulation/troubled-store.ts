@@ -6,7 +6,7 @@ import type { Scene } from './scene.ts';
 import type { Weather } from './weather.ts';
 
 /** How long the SDK takes before it sends a request again whose answer it did not get, in milliseconds. */
-const SENT_AGAIN_MAX_MS = 2_000;
+const SENT_AGAIN_MAX_MS = 10_000;
 /** How far a listing may lag, in milliseconds. */
 const LAG_MAX_MS = 300_000;
 

@@ -29,6 +29,13 @@ export function virtualTime(options: { random: Random; shuffled: boolean }): Vir
   let nowMs = EPOCH_MS;
   let planned = 0;
 
+  /** Asked for many times in each moment. */
+  let told = { nowMs: Number.NaN, now: '' };
+  const now = (): string => {
+    if (told.nowMs !== nowMs) told = { nowMs, now: new Date(nowMs).toISOString() };
+    return told.now;
+  };
+
   const at = (timeMs: number, work: () => void): (() => void) => {
     const one: Planned = {
       timeMs: Math.max(nowMs, Math.ceil(timeMs)),
@@ -43,7 +50,7 @@ export function virtualTime(options: { random: Random; shuffled: boolean }): Vir
 
   return {
     nowMs: () => nowMs,
-    now: () => new Date(nowMs).toISOString(),
+    now,
     at,
     sleep: (ms) =>
       new Promise((resolve) => {

@@ -61,7 +61,10 @@ describe('a run in a container of ECS', () => {
     expect(aws.signatures.size).toBeGreaterThan(0);
     const names = inRemote('show', `${BRANCH}:names`).trim().split('\n');
     expect(names).toContain('PATH');
-    expect(names.filter((name) => /^(AWS|ECS|BATON)_/.test(name))).toEqual(['BATON_PROMPT_FILE']);
+    expect(names.filter((name) => /^(AWS|ECS|BATON)_/.test(name)).sort()).toEqual([
+      'BATON_PROMPT_FILE',
+      'BATON_RETRY_AFTER_FILE',
+    ]);
   });
 
   it('waits for the metadata endpoint', async () => {

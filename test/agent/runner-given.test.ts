@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { delimiter, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RETRY_AFTER_DEFAULT_S } from '../../agent/limits.ts';
+import { referredVariables } from '../../agent/referred-variables.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 import { BRANCH, bundleRunner, openScene, type Scene, until } from './scene.ts';
@@ -108,11 +109,16 @@ describe('variables that the configuration of a repository refers to', () => {
   });
 
   it.each(['AWS_SECRET_ACCESS_KEY', 'ECS_AGENT_URI', 'BATON_PAYLOAD_SECRET'])(
-    'never read %s, whatever a payload says',
+    'are never %s: a payload that refers to it is refused, and what reads references does not read it either',
     async (name) => {
-      await withScene({ environment: { KEY: `variable:${name}` } });
-      expect(await scene.run({ [name]: 'out-of-reach' })).toMatchObject({ code: RUNNER_EXIT.agentFailed });
-      expect(scene.report()).toMatchObject({ agentExitCode: null, reason: { code: 'environment_missing' } });
+      const environment = { KEY: `variable:${name}` };
+      await withScene({ environment });
+      expect(await scene.run({ [name]: 'out-of-reach' })).toMatchObject({ code: RUNNER_EXIT.badPayload });
+      expect(scene.api.of('claim')).toEqual([]);
+      expect(referredVariables(environment, { [name]: 'out-of-reach' })).toEqual({
+        variables: {},
+        missing: [`KEY (from variable:${name})`],
+      });
     },
   );
 });

@@ -45,6 +45,12 @@ const TABLE: readonly (readonly [string, readonly string[], RegExp, RegExp])[] =
     /--prompt: .*large.md has 65537 bytes; at most 65536/,
     /into the repository/,
   ],
+  [
+    'a context that is no issue',
+    [...REPO, ...PROMPT, '--agent', 'sh', '--context', 'https://example.com/issues/1'],
+    /--context: is no address of a GitHub issue or pull request/,
+    /Correct --context/,
+  ],
   ['a missing prompt file', [...REPO, ...AGENT, '--prompt', '@no.md'], /--prompt: .*\/no.md does not exist/, /after @/],
   [
     'a prompt that is no text',
@@ -230,7 +236,7 @@ describe('the version', () => {
 });
 
 describe('help', () => {
-  const commands = ['run', 'dev', 'submit', 'list', 'show', 'watch', 'logs', 'cancel', 'simulate', 'doctor'];
+  const commands = ['run', 'dev', 'submit', 'list', 'show', 'watch', 'logs', 'cancel', 'repo', 'simulate', 'doctor'];
 
   it('lists every command', async () => {
     const { code, stdout } = await scene.run(['--help']);

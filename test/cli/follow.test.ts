@@ -16,6 +16,12 @@ function aWorld(views: (TaskView | Error)[], events: HeardEvent[] = []): WorldCl
     explain: refuse,
     cancel: refuse,
     log: refuse,
+    repositories: refuse,
+    repository: refuse,
+    configure: refuse,
+    deadLetters: refuse,
+    replays: { start: refuse, view: refuse, cancel: refuse },
+    redrive: refuse,
     task: async () => {
       const view = views.length > 1 ? views.shift() : views[0];
       if (view === undefined || view instanceof Error) throw view ?? new Error('no view');
@@ -60,6 +66,22 @@ describe('following a task', () => {
     const heard = [progress(1, 'reading', 2100), progress(1, 'reading', 2100), progress(2, 'writing', 2200)];
     await follower(RUNNING, (one) => news.push(one)).follow(aWorld([RUNNING, COMPLETED], heard), isOverFor(0));
     expect(told(news)).toEqual(['SUBMITTED', 'ADMITTED', 'RUNNING', 'reading', 'writing', 'COMPLETED']);
+  });
+});
+
+describe('what is replayed', () => {
+  it('is no news, even to who has just begun to look', async () => {
+    const news: News[] = [];
+    const heard = [
+      { ...progress(1, 'long ago', 2100), 'replay-name': 'friday' },
+      {
+        ...progress(2, 'set off by that', 2100),
+        detail: { ...progress(2, '', 0).detail, metadata: { replayOf: 'friday' } },
+      },
+      progress(3, 'now', 2200),
+    ];
+    await follower(RUNNING, (one) => news.push(one)).follow(aWorld([RUNNING, COMPLETED], heard), isOverFor(0));
+    expect(told(news)).toEqual(['SUBMITTED', 'ADMITTED', 'RUNNING', 'now', 'COMPLETED']);
   });
 });
 

@@ -77,6 +77,10 @@ describe('a paused task', () => {
 
 describe('a result', () => {
   it('says when nothing was changed', () => expect(resultText({ ...result, branch: null })).toBe('no changes'));
+  it('says when it was begun without the work that an earlier attempt had saved', () => {
+    const lostWork = { branch: 'baton/t1', commit: 'a'.repeat(40) };
+    expect(resultText({ ...result, lostWork })).toMatch(/; begun without the saved work a{12}, which was gone$/);
+  });
   it('counts one file as one', () => expect(resultText({ ...result, filesChanged: 1 })).toContain('(1 file, '));
 });
 
@@ -127,6 +131,9 @@ describe('the line of an event', () => {
     const ours = { ...event, source: 'baton', 'detail-type': 'TaskFailed' };
     const detail = { metadata: { taskId: 't1' }, data: { reason: { code: 'killed' } } };
     expect(eventLine({ ...ours, detail }, plain)).toBe('12:00:00.000  baton          TaskFailed  t1  killed');
+    expect(eventLine({ ...ours, detail, 'replay-name': 'friday' }, plain)).toBe(
+      '12:00:00.000  baton          TaskFailed  t1  (replay friday) killed',
+    );
     const native = { ...event, source: 'aws.ecs', 'detail-type': 'ECS Task State Change' };
     expect(eventLine({ ...native, detail: { startedBy: 'baton/local/t1/2', lastStatus: 'RUNNING' } }, plain)).toBe(
       '12:00:00.000  aws.ecs        ECS Task State Change  t1  RUNNING',

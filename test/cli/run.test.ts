@@ -18,6 +18,7 @@ describe('baton run', () => {
     expect({ code, stdout }).toMatchObject({ code: 0 });
     for (const status of ['SUBMITTED', 'ADMITTED', 'HYDRATED', 'STARTING', 'COMPLETED'])
       expect(stdout).toContain(status);
+    expect(stdout.match(/Screening is off/g)).toHaveLength(1);
     expect(stdout).not.toContain('\u001b');
     const branch = /pushed (baton\/t\w+) \(1 file, \+1 −0\)/.exec(stdout)?.[1] ?? '';
     expect(scene.git('show', `${branch}:hello.txt`)).toBe('say hello');

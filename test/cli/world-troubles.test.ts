@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { worldNotices } from '../../cli/world-notices.ts';
+import { rejectionNotice, worldNotices } from '../../cli/world-notices.ts';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
+import { anEvent } from '../builders.ts';
 import { buildBundles } from '../flows/scene.ts';
 import { BATON, type CliScene, type Ended, openCliScene, until } from './scene.ts';
 
@@ -90,6 +91,30 @@ describe('a delivery that is given up', () => {
     expect(dev.stderr()).toMatch(
       /^baton: gave up TaskCancelRequested x1 for the rule cancel-task after 2 tries: .* \(malformed_event\); .*\n$/,
     );
+  });
+});
+
+describe('a request that was refused', () => {
+  const heard = (type: string, data: object, more = {}): string[] => {
+    const lines: string[] = [];
+    const event = { ...anEvent({ type, data }), ...more };
+    rejectionNotice((line) => lines.push(line))(event);
+    return lines;
+  };
+  const reason = { code: 'bad_request', message: 'config.limit: Too\u001b[2J small' };
+
+  it('is told in one line, whatever it asked for', () => {
+    expect(heard('RepositoryConfigRefused', { name: '/srv/app', reason })).toEqual([
+      'baton: refused the request to configure "/srv/app": config.limit: Too small (bad_request)',
+    ]);
+    expect(heard('TaskRejected', { taskId: 't1', userId: 'ada', reason })).toHaveLength(1);
+  });
+
+  it('is not told again when it is replayed, nor when somebody else says so', () => {
+    const data = { name: '/srv/app', reason };
+    expect(heard('RepositoryConfigRefused', data, { 'replay-name': 'r' })).toEqual([]);
+    expect(heard('RepositoryConfigRefused', data, { source: 'elsewhere' })).toEqual([]);
+    expect(heard('TaskCompleted', data)).toEqual([]);
   });
 });
 

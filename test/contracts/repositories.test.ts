@@ -2,7 +2,11 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Repositories } from '../../runtime/ports.ts';
 import { REPOSITORIES_KEY } from '../../runtime/records.ts';
 import { limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
-import { CONFIGURATIONS_MAX, type RepositoryConfig } from '../../schemas/repository-config.ts';
+import {
+  CONFIGURATIONS_MAX,
+  CONFIGURATIONS_MAX_BYTES,
+  type RepositoryConfig,
+} from '../../schemas/repository-config.ts';
 import { at } from '../builders.ts';
 import { onEveryStore } from './stores.ts';
 
@@ -109,20 +113,34 @@ onEveryStore((present) => {
   });
 
   it('say so when they would become more than a record holds', async () => {
-    const agentCommand = 'x'.repeat(2_000);
-    const environment = Object.fromEntries(
-      Array.from({ length: 20 }, (_, n) => [`NAME_${n}_${'N'.repeat(10)}`, `variable:VALUE_${n}`]),
-    );
+    const large = (n: number) => ({
+      name: `https://git.example/${n}/${'z'.repeat(200)}`,
+      config: {
+        agentCommand: 'x'.repeat(2_000),
+        environment: Object.fromEntries(
+          Array.from({ length: 20 }, (_, one) => [`NAME_${one}_${'N'.repeat(10)}`, `variable:VALUE_${one}`]),
+        ),
+        subscribers: [0, 1, 2, 3].map((one) => ({
+          channel: 'webhook' as const,
+          target: `https://example.com/${one}/${'y'.repeat(200)}`,
+        })),
+      },
+      setAt: at(0),
+      setBy: `${n}`,
+    });
+    const each = Buffer.byteLength(JSON.stringify(large(10))) + 1;
+    const most = Math.floor(CONFIGURATIONS_MAX_BYTES / each) - 1;
+    expect(most).toBeLessThan(CONFIGURATIONS_MAX - 5);
+    await present.store.put(REPOSITORIES_KEY, { entries: Array.from({ length: most }, (_, n) => large(n)) }, 'any');
     const outcomes: string[] = [];
-    for (let n = 0; n < CONFIGURATIONS_MAX && !outcomes.includes('full'); n++) {
-      const subscribers = [0, 1, 2, 3].map((one) => ({
-        channel: 'webhook' as const,
-        target: `https://example.com/${one}/${'y'.repeat(200)}`,
-      }));
-      const name = `https://git.example/${n}/${'z'.repeat(200)}`;
-      outcomes.push(await set(name, { agentCommand, environment, subscribers }, `${n}`));
-    }
+    for (let n = most; outcomes.at(-1) !== 'full' && n < CONFIGURATIONS_MAX; n++)
+      outcomes.push(await set(large(n).name, large(n).config, `${n}`, 1));
     expect(outcomes.at(-1)).toBe('full');
+    const kept = most + outcomes.length - 1;
+    expect(await names()).toHaveLength(kept);
+    expect(await set(large(0).name, null, 'removal', 1)).toBe('stored');
+    expect(await set(APP, { limit: 1 }, 'small', 1)).toBe('stored');
+    expect(await names()).toHaveLength(kept);
   });
 
   // F25: one version of Baton replaces the other while both read and write the record.

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { deadLetterRoutes } from '../../runtime/endpoint/dead-letter-routes.ts';
+import { replayRoutes } from '../../runtime/endpoint/replay-routes.ts';
+import { repositoryRoutes } from '../../runtime/endpoint/repository-routes.ts';
 import { runRoutes } from '../../runtime/endpoint/run-routes.ts';
 import { taskRoutes } from '../../runtime/endpoint/task-routes.ts';
 import { worldRoutes } from '../../runtime/endpoint/world-routes.ts';
@@ -14,12 +16,14 @@ const routes = [
   ...taskRoutes(nothing),
   ...worldRoutes(nothing, nothing, nothing),
   ...deadLetterRoutes(nothing),
+  ...repositoryRoutes(nothing),
+  ...replayRoutes(nothing),
   ...runRoutes(nothing, nothing),
 ];
 
 describe('the page on the API', () => {
   it('lists every request that a world answers, and no other', () => {
-    const told = [...page.matchAll(/^\| `((?:GET|POST) \S+)` \|/gm)].map((match) => match[1]);
+    const told = [...page.matchAll(/^\| `((?:GET|POST|PUT|DELETE) \S+)` \|/gm)].map((match) => match[1]);
     expect([...told].sort()).toEqual(routes.map(({ method, path }) => `${method} ${path}`).sort());
   });
 

@@ -25,11 +25,15 @@ describe('a page of the documentation', () => {
 
   it.each(pages)('names commands and options that exist: %s', (page) => {
     const text = readFileSync(join(root, page), 'utf8');
-    const wrong = [...text.matchAll(/bin\/baton ([a-z]+)([^`\n]*)/g)].filter(([, name = '', words = '']) => {
-      const command = program.commands.find((one) => one.name() === name);
-      const options = [...words.matchAll(/ (--[a-z]+)/g)].map((match) => match[1]);
-      return !command || options.some((option) => !command.options.some(({ long }) => long === option));
-    });
+    const wrong = [...text.matchAll(/bin\/baton ([a-z]+)(?: ([a-z]+))?([^`\n]*)/g)].filter(
+      ([, name, part, words = '']) => {
+        const whole = program.commands.find((one) => one.name() === name);
+        const isGroup = (whole?.commands.length ?? 0) > 0;
+        const command = isGroup ? whole?.commands.find((one) => one.name() === part) : whole;
+        const options = [...words.matchAll(/ (--[a-z-]+)/g)].map((match) => match[1]);
+        return !command || options.some((option) => !command.options.some(({ long }) => long === option));
+      },
+    );
     expect(wrong.map(([line]) => line)).toEqual([]);
   });
 

@@ -27,6 +27,30 @@ onEveryWorld((openScene) => {
     });
   });
 
+  describe('an agent that fails although its task asked for another try', () => {
+    it('is run again from the work that it saved', async () => {
+      const taskId = await scene.submit(
+        'if [ -e half.txt ]; then echo b > rest.txt; else echo a > half.txt; exit 3; fi',
+        {
+          retryAgentFailure: true,
+        },
+      );
+      const task = await scene.settled(taskId);
+      expect(task).toMatchObject({ status: 'COMPLETED', attempt: 2, result: { filesChanged: 2 } });
+      expect(scene.inRemote('show', `baton/${taskId}:half.txt`)).toBe('a');
+      expect(scene.inRemote('rev-list', '--count', `main..baton/${taskId}`)).toBe('2');
+    });
+
+    it('fails with its own reason when no attempt is left', async () => {
+      const taskId = await scene.submit('exit 3', { retryAgentFailure: true, attempts: 2 });
+      expect(await scene.settled(taskId)).toMatchObject({
+        status: 'FAILED',
+        attempt: 2,
+        reason: { code: 'agent_failed' },
+      });
+    });
+  });
+
   describe('what cannot be run', () => {
     it.each([
       ['an agent command that does not exist', { agentCommand: 'no-such-agent-anywhere' }, 'agent_not_found'],

@@ -9,15 +9,16 @@ import { cloudAssembly, PREPARING_MAX_MS } from '../loopback/cloud-assembly.ts';
 import { type FlowScene, openScene, QUICK_STOP_S, quickTimings, sceneFolder, sceneIn } from './scene.ts';
 
 /** What a story may ask of any world. */
-export type SceneOptions = Pick<WorldOptions, 'limit' | 'runnerCommand' | 'failStart'> & { readonly copies?: number };
+export type SceneOptions = Pick<WorldOptions, 'limit' | 'runnerCommand' | 'failStart' | 'github'> & {
+  readonly copies?: number;
+  readonly screening?: 'stand-in';
+};
 export type OpenScene = (options?: SceneOptions) => Promise<FlowScene>;
 
 /** What differs between the worlds without breaking a promise. */
 export interface WorldTraits {
-  /** Deliveries of an event that can never be handled: Lambda does not know which ones these are. */
+  /** Deliveries of an event that can never be handled, where no queue brings it: Lambda does not know which ones these are. */
   readonly poisonTries: number;
-  /** Whether an event that comes through a queue is given up within a story; on AWS it is tried for a day. */
-  readonly givesUpQueued: boolean;
 }
 
 /** How many times faster waits are on loopback than on AWS. All by the same factor, so that each outlasts what it outlasts there. */
@@ -30,6 +31,9 @@ const loopbackTimings = {
   TIMEOUT_DEFAULT_S: quickTimings.TIMEOUT_DEFAULT_S,
 };
 
+/** The secret that holds the token of GitHub. */
+const GITHUB_TOKEN_ARN = 'arn:aws:secretsmanager:us-east-1:000000000000:secret:github-AbCdEf';
+
 /** Longest a test of a story may take in milliseconds: on loopback every step is a process of its own that may have to start first. */
 const STORY_MAX_MS = 90_000;
 /** How long such a test waits for an end, in milliseconds. */
@@ -37,8 +41,8 @@ const PATIENCE_MS = 60_000;
 
 /** Tells the same stories in the embedded world, and in the deployed program with AWS's protocols on loopback. */
 export function onEveryWorld(tell: (openScene: OpenScene, traits: WorldTraits) => void): void {
-  describe('embedded', () => tell(openScene, { poisonTries: 1, givesUpQueued: true }));
-  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY, givesUpQueued: false }));
+  describe('embedded', () => tell(openScene, { poisonTries: 1 }));
+  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY }));
 }
 
 /** Tells stories that only the deployed program has. */
@@ -53,15 +57,21 @@ export function onLoopback(tell: () => void): void {
 }
 
 export async function openLoopbackScene(
-  options: SceneOptions & Pick<LoopbackOptions, 'dieAt'> = {},
+  options: SceneOptions & Pick<LoopbackOptions, 'dieAt' | 'environment'> = {},
 ): Promise<FlowScene<LoopbackWorld>> {
+  const { screening, github, ...more } = options;
   const folder = sceneFolder();
   const world = await openAwsOnLoopback({
-    assembly: cloudAssembly(),
+    assembly: cloudAssembly({
+      ...(screening ? { screening: 'required' } : {}),
+      ...(github?.token ? { githubToken: GITHUB_TOKEN_ARN } : {}),
+    }),
+    environment: github?.url ? { BATON_GITHUB_URL: github.url } : {},
+    secrets: github?.token ? { [GITHUB_TOKEN_ARN]: github.token } : {},
     dataDir: join(folder, 'data'),
     timings: loopbackTimings,
     stopTimeoutSeconds: QUICK_STOP_S,
-    ...options,
+    ...more,
   });
   const scene = sceneIn(folder, () => world, PATIENCE_MS);
   world.listen((event: Envelope) => scene.events.push(event));

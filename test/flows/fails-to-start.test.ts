@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
-import type { FlowScene } from './scene.ts';
+import { eventually, type FlowScene } from './scene.ts';
 
 onEveryWorld((openScene) => {
   let scene: FlowScene;
@@ -23,5 +23,32 @@ onEveryWorld((openScene) => {
       expect(task.history.filter(({ to }) => to === 'BACKOFF')).toHaveLength(2);
       expect(scene.factsOf(taskId).filter((type) => type === 'TaskFailed')).toHaveLength(1);
     });
+
+    // F1, A16: ECS tells of such an end without containers, and sometimes half an hour late.
+    it('and tells it once more, long after, without moving the task', async () => {
+      const taskId = await scene.submit('true', { attempts: 2 });
+      const before = await scene.settled(taskId);
+      const ends = scene.events.filter(({ source, detail }) => {
+        const { startedBy = '', lastStatus } = detail as { startedBy?: string; lastStatus?: string };
+        return source === 'aws.ecs' && startedBy.includes(taskId) && lastStatus === 'STOPPED';
+      });
+      expect(ends.map(({ detail }) => (detail as { containers?: unknown }).containers)).toEqual([[], []]);
+      await scene.quiet();
+      const heard = await absorbed(taskId);
+      await scene.world.publish(ends.map((end) => ({ ...end, id: `${end.id}-late` })));
+      await eventually(
+        async () => ((await absorbed(taskId)) >= heard + ends.length ? true : undefined),
+        'both to be noted',
+      );
+      await scene.quiet();
+      const { status, version, attempt, settledAt } = before;
+      expect(await scene.world.view(taskId)).toMatchObject({ status, version, attempt, settledAt });
+    });
   });
+
+  /** How many events about a task changed nothing. */
+  const absorbed = async (taskId: string): Promise<number> => {
+    const { ignored, duplicates } = await scene.world.journal(taskId);
+    return ignored.length + duplicates;
+  };
 });

@@ -1,8 +1,8 @@
 import type { World } from '../../runtime/embedded-world.ts';
 import type { ListOptions } from '../../runtime/endpoint/task-desk.ts';
 import type { DeadLetter } from '../../runtime/engine/event-bus.ts';
-import type { Interruption } from '../../runtime/engine/local-ecs.ts';
 import type { TaskJournal } from '../../runtime/engine/journal.ts';
+import type { Interruption } from '../../runtime/engine/local-ecs.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
@@ -35,6 +35,8 @@ export interface FlowWorld {
   keptLetters(): Promise<readonly Envelope[]>;
   /** What went wrong so far, given up or not: tells why a story did not end as it should. */
   troubles(): readonly string[];
+  /** What functions wrote into their logs; a world of one process has none. */
+  logged(): readonly string[];
   /** The value of a record. */
   record(key: string): Promise<unknown>;
   /** Records of any kind that handlers write. */
@@ -64,6 +66,7 @@ export function embeddedFlowWorld(world: World, deadLetters: () => readonly Dead
     keptLetters: async () => (await bus.deadLetters()).map(({ event }) => event),
     troubles: () => deadLetters().map(({ rule, error }) => `${rule}: ${error.code}: ${error.message}`),
     record: async (key) => (await store.get(key))?.value,
+    logged: () => [],
     // What was ignored is kept beside the records.
     recordCount: async () => (await records('')).filter((key) => !key.startsWith('JOURNAL#')).length,
     payloadCount: async () => (await records('PAYLOAD#')).length,

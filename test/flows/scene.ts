@@ -51,7 +51,7 @@ export interface FlowScene<In extends FlowWorld = FlowWorld> {
   /** Asks for a task of this agent; answers its id. */
   submit(agentCommand: string, request?: Partial<TaskRequest>): Promise<string>;
   /** The task, once it is as wanted. */
-  until(taskId: string, wanted: (task: TaskView) => boolean, what: string): Promise<TaskView>;
+  until(taskId: string, wanted: (task: TaskView) => boolean, what: string, patienceMs?: number): Promise<TaskView>;
   settled(taskId: string): Promise<TaskView>;
   /** Resolves when nothing is on its way to a handler. */
   quiet(): Promise<void>;
@@ -170,7 +170,12 @@ export function sceneIn<In extends FlowWorld>(
     },
   };
 
-  async function until(taskId: string, wanted: (task: TaskView) => boolean, what: string): Promise<TaskView> {
+  async function until(
+    taskId: string,
+    wanted: (task: TaskView) => boolean,
+    what: string,
+    longMs = patienceMs,
+  ): Promise<TaskView> {
     let last: TaskView | undefined;
     return eventually(
       async () => {
@@ -179,7 +184,7 @@ export function sceneIn<In extends FlowWorld>(
       },
       () =>
         `task ${taskId} ${what}; it is ${JSON.stringify({ ...last, ignored: undefined })}; ${world().troubles().join('; ')}`,
-      patienceMs,
+      longMs,
     );
   }
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { buildSync } from 'esbuild';
 import { openWorld } from '../../runtime/embedded-world.ts';
+import { rebuildWorld } from '../../runtime/rebuilt-world.ts';
 import { type TaskView, taskView } from '../../schemas/task-view.ts';
 import { apiError } from '../../schemas/world-api.ts';
 import { buildBundles, linesOf, quickTimings, sampleRepository } from './scene.ts';
@@ -103,6 +104,12 @@ describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a re
     } finally {
       await world.close();
     }
+    // What was said survived, too: the archive alone tells what every record is.
+    await sleep(1_200);
+    const rebuilt = await rebuildWorld({ from: dataDir, into: join(folder, 'shadow') });
+    // A request may have become a task though its answer was lost.
+    expect(rebuilt.tasks).toBeGreaterThanOrEqual(expected.size);
+    expect(rebuilt).toMatchObject({ same: rebuilt.tasks, different: 0, differences: [] });
   }, 180_000);
 });
 

@@ -35,6 +35,27 @@ describe('a request', () => {
     expect(JSON.stringify([told, task])).not.toContain('roof.');
   });
 
+  // G2
+  it('must be screened, and says so, where the deployment requires it; elsewhere it need not', async () => {
+    const required = aScene({ settings: { screening: 'required' } });
+    const [submitted] = await required.deliver(acceptTask, aRequest('TaskRequested', request));
+    expect(submitted?.detail.data).toMatchObject({ screening: 'required' });
+    expect(await required.task(taskId)).toMatchObject({ screening: 'required' });
+    const off = aScene();
+    const [other] = await off.deliver(acceptTask, aRequest('TaskRequested', request));
+    expect(other?.detail.data).not.toHaveProperty('screening');
+    expect(await off.task(taskId)).not.toHaveProperty('screening');
+  });
+
+  it('may name an issue or a pull request, and no other text', async () => {
+    const scene = aScene();
+    const context = 'https://github.com/ada/engine/pull/7';
+    await scene.deliver(acceptTask, aRequest('TaskRequested', { ...request, context }));
+    expect(await scene.task(taskId)).toMatchObject({ context });
+    const elsewhere = { ...request, idempotencyKey: 'other', context: 'http://169.254.169.254/latest/meta-data' };
+    expect(typesOf(await scene.deliver(acceptTask, aRequest('TaskRequested', elsewhere)))).toEqual(['TaskRejected']);
+  });
+
   it('has its alarm set', async () => {
     const scene = aScene();
     await scene.deliver(acceptTask, aRequest('TaskRequested', request));

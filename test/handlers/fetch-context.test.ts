@@ -72,7 +72,9 @@ describe('an admitted task that names a text', () => {
 
   it('gets the beginning of a text that is too long, and is told so', async () => {
     const { scene, event } = await sceneOfAnAdmitted();
-    const [fetched] = await scene.deliver(fetchContext, event, { instead: someContexts('ü'.repeat(CONTEXT_MAX_BYTES)) });
+    const [fetched] = await scene.deliver(fetchContext, event, {
+      instead: someContexts('ü'.repeat(CONTEXT_MAX_BYTES)),
+    });
     const text = String((await kept(scene)).find((one) => String(one).startsWith('ü')));
     expect(fetched?.detail.data).toMatchObject({ bytes: Buffer.byteLength(text) });
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(CONTEXT_MAX_BYTES);
@@ -93,7 +95,9 @@ describe('an admitted task that names a text', () => {
   it('waits for a passing trouble to pass', async () => {
     const { scene, event } = await sceneOfAnAdmitted();
     const contexts: Contexts = { fetch: () => Promise.reject(new BatonError('service_throttled', 'slow down')) };
-    await expect(scene.deliver(fetchContext, event, { instead: { contexts } })).rejects.toMatchObject({ retry: 'soon' });
+    await expect(scene.deliver(fetchContext, event, { instead: { contexts } })).rejects.toMatchObject({
+      retry: 'soon',
+    });
     expect((await scene.task())?.status).toBe('ADMITTED');
     const told = await scene.deliver(fetchContext, event, { tries: 2, instead: someContexts(TEXT) });
     expect(typesOf(told)).toEqual(['ContextFetched']);

@@ -62,7 +62,13 @@ const BLOCKED: ScreeningVerdict = {
 // G2: both texts are screened, each before anything acts on it.
 describe.each([
   { of: 'request', status: 'SUBMITTED', text: `Mend the roof. ${CANARY}`, next: admitTask, answers: ['TaskAdmitted'] },
-  { of: 'context', status: 'ADMITTED', text: `The roof leaks. ${CANARY}`, next: hydrateTask, answers: ['TaskHydrated'] },
+  {
+    of: 'context',
+    status: 'ADMITTED',
+    text: `The roof leaks. ${CANARY}`,
+    next: hydrateTask,
+    answers: ['TaskHydrated'],
+  },
 ] as const)('a task whose $of awaits screening', ({ of, status, text, next, answers }) => {
   it('goes no further without it', async () => {
     const { scene, event } = await sceneOf(of);

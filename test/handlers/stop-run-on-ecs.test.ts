@@ -44,6 +44,29 @@ describe('a run that must end', () => {
     expect(await scene.task()).toMatchObject({ status: 'STOPPING', run: { stopRequests: 1 } });
   });
 
+  // A23
+  it.each(['stopping', 'already_ended', 'not_found'] as const)(
+    'has the answer %s told as an event',
+    async (outcome) => {
+      const { scene, run } = await sceneOfAStop();
+      const instead = { ecs: { ...scene.ecs, stop: async () => outcome } };
+      const told = await scene.deliver(stopRunOnEcs, ask(run), { instead });
+      expect(told.filter((fact) => fact['detail-type'] === 'RunStopAnswered')).toMatchObject([
+        { detail: { data: { compute: 'ecs', outcome, nativeId: one.taskArn } } },
+      ]);
+    },
+  );
+
+  it.each([
+    ['compute_throttled', 'soon'],
+    ['compute_denied', 'never'],
+  ] as const)('and is not stopped says so as an error: %s', async (code, retry) => {
+    const { scene, run } = await sceneOfAStop();
+    scene.compute.failNext(new ComputeError(code, 'no'));
+    await expect(scene.deliver(stopRunOnEcs, ask(run))).rejects.toMatchObject({ code, retry });
+    expect(await scene.task()).toMatchObject({ status: 'STOPPING', run: { handle: one } });
+  });
+
   it('is stopped from the stored handle when the request brings none', async () => {
     const { scene, run } = await sceneOfAStop();
     await scene.deliver(stopRunOnEcs, ask({ startedBy: run.startedBy }));

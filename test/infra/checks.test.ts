@@ -15,7 +15,15 @@ jest.setTimeout(CHECKS_MAX_MS);
 
 const { subnets: _, ...ecs } = withEcs;
 const agentSecrets = 'OPENAI_API_KEY=arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
-const everything = { ...ecs, ...withPeople, agentSecrets, vpc: 'own', alarmEmail: 'a@b.example' };
+const everything = {
+  ...ecs,
+  ...withPeople,
+  agentSecrets,
+  vpc: 'own',
+  alarmEmail: 'a@b.example',
+  screening: 'required',
+  githubToken: agentSecrets.split('=')[1] ?? '',
+};
 
 /** Where the CDK keeps what was acknowledged. */
 const ACKNOWLEDGED = 'aws:cdk:acknowledged-rules';

@@ -4,13 +4,26 @@ import { ecsTaskStateChange } from '../../events/aws/ecs-task-state-change.ts';
 import { taskFailed } from '../../events/task-failed.ts';
 import { portGrants } from '../../infra/port-grants.ts';
 import { rules } from '../../rules/index.ts';
-import { defineRule, type Rule } from '../../rules/rule.ts';
+import { ATTEMPTS_OF_A_DELIVERY, defineRule, type Rule } from '../../rules/rule.ts';
 import { type PortName, portEnvironment } from '../../schemas/environment.ts';
 import { ruleOf, statementsIn, synthesised, withEcs, withPeople } from './scene.ts';
 
-const everything = { ...withEcs, ...withPeople, stage: 'test', agentCommand: 'agent', agentCommandAllowed: 'true' };
+const everything = {
+  ...withEcs,
+  ...withPeople,
+  stage: 'test',
+  agentCommand: 'agent',
+  agentCommandAllowed: 'true',
+  screening: 'required',
+  githubToken: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:github-AbCdEf',
+};
 const deployment = synthesised(everything);
-const portsOf = ({ uses }: Rule): PortName[] => [...(uses as PortName[]), 'bus'];
+const portsOf = ({ uses, once, delivery }: Rule): PortName[] => [
+  ...(uses as PortName[]),
+  ...(once ? (['effects'] as const) : []),
+  ...(delivery === 'queue' ? (['letters'] as const) : []),
+  'bus',
+];
 const onTheBus = rules.filter(({ on }) => !on.some(({ source }) => source === alarmRang.source));
 const queued = onTheBus.filter(({ delivery }) => delivery === 'queue');
 const deadLettersOf = ({ name }: Rule): string =>
@@ -40,9 +53,9 @@ describe('a deployment with every back end', () => {
       const environment = made?.properties['Environment'] as { Variables: Record<string, string> } | undefined;
       const { POWERTOOLS_METRICS_NAMESPACE: metrics, ...variables } = environment?.Variables ?? {};
       const wanted = portsOf(rule).flatMap((port) => Object.keys(portEnvironment[port]));
-      // Tests and demonstrations change the waits; a deployment does not.
+      // Tests and demonstrations change the waits, and where GitHub is; a deployment does not.
       expect(Object.keys(variables).sort()).toEqual(
-        [...new Set(wanted)].filter((one) => one !== 'BATON_TIMINGS').sort(),
+        [...new Set(wanted)].filter((one) => one !== 'BATON_TIMINGS' && one !== 'BATON_GITHUB_URL').sort(),
       );
       expect(metrics).toBe('Baton/test');
       for (const port of portsOf(rule)) {
@@ -60,7 +73,9 @@ describe('a deployment with every back end', () => {
       expect(more).toEqual([]);
       const placeholder = new Proxy({}, { get: () => 'x', has: () => true });
       const ofPorts = portsOf(rule).flatMap((port) =>
-        portGrants[port]({ ecs: placeholder, ...placeholder } as never).flatMap(({ actions }) => actions),
+        portGrants[port]({ ecs: placeholder, guardrailArn: 'x', githubTokenArn: 'x' } as never).flatMap(
+          ({ actions }) => actions,
+        ),
       );
       const ofQueue = [
         'sqs:ReceiveMessage',
@@ -133,7 +148,8 @@ describe('a deployment with every back end', () => {
       const [configuration] = deployment.of(rule, 'AWS::Lambda::EventInvokeConfig');
       const dead = deployment.one('AWS::SQS::Queue', 'QueueName', deadLettersOf(rule));
       expect(configuration?.properties).toMatchObject({
-        MaximumRetryAttempts: rule.attempts - 1,
+        // Lambda makes no more; a queue makes as many as it takes in a day, whatever the rule says.
+        MaximumRetryAttempts: Math.min(rule.attempts, ATTEMPTS_OF_A_DELIVERY) - 1,
         MaximumEventAgeInSeconds: 21_600,
         DestinationConfig: { OnFailure: { Destination: dead.arn } },
       });
@@ -169,8 +185,15 @@ describe('a deployment with every back end', () => {
     },
   );
 
-  it('has its requests, and what ECS says, wait in a queue of their rule, and nothing else', () => {
-    expect(queued.map(({ name }) => name)).toEqual(['accept-task', 'observe-ecs-task', 'cancel-task']);
+  it('has wait in a queue of their rule: requests, what ECS says, what is for others outside; and nothing else', () => {
+    expect(queued.map(({ name }) => name)).toEqual([
+      'accept-task',
+      'fetch-context',
+      'observe-ecs-task',
+      'cancel-task',
+      'post-webhook',
+      'configure-repository',
+    ]);
     const own = (rule: Rule) => deployment.one('AWS::SQS::Queue', 'QueueName', `baton-test-${rule.name}`).arn;
     const alarms = deployment.one('AWS::SQS::Queue', 'QueueName', 'baton-test-alarms').arn;
     const read = deployment
@@ -196,6 +219,10 @@ describe('a deployment with every back end', () => {
         Dimensions: [{ Name: 'QueueName', Value: queueName }],
         Threshold: 1_800,
       });
+      // Where the function itself puts what no try can handle.
+      const [made] = deployment.of(rule, 'AWS::Lambda::Function');
+      const { Variables: variables } = made?.properties['Environment'] as { Variables: Record<string, string> };
+      expect(variables['BATON_DEAD_LETTERS_URL']).toBe(dead.ref);
       const failing = deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', `baton-test-${name}-failing`).properties;
       expect(failing).toMatchObject({ EvaluationPeriods: 6, Threshold: 1 });
       const metrics = failing['Metrics'] as {

@@ -5,7 +5,7 @@ import type { Rule } from '../../rules/rule.ts';
 import { runnerEnvironment } from '../../schemas/environment.ts';
 import { statementsIn, synthesised, withEcs } from './scene.ts';
 
-const deployment = synthesised({ ...withEcs, stage: 'test' });
+const deployment = synthesised({ ...withEcs, stage: 'test', screening: 'required' });
 const role = (idPart: string) => deployment.all('AWS::IAM::Role').find(({ id }) => id.startsWith(idPart));
 const statementsOf = (idPart: string) =>
   statementsIn(

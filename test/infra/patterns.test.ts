@@ -11,7 +11,7 @@ import type { Envelope } from '../../schemas/envelope.ts';
 import { anEcsEvent, aRequest, aTaskId } from '../builders.ts';
 import { ruleOf, synthesised, withEcs } from './scene.ts';
 
-const deployment = synthesised({ ...withEcs, stage: 'test' });
+const deployment = synthesised({ ...withEcs, stage: 'test', screening: 'required' });
 const patterns = deployment.all('AWS::Events::Rule').map(({ id, properties }) => {
   const pattern = properties['EventPattern'];
   return {
@@ -98,7 +98,7 @@ describe('an ECS task', () => {
 
 describe('a rule of a back end that is not deployed', () => {
   it('is left out, and no other is', () => {
-    const without = synthesised();
+    const without = synthesised({ screening: 'required' });
     const deployed = without.all('AWS::Lambda::Function').map(({ id }) => ruleOf(id)?.name);
     const ofEcs = ({ uses, on }: Rule) => uses.includes('ecs') || on.some(({ source }) => source === 'aws.ecs');
     expect(deployed.sort()).toEqual(

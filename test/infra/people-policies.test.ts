@@ -48,6 +48,13 @@ describe('the policies for people', () => {
     expect(allowed('events:StartReplay')).toContain(deployment.one('AWS::Events::Archive').arn);
     expect([...(allowed('sqs:ReceiveMessage') ?? [])].sort()).toEqual(deadLetters.sort());
     expect(allowed('sqs:StartMessageMoveTask')).toEqual(allowed('sqs:ReceiveMessage'));
+    // What `baton redrive` calls: of both kinds of queues it asks for the address first.
+    for (const action of ['sqs:DeleteMessage', 'sqs:ChangeMessageVisibility'])
+      expect(allowed(action)).toEqual(allowed('sqs:ReceiveMessage'));
+    const addresses = operators.filter(({ actions }) => actions.includes('sqs:GetQueueUrl'));
+    expect(addresses.flatMap(({ resources }) => resources).sort()).toEqual(
+      [...(allowed('sqs:ReceiveMessage') ?? []), ...(allowed('sqs:SendMessage') ?? [])].sort(),
+    );
     const alive = deployment.all('AWS::SQS::Queue').filter((queue) => !dead(queue));
     expect(alive.length).toBeGreaterThan(2);
     expect([...(allowed('sqs:SendMessage') ?? [])].sort()).toEqual(alive.map(({ arn }) => arn).sort());
@@ -55,14 +62,14 @@ describe('the policies for people', () => {
 
   it('let operators invoke no function that acts on requests: they could ask in any name', () => {
     const listening = rules.filter(({ on }) => on.some(({ source }) => source === 'baton.request'));
-    expect(listening.map(({ name }) => name)).toEqual(['accept-task', 'cancel-task']);
+    expect(listening.map(({ name }) => name)).toEqual(['accept-task', 'cancel-task', 'configure-repository']);
     const invoked = operators.find(({ actions }) => actions.includes('lambda:InvokeFunction'))?.resources;
     const closed = listening.flatMap((rule) => deployment.of(rule, 'AWS::Lambda::Function').map(({ arn }) => arn));
     const others = deployment
       .all('AWS::Lambda::Function')
       .map(({ arn }) => arn)
       .filter((arn) => !closed.includes(arn));
-    expect(closed).toHaveLength(2);
+    expect(closed).toHaveLength(3);
     expect(invoked).toEqual(others);
     // What cannot be invoked has a queue to be redriven into.
     for (const { delivery } of listening) expect(delivery).toBe('queue');

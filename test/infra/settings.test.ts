@@ -19,6 +19,7 @@ describe('settings that nobody gave', () => {
       archiveRetentionDays: 30,
       recordRetentionDays: 90,
       tasksAtOnce: 4,
+      screening: 'off',
     });
   });
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { taskFailed } from '../../events/task-failed.ts';
+import { rules } from '../../rules/index.ts';
+import { effectExpirySeconds } from '../../runtime/aws/powertools-effects.ts';
 import { compilePattern } from '../../runtime/matcher.ts';
 import { whyInvalid } from '../../runtime/pattern-validity.ts';
 import { TIMEOUT_MAX_S } from '../../schemas/task-request.ts';
@@ -34,6 +36,32 @@ describe('rows of settled tasks', () => {
       expect(Number(Variables['BATON_RECORD_RETENTION_D'] ?? archiveDays)).toBeGreaterThanOrEqual(archiveDays);
     }
     expect(archiveDays).toBe(120);
+  });
+});
+
+describe('what was done outside', () => {
+  const memories = deployment
+    .all('AWS::Lambda::Function')
+    .filter(({ properties }) => String(properties['FunctionName']).endsWith('post-webhook'))
+    .map(({ properties }) => (properties['Environment'] as { Variables: Record<string, string> }).Variables);
+
+  it('is remembered for longer than the archive keeps events, and than the rows of settled tasks live', () => {
+    const archiveDays = Number(deployment.one('AWS::Events::Archive').properties['RetentionDays']);
+    expect(memories).toHaveLength(1);
+    for (const { BATON_RECORD_RETENTION_D: days } of memories) {
+      expect(effectExpirySeconds(Number(days))).toBeGreaterThan(archiveDays * 86_400);
+      expect(effectExpirySeconds(Number(days))).toBeGreaterThan(Number(days) * 86_400);
+    }
+  });
+
+  it('is written by functions of rules with `once`, and by nobody else', () => {
+    const writers = rules.filter((rule) =>
+      deployment
+        .of(rule, 'AWS::IAM::Policy')
+        .some(({ properties }) => JSON.stringify(properties['PolicyDocument']).includes('EFFECT#')),
+    );
+    expect(writers).toEqual(rules.filter(({ once }) => once));
+    expect(writers.length).toBeGreaterThan(0);
   });
 });
 

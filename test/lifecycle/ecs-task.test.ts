@@ -20,123 +20,127 @@ const stopped = (stopCode: string | undefined, containers: Fields['containers'],
 
 /** What ECS shows (lastStatus × stopCode × exit code × containers) → phase, kind of end, exit code, reason; and what was strange about it. */
 const decisions: [string, Fields, string][] = [
-    // A17: before STOPPED nothing has ended.
-    ['PROVISIONING', { lastStatus: 'PROVISIONING' }, 'starting'],
-    ['PENDING', { lastStatus: 'PENDING' }, 'starting'],
-    ['ACTIVATING', { lastStatus: 'ACTIVATING' }, 'starting'],
-    ['RUNNING', { lastStatus: 'RUNNING' }, 'running'],
-    ['DEACTIVATING', { lastStatus: 'DEACTIVATING' }, 'running'],
-    ['STOPPING', { lastStatus: 'STOPPING' }, 'running'],
-    ['DEPROVISIONING', { lastStatus: 'DEPROVISIONING' }, 'running'],
-    ['RUNNING, its container already exited', { containers: [agent(0)] }, 'running'],
-    ['RUNNING, its sidecar already failed', { containers: [agent(), sidecar(1)] }, 'running'],
-    ['PENDING, told to stop', { lastStatus: 'PENDING', desiredStatus: 'STOPPED', stopCode: 'UserInitiated' }, 'starting'],
-    ['DEPROVISIONING, its container exited', { lastStatus: 'DEPROVISIONING', containers: [agent(3)] }, 'running'],
-    // F32: the warning is not the end.
-    ['the Spot warning', { desiredStatus: 'STOPPED', stopCode: 'SpotInterruption' }, 'running'],
-    ['a stop that was asked for, still RUNNING', { desiredStatus: 'STOPPED', stopCode: 'UserInitiated' }, 'running'],
+  // A17: before STOPPED nothing has ended.
+  ['PROVISIONING', { lastStatus: 'PROVISIONING' }, 'starting'],
+  ['PENDING', { lastStatus: 'PENDING' }, 'starting'],
+  ['ACTIVATING', { lastStatus: 'ACTIVATING' }, 'starting'],
+  ['RUNNING', { lastStatus: 'RUNNING' }, 'running'],
+  ['DEACTIVATING', { lastStatus: 'DEACTIVATING' }, 'running'],
+  ['STOPPING', { lastStatus: 'STOPPING' }, 'running'],
+  ['DEPROVISIONING', { lastStatus: 'DEPROVISIONING' }, 'running'],
+  ['RUNNING, its container already exited', { containers: [agent(0)] }, 'running'],
+  ['RUNNING, its sidecar already failed', { containers: [agent(), sidecar(1)] }, 'running'],
+  ['PENDING, told to stop', { lastStatus: 'PENDING', desiredStatus: 'STOPPED', stopCode: 'UserInitiated' }, 'starting'],
+  ['DEPROVISIONING, its container exited', { lastStatus: 'DEPROVISIONING', containers: [agent(3)] }, 'running'],
+  // F32: the warning is not the end.
+  ['the Spot warning', { desiredStatus: 'STOPPED', stopCode: 'SpotInterruption' }, 'running'],
+  ['a stop that was asked for, still RUNNING', { desiredStatus: 'STOPPED', stopCode: 'UserInitiated' }, 'running'],
 
-    ['exit 0', stopped('EssentialContainerExited', [agent(0)]), 'ended exited 0 runner_failed'],
-    ['exit 3', stopped('EssentialContainerExited', [agent(3)]), 'ended exited 3 runner_failed'],
-    ['exit 137', stopped('EssentialContainerExited', [agent(137)]), 'ended exited 137 runner_failed'],
-    [
-      'DELETED with exit 0',
-      { ...stopped('EssentialContainerExited', [agent(0)]), lastStatus: 'DELETED' },
-      'ended exited 0 runner_failed',
-    ],
-    // F2: judged by the named container only.
-    [
-      'a failed sidecar first, exit 0',
-      stopped('EssentialContainerExited', [sidecar(137), agent(0)]),
-      'ended exited 0 runner_failed',
-    ],
-    [
-      'a failed sidecar last, exit 0',
-      stopped('EssentialContainerExited', [agent(0), sidecar(1)]),
-      'ended exited 0 runner_failed',
-    ],
-    [
-      'a sidecar without exit code, exit 0',
-      stopped('EssentialContainerExited', [sidecar(), agent(0)]),
-      'ended exited 0 runner_failed',
-    ],
-    [
-      'a good sidecar, exit 5',
-      stopped('EssentialContainerExited', [sidecar(0), agent(5)]),
-      'ended exited 5 runner_failed',
-    ],
-    // A16: no exit code means it never ran, whatever the others say.
-    [
-      'a good sidecar, agent without exit code',
-      stopped('EssentialContainerExited', [sidecar(0), agent()]),
-      'ended lost never_started',
-    ],
-    ['a good sidecar and no agent', stopped('EssentialContainerExited', [sidecar(0)]), 'ended lost never_started'],
-    ['failed to start, no containers', stopped('TaskFailedToStart', []), 'ended lost never_started'],
-    [
-      'failed to start, containers not told',
-      { ...stopped('TaskFailedToStart', []), containers: undefined } as Fields,
-      'ended lost never_started',
-    ],
-    [
-      'failed to start, image not found',
-      stopped('TaskFailedToStart', [agent(undefined, 'CannotPullContainerError')]),
-      'ended lost never_started',
-    ],
+  ['exit 0', stopped('EssentialContainerExited', [agent(0)]), 'ended exited 0 runner_failed'],
+  ['exit 3', stopped('EssentialContainerExited', [agent(3)]), 'ended exited 3 runner_failed'],
+  ['exit 137', stopped('EssentialContainerExited', [agent(137)]), 'ended exited 137 runner_failed'],
+  [
+    'DELETED with exit 0',
+    { ...stopped('EssentialContainerExited', [agent(0)]), lastStatus: 'DELETED' },
+    'ended exited 0 runner_failed',
+  ],
+  // F2: judged by the named container only.
+  [
+    'a failed sidecar first, exit 0',
+    stopped('EssentialContainerExited', [sidecar(137), agent(0)]),
+    'ended exited 0 runner_failed',
+  ],
+  [
+    'a failed sidecar last, exit 0',
+    stopped('EssentialContainerExited', [agent(0), sidecar(1)]),
+    'ended exited 0 runner_failed',
+  ],
+  [
+    'a sidecar without exit code, exit 0',
+    stopped('EssentialContainerExited', [sidecar(), agent(0)]),
+    'ended exited 0 runner_failed',
+  ],
+  [
+    'a good sidecar, exit 5',
+    stopped('EssentialContainerExited', [sidecar(0), agent(5)]),
+    'ended exited 5 runner_failed',
+  ],
+  // A16: no exit code means it never ran, whatever the others say.
+  [
+    'a good sidecar, agent without exit code',
+    stopped('EssentialContainerExited', [sidecar(0), agent()]),
+    'ended lost never_started',
+  ],
+  ['a good sidecar and no agent', stopped('EssentialContainerExited', [sidecar(0)]), 'ended lost never_started'],
+  ['failed to start, no containers', stopped('TaskFailedToStart', []), 'ended lost never_started'],
+  [
+    'failed to start, containers not told',
+    { ...stopped('TaskFailedToStart', []), containers: undefined } as Fields,
+    'ended lost never_started',
+  ],
+  [
+    'failed to start, image not found',
+    stopped('TaskFailedToStart', [agent(undefined, 'CannotPullContainerError')]),
+    'ended lost never_started',
+  ],
 
-    [
-      'failed to start although a sidecar ran',
-      stopped('TaskFailedToStart', [sidecar(0), agent()]),
-      'ended lost never_started',
-    ],
-    [
-      'failed to start, yet its container exited',
-      stopped('TaskFailedToStart', [agent(1)]),
-      'ended exited 1 runner_failed',
-    ],
-    [
-      'a container of another name exited with 0',
-      stopped('EssentialContainerExited', [{ name: 'Agent', exitCode: 0 }]),
-      'ended lost never_started',
-    ],
-    ['DELETED and nothing told', { ...stopped(undefined, []), lastStatus: 'DELETED' }, 'ended lost unknown_stop'],
+  [
+    'failed to start although a sidecar ran',
+    stopped('TaskFailedToStart', [sidecar(0), agent()]),
+    'ended lost never_started',
+  ],
+  [
+    'failed to start, yet its container exited',
+    stopped('TaskFailedToStart', [agent(1)]),
+    'ended exited 1 runner_failed',
+  ],
+  [
+    'a container of another name exited with 0',
+    stopped('EssentialContainerExited', [{ name: 'Agent', exitCode: 0 }]),
+    'ended lost never_started',
+  ],
+  ['DELETED and nothing told', { ...stopped(undefined, []), lastStatus: 'DELETED' }, 'ended lost unknown_stop'],
 
-    // F3, A17: why it stopped outweighs how the process took it.
-    ['stopped by somebody, exit 143', stopped('UserInitiated', [agent(143)]), 'ended stopped 143 stopped_outside'],
-    ['stopped by somebody before it ran', stopped('UserInitiated', [agent()]), 'ended stopped stopped_outside'],
-    ['Spot taken back, exit 137', stopped('SpotInterruption', [agent(137)]), 'ended lost 137 spot_interrupted'],
-    ['Spot taken back, exit 0', stopped('SpotInterruption', [agent(0)]), 'ended lost 0 spot_interrupted'],
-    ['host terminated', stopped('TerminationNotice', [agent()]), 'ended lost host_lost'],
-    ['host unhealthy', stopped('InfrastructureHealth', [agent(137)]), 'ended lost 137 host_lost'],
-    ['stopped by a service', stopped('ServiceSchedulerInitiated', [agent(143)]), 'ended lost 143 host_lost'],
+  // F3, A17: why it stopped outweighs how the process took it.
+  ['stopped by somebody, exit 143', stopped('UserInitiated', [agent(143)]), 'ended stopped 143 stopped_outside'],
+  ['stopped by somebody before it ran', stopped('UserInitiated', [agent()]), 'ended stopped stopped_outside'],
+  ['Spot taken back, exit 137', stopped('SpotInterruption', [agent(137)]), 'ended lost 137 spot_interrupted'],
+  ['Spot taken back, exit 0', stopped('SpotInterruption', [agent(0)]), 'ended lost 0 spot_interrupted'],
+  ['host terminated', stopped('TerminationNotice', [agent()]), 'ended lost host_lost'],
+  ['host unhealthy', stopped('InfrastructureHealth', [agent(137)]), 'ended lost 137 host_lost'],
+  ['stopped by a service', stopped('ServiceSchedulerInitiated', [agent(143)]), 'ended lost 143 host_lost'],
 
-    ['stopped by somebody, its agent had exited with 0', stopped('UserInitiated', [agent(0)]), 'ended stopped 0 stopped_outside'],
-    ['Spot taken back before it ran', stopped('SpotInterruption', []), 'ended lost spot_interrupted'],
-    ['host terminated under a sidecar', stopped('TerminationNotice', [sidecar(0), agent(143)]), 'ended lost 143 host_lost'],
+  [
+    'stopped by somebody, its agent had exited with 0',
+    stopped('UserInitiated', [agent(0)]),
+    'ended stopped 0 stopped_outside',
+  ],
+  ['Spot taken back before it ran', stopped('SpotInterruption', []), 'ended lost spot_interrupted'],
+  [
+    'host terminated under a sidecar',
+    stopped('TerminationNotice', [sidecar(0), agent(143)]),
+    'ended lost 143 host_lost',
+  ],
 
-    // F29: the unknown is said, and never guessed into an end.
-    [
-      'a new stop code, exit 0',
-      stopped('QuantumFlip', [agent(0)]),
-      'ended exited 0 runner_failed, unknown stopCode "QuantumFlip"',
-    ],
-    [
-      'a new stop code, no exit code',
-      stopped('QuantumFlip', [agent()]),
-      'ended lost unknown_stop, unknown stopCode "QuantumFlip"',
-    ],
-    ['no stop code, exit 3', stopped(undefined, [agent(3)]), 'ended exited 3 runner_failed'],
-    ['no stop code, no exit code', stopped(undefined, [agent()]), 'ended lost unknown_stop'],
-    ['a new status', { lastStatus: 'HIBERNATING' }, 'nothing, unknown lastStatus "HIBERNATING"'],
-    ['a status in lower case', { lastStatus: 'stopped' }, 'nothing, unknown lastStatus "stopped"'],
+  // F29: the unknown is said, and never guessed into an end.
+  [
+    'a new stop code, exit 0',
+    stopped('QuantumFlip', [agent(0)]),
+    'ended exited 0 runner_failed, unknown stopCode "QuantumFlip"',
+  ],
+  [
+    'a new stop code, no exit code',
+    stopped('QuantumFlip', [agent()]),
+    'ended lost unknown_stop, unknown stopCode "QuantumFlip"',
+  ],
+  ['no stop code, exit 3', stopped(undefined, [agent(3)]), 'ended exited 3 runner_failed'],
+  ['no stop code, no exit code', stopped(undefined, [agent()]), 'ended lost unknown_stop'],
+  ['a new status', { lastStatus: 'HIBERNATING' }, 'nothing, unknown lastStatus "HIBERNATING"'],
+  ['a status in lower case', { lastStatus: 'stopped' }, 'nothing, unknown lastStatus "stopped"'],
 
-    ["somebody else's task", { startedBy: 'ecs-svc/123' }, 'nothing, not started by Baton: startedBy "ecs-svc/123"'],
-    [
-      'a task that says no startedBy',
-      { startedBy: undefined } as Fields,
-      'nothing, not started by Baton: startedBy ""',
-    ],
-    ['attempt 0', { startedBy: 'baton/test/t0/0' }, 'nothing, not started by Baton: startedBy "baton/test/t0/0"'],
+  ["somebody else's task", { startedBy: 'ecs-svc/123' }, 'nothing, not started by Baton: startedBy "ecs-svc/123"'],
+  ['a task that says no startedBy', { startedBy: undefined } as Fields, 'nothing, not started by Baton: startedBy ""'],
+  ['attempt 0', { startedBy: 'baton/test/t0/0' }, 'nothing, not started by Baton: startedBy "baton/test/t0/0"'],
 ];
 
 describe('reading an ECS task', () => {

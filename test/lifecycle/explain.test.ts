@@ -303,6 +303,14 @@ describe('what spoke from outside', () => {
     ]);
   });
 
+  it('so does its end, whatever state the task is in by then', () => {
+    const start = [...all(told(losing(1)).tree)].find((node) => node.step?.version === 4);
+    expect(start?.ledTo.map(({ id, ledTo }) => [id, ledTo[0]?.step?.to])).toEqual([
+      [ecs(3).id, 'RUNNING'],
+      [ecs(6).id, 'STOPPING'],
+    ]);
+  });
+
   it('the alarm clock, an answer to a question and a refused start are told apart', () => {
     const alarm = { id: `alarm#${taskId}#${at(3600)}`, type: 'AlarmRang' };
     const reason = because('timed_out', 'Too late.');
@@ -413,14 +421,17 @@ describe('attempts', () => {
     expect(second?.lost).toBeUndefined();
   });
 
-  it('say that the next one begins with what was saved', () => {
+  it('say that the next one begins with what was saved, and who saved it where that is known', () => {
     const savedWork = { branch: `baton/${taskId}`, commit: 'c0ffee' };
-    const [, second] = told(losing(1, aRunRecord({ savedWork }))).attemptsMade;
-    expect(second?.start).toEqual({
+    const record = aRunRecord({ savedWork });
+    const task = losing(1, record);
+    const because = `left work on baton/${taskId}.`;
+    expect(told(task).attemptsMade[1]?.start).toEqual({
       from: 'saved_work',
-      because: `Attempt 1 left work on baton/${taskId}.`,
+      because: `An earlier attempt ${because}`,
       savedWork,
     });
+    expect(told(task, { records: [record] }).attemptsMade[1]?.start).toMatchObject({ because: `Attempt 1 ${because}` });
   });
 
   it('begin at AttemptDue, below the loss', () => {
@@ -442,14 +453,21 @@ describe('attempts', () => {
     expect(unlinked).toEqual([]);
     expect([...all(tree)].flatMap(({ step: one }) => one?.version ?? [])).toHaveLength(task.history.length);
     const [first, second] = attemptsMade;
-    expect(first?.lost).toEqual({ at: expect.any(String), paused: false, reason: null, factId: `${taskId}#7#RunLost` });
+    expect(first?.lost).toEqual({
+      at: expect.any(String),
+      paused: false,
+      reason: expect.objectContaining({ code: expect.any(String), message: expect.stringContaining('archive') }),
+      factId: `${taskId}#7#RunLost`,
+    });
     expect(second?.start).toEqual({
       from: 'unknown',
       because: `It is no longer kept here; the event ${taskId}#7#RunLost says it.`,
     });
     const savedWork = { branch: 'b', commit: 'c' };
-    const known = told(task, { records: [aRunRecord({ attempt: 1, savedWork })] }).attemptsMade;
-    expect(known[1]?.start).toMatchObject({ from: 'saved_work', savedWork });
+    const startOf = (attempt: number, ...records: RunRecord[]) =>
+      told(task, { records }).attemptsMade[attempt - 1]?.start;
+    expect(startOf(2, aRunRecord({ attempt: 1, savedWork }))).toMatchObject({ from: 'saved_work', savedWork });
+    expect(startOf(2, aRunRecord({ attempt: 1 }))).toEqual({ from: 'base_branch', because: 'Nothing was saved.' });
   });
 
   it('that a rate limit paused say until when, before and after their run has ended', () => {

@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
+import { awsDeadLetters } from '../../runtime/aws/aws-dead-letters.ts';
 import { dynamoStore } from '../../runtime/aws/dynamo-store.ts';
 import { eventBridgeBus } from '../../runtime/aws/eventbridge-bus.ts';
 import { taskDesk } from '../../runtime/endpoint/task-desk.ts';
@@ -40,6 +43,10 @@ export interface LoopbackOptions {
   readonly stopTimeoutSeconds?: number;
   readonly runnerCommand?: readonly string[];
   readonly failStart?: FailStart;
+  /** Variables that every function has besides. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Secrets that the deployment did not make, by ARN. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Lets a function's process die at a call to AWS. */
   readonly dieAt?: (call: AwsCall) => CallFault | undefined;
 }
@@ -53,8 +60,8 @@ export interface LoopbackWorld extends FlowWorld {
   readonly url: string;
   /** Calls of the functions to AWS so far, by function and by name of the call. */
   calls(): Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** What an operator does with everything that was given up: it is delivered again. Answers how much it was. */
-  redrive(): number;
+  /** What an operator does with everything that was given up: `baton redrive --all`. Answers how much was delivered again. */
+  redrive(): Promise<number>;
 }
 
 /** Whatever the SDK signs with; nobody checks it. */
@@ -126,6 +133,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     },
   });
   undo.push(() => watched.close());
+  const logged: string[] = [];
   const log = functionLog();
   const givenUp = givenUpDeliveries(deployment, queues, log);
   const functions: FunctionHost = await functionHost({
@@ -137,8 +145,12 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
       AWS_ENDPOINT_URL: watched.url,
       BATON_TIMINGS: JSON.stringify(timings),
       ...(options.limit === undefined ? {} : { BATON_TASKS_AT_ONCE: String(options.limit) }),
+      ...options.environment,
     }),
-    onLog: log.take,
+    onLog(text) {
+      logged.push(text);
+      log.take(text);
+    },
     onFailedTry: (name, { error }) => warn(`a try of ${name} failed`, `${error.errorType}: ${error.errorMessage}`),
     onGivenUp: givenUp.take,
   });
@@ -164,12 +176,26 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     warn,
   });
   undo.push(() => ecs.close());
-  const services = awsServices({ deployment, queues, router, ecs, clock, warn });
+  const services = awsServices({
+    deployment,
+    queues,
+    router,
+    ecs,
+    functions,
+    clock,
+    warn,
+    secrets: options.secrets ?? {},
+  });
   undo.push(() => services.stop());
   server.on('request', services.serve);
 
   const eventBridge = new EventBridgeClient({ endpoint: url, region: REGION, credentials: CREDENTIALS });
   undo.push(() => eventBridge.destroy());
+  const client = { endpoint: url, region: REGION, credentials: CREDENTIALS };
+  const letters = awsDeadLetters(STAGE, {
+    sqs: new SQSClient({ ...client, useQueueUrlAsEndpoint: false }),
+    lambda: new LambdaClient(client),
+  });
   const store = dynamoStore({ client: dynamoDb, table, retentionDays: RETENTION_D });
   const runs = runsOver({ store, clock, secret: noSecret });
   const journal = { read: async (taskId: string) => log.journal(taskId) };
@@ -186,7 +212,10 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     stage: STAGE,
     clusterArn,
     calls: () => structuredClone(calls),
-    redrive: () => givenUp.redrive(functions),
+    async redrive() {
+      const told = await letters.redrive(await letters.list());
+      return told.filter(({ outcome }) => outcome === 'sent').length;
+    },
     // Two PutEvents of one request have two ids; the key makes them one task.
     submit: (request) => desk.submit({ idempotencyKey: randomUUID(), ...request }),
     cancel: (taskId, reason) => desk.cancel(taskId, reason === undefined ? {} : { reason }),
@@ -207,6 +236,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     deadLetters: givenUp.letters,
     keptLetters: async () => givenUp.kept(),
     troubles: () => troubles,
+    logged: () => logged,
     record: async (key) => (await store.get(key))?.value,
     recordCount: async () => (await store.list('', { limit: TASKS_MAX })).length,
     payloadCount: async () =>

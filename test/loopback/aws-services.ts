@@ -11,9 +11,12 @@ import { secretsManagerService } from '../../runtime/endpoint/aws/secrets-manage
 import { sqsService, type TakingQueue } from '../../runtime/endpoint/aws/sqs.ts';
 import { realScheduler } from '../../runtime/engine/scheduler.ts';
 import type { Clock } from '../../runtime/ports.ts';
+import { bedrockService } from './bedrock.ts';
 import type { Deployment } from './deployment.ts';
 import type { EcsOnLoopback } from './ecs-on-loopback.ts';
 import type { EventRouter } from './event-router.ts';
+import type { FunctionHost } from './function-host.ts';
+import { lambdaService } from './lambda-service.ts';
 import type { Queue, Queues } from './queues.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
@@ -22,8 +25,11 @@ export interface AwsServicesOptions {
   readonly queues: Queues;
   readonly router: Pick<EventRouter, 'put'>;
   readonly ecs: EcsOnLoopback;
+  readonly functions: Pick<FunctionHost, 'invokeLater'>;
   readonly clock: Clock;
   readonly warn: (message: string, error: unknown) => void;
+  /** Secrets that the deployment did not make, by ARN. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** The services of a deployment but DynamoDB, each over the resources that the templates name, at one address. */
@@ -35,7 +41,16 @@ export interface AwsServices {
 
 const PLACE = { account: ACCOUNT, region: REGION };
 
-export function awsServices({ deployment, queues, router, ecs, clock, warn }: AwsServicesOptions): AwsServices {
+export function awsServices({
+  deployment,
+  queues,
+  router,
+  ecs,
+  functions,
+  clock,
+  warn,
+  secrets: given = {},
+}: AwsServicesOptions): AwsServices {
   const { now } = clock;
   const buses = [{ name: 'default' }, ...deployment.buses].map(({ name }) => ({
     name,
@@ -48,7 +63,10 @@ export function awsServices({ deployment, queues, router, ecs, clock, warn }: Aw
   });
   const buckets = deployment.buckets.map((name) => memoryBucket(name, now));
   const secret = randomBytes(24).toString('hex');
-  const secrets = deployment.secrets.map((arn) => ({ arn, name: arn, text: () => secret }));
+  const secrets = [
+    ...deployment.secrets.map((arn) => ({ arn, name: arn, text: () => secret })),
+    ...Object.entries(given).map(([arn, text]) => ({ arn, name: arn, text: () => text })),
+  ];
   const { tasks, clusters, families } = ecs;
   const endpoint = awsEndpoint(
     [
@@ -58,6 +76,8 @@ export function awsServices({ deployment, queues, router, ecs, clock, warn }: Aw
       secretsManagerService({ secrets }),
       s3Service({ buckets }),
       ecsService({ place: PLACE, tasks, clusters, families }),
+      bedrockService(),
+      lambdaService(functions),
     ],
     { warn },
   );
@@ -78,9 +98,17 @@ const taking = (queue: Queue): TakingQueue => ({
   name: queue.name,
   arn: queue.arn,
   url: queue.url,
-  send: async ({ body, delaySeconds }) => queue.send(body, { delaySeconds }).messageId,
+  send: async ({ body, delaySeconds, attributes }) =>
+    queue.send(body, { delaySeconds, attributes: textsOf(attributes) }).messageId,
   attributes: () => ({ ApproximateNumberOfMessages: String(queue.depth()) }),
+  reader: queue,
 });
+
+/** Message attributes as texts by name. */
+const textsOf = (attributes: Readonly<Record<string, unknown>> = {}): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, (value as { StringValue: string }).StringValue]),
+  );
 
 const listed = ({ name, bus, pattern, targets }: Deployment['rules'][number]): ListedRule => ({
   name,

@@ -28,22 +28,24 @@ const dist = join(root, 'dist');
 /** Beginning of the names of finished assemblies, below `dist`; what they were made from follows. */
 const FINISHED = 'loopback-';
 
-let known: string | undefined;
+const known = new Map<string, string>();
 
-/** The cloud assembly of the present sources, as `cdk deploy` would take it: one for all scenes of a test file. */
-export function cloudAssembly(): string {
-  known ??= made();
-  return known;
+/** The cloud assembly of the present sources, as `cdk deploy` would take it: one for all scenes of a test file with the same settings. */
+export function cloudAssembly(more: Readonly<Record<string, string>> = {}): string {
+  const settings = JSON.stringify({ ...SETTINGS, ...more });
+  const assembly = known.get(settings) ?? made(settings);
+  known.set(settings, assembly);
+  return assembly;
 }
 
-function made(): string {
+function made(settings: string): string {
   run('scripts/build.mjs', '--all', '--if-stale');
-  const finished = join(dist, `${FINISHED}${fingerprint()}`);
+  const finished = join(dist, `${FINISHED}${fingerprint(settings)}`);
   if (existsSync(finished)) return finished;
   const draft = join(dist, `.${FINISHED}${process.pid}`);
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  run('--import', 'tsx', 'infra/app.ts', { CDK_OUTDIR: draft, CDK_CONTEXT_JSON: JSON.stringify(SETTINGS) });
+  run('--import', 'tsx', 'infra/app.ts', { CDK_OUTDIR: draft, CDK_CONTEXT_JSON: settings });
   sweep();
   put(draft, finished);
   return finished;
@@ -80,8 +82,8 @@ function run(...given: (string | Readonly<Record<string, string>>)[]): void {
 }
 
 /** Of everything that the assembly is made from: bundles, infrastructure, settings. */
-function fingerprint(): string {
-  const hash = createHash('sha256').update(JSON.stringify(SETTINGS));
+function fingerprint(settings: string): string {
+  const hash = createHash('sha256').update(settings);
   hash.update(readFileSync(join(dist, 'lambda', '.sources'), 'utf8'));
   for (const name of readdirSync(join(root, 'infra')).sort()) {
     const { size, mtimeMs } = statSync(join(root, 'infra', name));

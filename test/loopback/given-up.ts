@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../../runtime/engine/event-bus.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { Deployment } from './deployment.ts';
-import type { FunctionHost, GivenUp } from './function-host.ts';
+import type { GivenUp } from './function-host.ts';
 import type { FunctionLog } from './function-log.ts';
 import type { Queue, Queues } from './queues.ts';
 
@@ -9,12 +9,10 @@ import type { Queue, Queues } from './queues.ts';
 export interface GivenUpDeliveries {
   /** Takes what Lambda gave up to its destination. */
   take(destination: string | undefined, record: GivenUp): void;
-  /** Every delivery that Lambda ever gave up, with what the function said about it. */
+  /** Every delivery that Lambda ever gave up, with what the function said about it; and those that a function itself gave up and are there now. */
   letters(): DeadLetter[];
   /** The events that lie in dead-letter queues now. */
   kept(): Envelope[];
-  /** Delivers again what lies there; answers how much it was. */
-  redrive(functions: Pick<FunctionHost, 'invokeLater'>): number;
 }
 
 export function givenUpDeliveries(
@@ -30,28 +28,35 @@ export function givenUpDeliveries(
       records.push(record);
       if (destination !== undefined) queues.byArn(destination)?.send(JSON.stringify(record));
     },
-    letters: () => records.map((record) => letterOf(record, log)),
+    letters: () => [
+      ...records.map((record) => letterOf(record, log)),
+      ...unread.flatMap((queue) => queue.messages().flatMap((message) => ownLetter(queue.name, message))),
+    ],
     kept: () => unread.flatMap((queue) => queue.peek().map((body) => eventIn(JSON.parse(body)))),
-    redrive: (functions) =>
-      unread.reduce((count, deadLetters) => {
-        const source = queues.all.find((queue) => queue.redrive?.arn === deadLetters.arn);
-        const bodies = deadLetters.drain();
-        for (const body of bodies) redriven(body, source, functions);
-        return count + bodies.length;
-      }, 0),
   };
-}
-
-/** A record of Lambda goes back to its function, a message to the queue that it came from. */
-function redriven(body: string, source: Queue | undefined, functions: Pick<FunctionHost, 'invokeLater'>): void {
-  const letter = JSON.parse(body) as Envelope | GivenUp;
-  if ('requestPayload' in letter) functions.invokeLater(letter.requestContext.functionArn, letter.requestPayload);
-  else source?.send(body);
 }
 
 /** Lambda wraps the event into a record of its own; EventBridge and SQS do not. */
 const eventIn = (letter: Envelope | GivenUp): Envelope =>
   'requestPayload' in letter ? (letter.requestPayload as Envelope) : letter;
+
+/** One that a function of a queue put there itself (`runtime/aws/dead-letter-sender.ts`); whoever else does names its rule. */
+function ownLetter(
+  queueName: string,
+  { body, sentAtMs, attributes }: ReturnType<Queue['messages']>[number],
+): DeadLetter[] {
+  const { ERROR_CODE: code, ERROR_MESSAGE: message = '', RETRY_ATTEMPTS: retries, RULE_ARN: ruleArn } = attributes;
+  if (code === undefined || ruleArn !== undefined) return [];
+  return [
+    {
+      event: JSON.parse(body) as Envelope,
+      rule: queueName,
+      tries: Number(retries) + 1,
+      at: new Date(sentAtMs).toISOString(),
+      error: { code, message },
+    },
+  ];
+}
 
 function letterOf(record: GivenUp, log: Pick<FunctionLog, 'failure'>): DeadLetter {
   const { requestContext, responsePayload, timestamp } = record;

@@ -20,8 +20,8 @@ export interface Queue {
   readonly visibilitySeconds: number;
   readonly redrive: DeployedQueue['redrive'];
   send(body: string, options?: { delaySeconds?: number; attributes?: Readonly<Record<string, string>> }): SentMessage;
-  /** Takes visible messages, oldest first, and hides them for the visibility time-out; at most `max`. */
-  receive(max: number): Message[];
+  /** Takes visible messages, oldest first, at most `max`, and hides them for the visibility time-out, or for another time. */
+  receive(max: number, hiddenSeconds?: number): Message[];
   /** The message was handled. A receipt of an earlier delivery does nothing. */
   delete(receipt: string): void;
   /** Shows a message again after this time, whatever the visibility time-out says. */
@@ -30,8 +30,8 @@ export interface Queue {
   depth(): number;
   /** The bodies of what is in the queue, oldest first: for looking, not for handling. */
   peek(): string[];
-  /** Takes all messages out, oldest first; answers their bodies. */
-  drain(): string[];
+  /** The same, whole. */
+  messages(): Pick<Message, 'body' | 'sentAtMs' | 'attributes'>[];
   /** Told whenever messages may have become visible. */
   onVisible(told: () => void): void;
   close(): void;
@@ -113,7 +113,7 @@ function queueOf(deployed: DeployedQueue, deadLetters: () => Queue, now: () => n
       plan();
       return { messageId: message.messageId, md5: createHash('md5').update(body).digest('hex') };
     },
-    receive(max) {
+    receive(max, hiddenSeconds = visibilitySeconds) {
       const received: Message[] = [];
       for (const message of kept.values()) {
         if (received.length >= max) break;
@@ -125,7 +125,7 @@ function queueOf(deployed: DeployedQueue, deadLetters: () => Queue, now: () => n
         }
         message.receives += 1;
         message.receipt = randomUUID();
-        message.visibleAtMs = now() + visibilitySeconds * 1_000;
+        message.visibleAtMs = now() + hiddenSeconds * 1_000;
         received.push({ ...message });
       }
       plan();
@@ -143,11 +143,7 @@ function queueOf(deployed: DeployedQueue, deadLetters: () => Queue, now: () => n
     },
     depth: () => kept.size,
     peek: () => [...kept.values()].map(({ body }) => body),
-    drain() {
-      const bodies = [...kept.values()].map(({ body }) => body);
-      kept.clear();
-      return bodies;
-    },
+    messages: () => [...kept.values()],
     onVisible(told) {
       listeners.push(told);
       plan();

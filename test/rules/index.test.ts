@@ -7,6 +7,9 @@ import { rules } from '../../rules/index.ts';
 const about = new Set(['index.ts', 'rule.ts', 'event-pattern.ts']);
 const files = readdirSync(new URL('../../rules/', import.meta.url)).filter((name) => !about.has(name));
 
+/** Ports behind which something happens, or is asked, that is not Baton's. */
+const OUTSIDE = ['ecs', 'screening', 'contexts', 'webhooks'];
+
 describe('the rules', () => {
   it('are all listed, each in a file of its name', () => {
     expect(rules.map(({ name }) => `${name}.ts`).sort()).toEqual(files.sort());
@@ -23,10 +26,16 @@ describe('the rules', () => {
     expect(new Set(rule.emits).size).toBe(rule.emits.length);
   });
 
-  it.each(rules.filter((rule) => rule.uses.includes('ecs')).map((rule) => [rule.name, rule] as const))(
-    '%s reaches outside, so a replay does not reach it',
+  it.each(
+    rules.filter(({ uses }) => OUTSIDE.some((port) => uses.includes(port))).map((rule) => [rule.name, rule] as const),
+  )('%s reaches outside, so a replay does not reach it', (_, rule) => {
+    expect(rule.kind).toBe('effect');
+  });
+
+  it.each(rules.filter(({ once }) => once).map((rule) => [rule.name, rule] as const))(
+    '%s, which runs once per fact, reaches outside and waits in a queue',
     (_, rule) => {
-      expect(rule.kind).toBe('effect');
+      expect(rule).toMatchObject({ kind: 'effect', delivery: 'queue' });
     },
   );
 

@@ -9,7 +9,8 @@ import type { Envelope } from '../../schemas/envelope.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 import { runPayload } from '../../schemas/run-payload.ts';
 import { type TaskView, taskSummary, taskView } from '../../schemas/task-view.ts';
-import { apiError, deadLetterView, worldView } from '../../schemas/world-api.ts';
+import { apiError, deadLetterView, redriven, worldView } from '../../schemas/world-api.ts';
+import { aRequest as anAsking } from '../builders.ts';
 import { eventually, linesOf, openScene, type Scene } from '../flows/scene.ts';
 
 let scene: Scene;
@@ -422,6 +423,79 @@ describe('the world', () => {
     expect(told.text).not.toContain('a secret wish');
     for (const query of ['limit=0', 'limit=101', 'limit=x', 'what=1'])
       expect((await api(`/dead-letters?${query}`)).status).toBe(400);
+  });
+});
+
+describe('a dead letter of a world', () => {
+  /** A delivery that an earlier life of the world gave up, and that can be handled now. */
+  async function given(rule: string, event: Envelope): Promise<string> {
+    const letter = {
+      event,
+      rule,
+      tries: 3,
+      at: new Date().toISOString(),
+      error: { code: 'unexpected', message: 'no' },
+    };
+    const order = `zzzzzzzz${(letters++).toString(36)}`;
+    await scene.world.engine.store.put(`DEAD#${order}#${rule}`, letter, 'any');
+    return `${order}.${rule}`;
+  }
+  let letters = 0;
+  const cancelOf = (taskId: string, id: string) => anAsking('TaskCancelRequested', { taskId }, id);
+  const listed = async (query = '') => z.array(deadLetterView).parse((await api(`/dead-letters${query}`)).json);
+  const redrive = (json: object) => api('/dead-letters/redrive', { json });
+
+  it('has an id, a task, an age, and a remedy; one rule can be asked for, and older ones page by page', async () => {
+    const taskId = await scene.submit('true');
+    const first = await given('cancel-task', cancelOf(taskId, 'first'));
+    const second = await given('admit-task', cancelOf(taskId, 'second'));
+    expect((await listed('?limit=2')).map(({ id }) => id)).toEqual([second, first]);
+    expect(await listed(`?limit=1&before=${encodeURIComponent(second)}`)).toMatchObject([
+      { id: first, rule: 'cancel-task', taskId, tries: 3, error: { code: 'unexpected', remedy: expect.any(String) } },
+    ]);
+    expect((await listed('?rule=admit-task')).map(({ id }) => id)).toEqual([second]);
+    await redrive({ ids: [first, second] });
+  });
+
+  it('is delivered to the rule that failed and to no other, and is gone when that has handled it', async () => {
+    const taskId = await scene.submit('true');
+    const id = await given('cancel-task', cancelOf(taskId, 'wanted'));
+    const heard: string[] = [];
+    const stop = scene.world.listen((event) => heard.push(event.id));
+    const { status, json } = await api(`/dead-letters/${id}/redrive`, { json: {} });
+    stop();
+    expect({ status, json }).toEqual({ status: 200, json: { id, rule: 'cancel-task', outcome: 'handled' } });
+    await scene.until(taskId, ({ status }) => ['STOPPING', 'CANCELLED'].includes(status), 'to be cancelled');
+    // It was not published again: who listens, and other rules, hear what it caused and not the event.
+    expect(heard).not.toContain('wanted');
+    expect((await listed()).map((letter) => letter.id)).not.toContain(id);
+  });
+
+  it('that fails again is kept under its id, with all its tries', async () => {
+    const id = await given('cancel-task', { ...cancelOf('x', 'still-wrong'), detail: { data: { taskId: 7 } } });
+    expect((await redrive({ ids: [id] })).json).toMatchObject([
+      { id, outcome: 'failed', error: { code: 'malformed_event', remedy: expect.any(String) } },
+    ]);
+    expect((await listed()).find((letter) => letter.id === id)).toMatchObject({ tries: 4 });
+  });
+
+  it('of a rule, or of any, is redriven with all others of it', async () => {
+    const mine = await given('take-progress', cancelOf('x', 'not-for-it'));
+    const others = (await listed('?limit=100')).map(({ id }) => id).filter((id) => id !== mine);
+    expect((await redrive({ rule: 'take-progress' })).json).toMatchObject([{ id: mine }]);
+    const told = z.array(redriven).parse((await redrive({ all: true })).json);
+    expect(told.map(({ id }) => id)).toEqual(expect.arrayContaining(others));
+  });
+
+  it('that nobody has is unknown; and nothing is redriven by what a page of another site can send', async () => {
+    expect(await api('/dead-letters/none.cancel-task/redrive', { json: {} })).toMatchObject({
+      status: 404,
+      json: { error: { code: 'unknown_letter' } },
+    });
+    const id = await given('cancel-task', cancelOf('x', 'guarded'));
+    expect((await api(`/dead-letters/${id}/redrive`, { method: 'POST' })).status).toBe(415);
+    for (const json of [{}, { all: false }, { ids: [] }, { ids: [id], all: true }])
+      expect((await redrive(json)).status).toBe(400);
   });
 });
 

@@ -32,6 +32,8 @@ const SERVICES = {
   s3: 'AmazonS3',
   'secrets manager': 'secretsmanager',
   ecs: 'AmazonEC2ContainerServiceV20141113',
+  bedrock: 'com.amazonaws.bedrockruntime',
+  github: 'octokit',
 } as const;
 
 /** The services that a port is made of. */
@@ -41,8 +43,12 @@ const servicesOf: Readonly<Record<string, readonly string[]>> = {
   slots: ['dynamodb'],
   runs: ['dynamodb', 'secrets manager'],
   payloads: ['s3', 'secrets manager'],
+  repositories: ['dynamodb'],
   ecs: ['ecs'],
+  screening: ['bedrock'],
+  contexts: ['github', 'secrets manager'],
   letters: ['sqs'],
+  webhooks: [],
   settings: [],
   clock: [],
 };

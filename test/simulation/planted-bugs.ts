@@ -1,9 +1,12 @@
+import { later } from '../../lifecycle/evolve.ts';
 import { judgeReport } from '../../lifecycle/judge.ts';
 import { isTerminal } from '../../lifecycle/states.ts';
+import { nextAttemptAt } from '../../lifecycle/timings.ts';
+import type { Ports } from '../../runtime/ports.ts';
 import type { Plant } from '../../runtime/simulated-world.ts';
-import type { BatonEvent } from '../../schemas/envelope.ts';
-import { leaseOf } from '../../schemas/slot.ts';
-import type { Task } from '../../schemas/task.ts';
+import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
+import { leaseOf, type Slot } from '../../schemas/slot.ts';
+import { type Rejection, type Task, task as taskSchema } from '../../schemas/task.ts';
 
 type Wiring = Parameters<NonNullable<Plant['wiring']>>[0];
 type WiredPorts = Parameters<NonNullable<Plant['ports']>>[0];
@@ -35,6 +38,41 @@ const porting = (rule: string, change: (ports: WiredPorts) => WiredPorts): Plant
   ports: (ports, caller) => (caller === rule ? change(ports) : ports),
 });
 
+/** Changes every task on its way into the store. */
+const writingTasks = (change: (task: Task, wiring: Wiring['settings']) => Task): Plant => ({
+  wiring: (wiring) =>
+    withPut(wiring, (put) => (key, value, expected, index) => {
+      const task = value as Task | Rejection;
+      const isTask = key.startsWith('TASK#') && task.status !== 'REJECTED';
+      return put(key, isTask ? change(task, wiring.settings) : value, expected, index);
+    }),
+});
+
+/** The event without what says that it is replayed. */
+function plain(event: Envelope): Envelope {
+  const { 'replay-name': _name, ...rest } = event;
+  const { metadata, ...detail } = event.detail as { metadata?: { replayOf?: string } };
+  if (!metadata) return rest;
+  const { replayOf: _replay, ...kept } = metadata;
+  return { ...rest, detail: { ...detail, metadata: kept } };
+}
+
+const ungranted = (slot: Slot): Slot => ({
+  ...slot,
+  holders: Object.fromEntries(
+    Object.entries(slot.holders).map(([lease, { grant: _grant, ...holder }]) => [lease, holder]),
+  ),
+});
+
+/** Holders that an operation threw out come back, unless it gave their own place back or somebody got it. */
+const kept = (before: Slot, after: Slot): Slot => ({
+  ...after,
+  holders:
+    Object.keys(after.holders).length < Object.keys(before.holders).length
+      ? { ...before.holders, ...after.holders }
+      : after.holders,
+});
+
 const asIfEnded = <T extends Task | undefined>(task: T): T =>
   task && isTerminal(task) && task.run && !task.run.ended
     ? { ...task, run: { ...task.run, ended: { at: task.endedAt, proof: 'proven' as const } } }
@@ -44,7 +82,7 @@ const asIfEnded = <T extends Task | undefined>(task: T): T =>
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'a claim is granted to whoever asks',
-    within: 20,
+    within: 50,
     plant: {
       ports: (ports) => ({
         ...ports,
@@ -69,7 +107,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a write that lost a race counts as done, and its facts are published',
-    within: 20,
+    within: 50,
     plant: {
       wiring: (wiring) =>
         withPut(wiring, (put) => async (key, value, expected, index) => {
@@ -81,7 +119,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'accepting writes over the task that stands under the id',
-    within: 20,
+    within: 50,
     plant: {
       wiring: (wiring) =>
         withPut(
@@ -135,7 +173,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a full key answers that the slot is held',
-    within: 20,
+    within: 50,
     plant: porting('admit-task', (ports) => ({
       ...ports,
       slots: { ...ports.slots, take: async (...asked) => ({ ...(await ports.slots.take(...asked)), answer: 'held' }) },
@@ -143,7 +181,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the slot goes back when the task ends, before its compute has ended',
-    within: 20,
+    within: 50,
     plant: reacting('settle-task', (real) => async (event, ports, ...rest) => {
       const { taskId, attempt } = (event as BatonEvent).detail.metadata;
       const { tasks, slots } = ports as unknown as WiredPorts;
@@ -154,7 +192,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a task settles without proof that its compute has ended',
-    within: 20,
+    within: 50,
     plant: porting('settle-task', (ports) => ({
       ...ports,
       tasks: {
@@ -167,7 +205,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a report is believed as the event tells it, without the record',
-    within: 20,
+    within: 50,
     plant: porting('judge-report', (ports) => ({
       ...ports,
       tasks: {
@@ -220,7 +258,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'nobody says again what has no proof',
-    within: 400,
+    within: 50,
     plant: reacting(undefined, (real) => async (event, ports, world, delivery) => {
       const isAlarm = event['detail-type'] === 'AlarmRang';
       const facts = await real.run(
@@ -232,7 +270,299 @@ export const plantedBugs: readonly PlantedBug[] = [
       return isAlarm ? facts.filter((fact) => fact.time >= event.time) : facts;
     }),
   },
+  {
+    name: 'a pause keeps its slot',
+    within: 50,
+    faults: 'rate-limit',
+    plant: reacting('return-slot', (real) => async (event, ...rest) => {
+      const { paused } = (event as BatonEvent<string, { paused?: boolean }>).detail.data;
+      return paused ? [] : real.run(event, ...rest);
+    }),
+  },
+  {
+    name: 'a pause moves the deadline',
+    within: 50,
+    faults: 'rate-limit',
+    plant: writingTasks((task) =>
+      task.status === 'BACKOFF' && task.resumeAt !== undefined
+        ? {
+            ...task,
+            deadlineAt: later(task.deadlineAt, 3_600),
+            due: { ...task.due, deadline: later(task.deadlineAt, 3_600) },
+          }
+        : task,
+    ),
+  },
+  {
+    name: 'a pause uses up an attempt',
+    within: 50,
+    faults: 'rate-limit',
+    plant: writingTasks((task) => {
+      const { pauses: _pauses, ...rest } = task;
+      return rest as Task;
+    }),
+  },
+  {
+    name: 'the wait before an attempt follows from the attempt after it',
+    within: 50,
+    faults: 'runner-crash,failing-start',
+    plant: writingTasks((task, { timings }) =>
+      task.status === 'BACKOFF' && task.resumeAt === undefined
+        ? {
+            ...task,
+            due: {
+              ...task.due,
+              backoff: nextAttemptAt({ ...task, attempt: task.attempt + 1 }, task.history.at(-1)?.at ?? '', timings),
+            },
+          }
+        : task,
+    ),
+  },
+  {
+    name: 'an agent that failed by itself is tried again unasked',
+    within: 20,
+    faults: 'duplicate',
+    plant: {
+      ports: (ports) => ({
+        ...ports,
+        tasks: {
+          ...ports.tasks,
+          decide: (taskId, cause, decision) =>
+            ports.tasks.decide(taskId, cause, (task, ...rest) =>
+              decision({ ...task, retryAgentFailure: true }, ...rest),
+            ),
+        },
+      }),
+    },
+  },
+  {
+    name: 'the first word of an agent is asked of the task, not of the record of its run',
+    within: 150,
+    faults: 'silent-agent,configuration',
+    plant: porting('wake-task', (ports) => ({
+      ...ports,
+      tasks: {
+        ...ports.tasks,
+        decide: (taskId, cause, decision) =>
+          ports.tasks.decide(taskId, cause, (task, record, moment) => {
+            const { firstOutputAt: _said, ...unsaid } = record ?? {};
+            return decision(task, record && (unsaid as typeof record), moment);
+          }),
+      },
+    })),
+  },
+  {
+    name: 'the warning of Spot is taken for the end',
+    within: 50,
+    faults: 'spot',
+    plant: reacting('observe-ecs-task', (real) => (event, ...rest) => {
+      const detail = event.detail as { desiredStatus?: string; lastStatus: string };
+      const lastStatus = detail.desiredStatus === 'STOPPED' ? 'STOPPED' : detail.lastStatus;
+      return real.run({ ...event, detail: { ...detail, lastStatus } }, ...rest);
+    }),
+  },
+  {
+    name: 'a task that could not be screened passes',
+    within: 50,
+    faults: 'guardrail',
+    plant: {
+      reactions: (all) =>
+        all.map((one) => {
+          if (one.rule.name !== 'screen-task') return one;
+          const run: Reaction['run'] = (event, ports, ...rest) => {
+            const { screening } = ports as unknown as Pick<Ports, 'screening'>;
+            const lenient: Ports['screening'] = {
+              async screen(asked) {
+                const verdict = await screening.screen(asked);
+                return verdict.outcome === 'failed' ? { outcome: 'passed' } : verdict;
+              },
+            };
+            return one.run(event, { ...ports, screening: lenient }, ...rest);
+          };
+          return { rule: one.rule, run };
+        }),
+    },
+  },
+  {
+    name: 'admission does not ask whether the request was screened',
+    within: 50,
+    faults: 'guardrail',
+    plant: {
+      reactions: (all) =>
+        all.map((one) => {
+          if (one.rule.name !== 'admit-task') return one;
+          const { where: _where, ...rule } = one.rule;
+          const run: Reaction['run'] = (event, ports, ...rest) => {
+            const { tasks } = ports as unknown as WiredPorts;
+            const unasked = (task: Task | undefined) => {
+              const { screening: _screening, ...rest } = task ?? {};
+              return task && (rest as Task);
+            };
+            return one.run(
+              event,
+              { ...ports, tasks: { ...tasks, get: async (id: string) => unasked(await tasks.get(id)) } },
+              ...rest,
+            );
+          };
+          return { rule, run };
+        }),
+    },
+  },
+  {
+    name: 'what a replay leads to is published as news',
+    within: 50,
+    faults: 'replay,lose,crash',
+    plant: reacting(
+      undefined,
+      (real) =>
+        async (...delivery) =>
+          (await real.run(...delivery)).map((fact) => {
+            const { replayOf: _replay, ...metadata } = fact.detail.metadata;
+            return { ...fact, detail: { ...fact.detail, metadata } };
+          }),
+    ),
+  },
+  {
+    name: 'a replay starts and stops what it tells of',
+    within: 50,
+    faults: 'replay',
+    plant: {
+      reactions: (all) => all.map((one) => ({ ...one, run: (event, ...rest) => one.run(plain(event), ...rest) })),
+    },
+  },
+  {
+    name: 'a redriven request is handled under a new id',
+    within: 400,
+    faults: 'crash,redrive',
+    plant: reacting(
+      'accept-task',
+      (real) => (event, ports, world, delivery) =>
+        real.run(delivery.tries === 1 ? event : { ...event, id: `${event.id}/redriven` }, ports, world, delivery),
+    ),
+  },
+  {
+    name: 'a grant is forgotten when the limit of its key changes',
+    within: 50,
+    faults: 'changed-limit,crash,lose,configuration',
+    plant: {
+      wiring: (wiring) => ({
+        ...wiring,
+        store: {
+          ...wiring.store,
+          put: async (key, value, expected, index) => {
+            if (!slotKeyIn(key) || expected === 'absent') return wiring.store.put(key, value, expected, index);
+            const before = (await wiring.store.get(key))?.value as Slot | undefined;
+            const next = value as Slot;
+            return wiring.store.put(
+              key,
+              before && before.limit !== next.limit ? ungranted(next) : next,
+              expected,
+              index,
+            );
+          },
+        },
+      }),
+    },
+  },
+  {
+    name: 'a write that failed counts as made',
+    within: 150,
+    faults: 'throttle,lost-answer',
+    plant: {
+      wiring: (wiring) =>
+        withPut(wiring, (put) => async (key, value, expected, index) => {
+          try {
+            return await put(key, value, expected, index);
+          } catch (error) {
+            if (!key.startsWith('TASK#')) throw error;
+            return { outcome: 'written', revision: 0 };
+          }
+        }),
+    },
+  },
+  {
+    name: 'a write whose answer was lost is made again over what stands there',
+    within: 400,
+    faults: 'lost-answer,duplicate,reorder',
+    plant: {
+      wiring: (wiring) =>
+        withPut(wiring, (put) => async (key, value, expected, index) => {
+          const result = await put(key, value, expected, index);
+          return result.outcome === 'conflict' && result.unsure ? put(key, value, 'any', index) : result;
+        }),
+    },
+  },
+  {
+    name: 'a lease that is stale is never evicted',
+    within: 150,
+    faults: 'crash,duplicate,cancel,reorder',
+    plant: {
+      wiring: (wiring, caller) =>
+        caller === 'outside'
+          ? wiring
+          : {
+              ...wiring,
+              store: {
+                ...wiring.store,
+                put: async (key, value, expected, index) => {
+                  if (!slotKeyIn(key) || expected === 'absent') return wiring.store.put(key, value, expected, index);
+                  const before = (await wiring.store.get(key))?.value as Slot | undefined;
+                  return wiring.store.put(key, before ? kept(before, value as Slot) : value, expected, index);
+                },
+              },
+            },
+    },
+  },
+  {
+    name: 'a task is read from the listing, which lags',
+    within: 50,
+    faults: 'stale-index,crash,duplicate,reorder',
+    plant: {
+      wiring: (wiring, caller) =>
+        caller === 'admit-task' || caller === 'wake-task'
+          ? {
+              ...wiring,
+              store: {
+                ...wiring.store,
+                get: async (key) =>
+                  key.startsWith('TASK#')
+                    ? ((await wiring.store.query({ limit: 1_000 })).find((one) => one.key === key) ?? undefined)
+                    : wiring.store.get(key),
+              },
+            }
+          : wiring,
+    },
+  },
+  {
+    name: 'a record that is closed takes a report',
+    within: 50,
+    faults: 'frozen-runner,ignores-stop,lying-agent,cancel',
+    plant: {
+      ports: (ports, caller) =>
+        caller !== 'outside'
+          ? ports
+          : {
+              ...ports,
+              runs: {
+                ...ports.runs,
+                report: async (signal, told) => {
+                  const answer = await ports.runs.report(signal, told);
+                  return answer === 'fenced' ? 'stored' : answer;
+                },
+              },
+            },
+    },
+  },
+  {
+    name: 'older code writes a record without what newer code had written',
+    within: 20,
+    faults: 'mixed-code',
+    plant: writingTasks((task) => taskSchema.parse(task)),
+  },
 ];
+
+/** A key like that of any other slot, for reading what stands there. */
+const slotKeyIn = (key: string): boolean => key.startsWith('SLOT#');
 
 const renamed = (fact: BatonEvent, id: string): BatonEvent => ({
   ...fact,

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { type Finding, faultNames, simulate, type WorldResult } from '../../runtime/simulated-world.ts';
 
 /** Seeds of every run of the tests: enough that each planted bug is found several times over. */
-const SEEDS = 300;
+const SEEDS = 500;
 /** No test is timed: only one that hangs on a busy machine is ended, in milliseconds. */
 const SLOW_MS = 400_000;
 
@@ -42,6 +42,17 @@ describe('a simulated world with every fault', () => {
     },
     SLOW_MS,
   );
+});
+
+describe('a world that hears nothing of its back end', () => {
+  it('ends every task all the same', async () => {
+    const results = await resultsOf({ seed: 1, seeds: 20, faults: 'deaf' });
+    expect(results.flatMap(({ finding }) => (finding ? [told(finding)] : []))).toEqual([]);
+    const ways = new Set(results.flatMap(({ ended }) => Object.keys(ended)));
+    expect([...ways].filter((status) => !['COMPLETED', 'FAILED', 'TIMED_OUT', 'REJECTED'].includes(status))).toEqual(
+      [],
+    );
+  });
 });
 
 describe('one seed', () => {

@@ -4,7 +4,7 @@ import { ecs } from '../clients/ecs.ts';
 import { ecsBackend } from '../ecs-backend.ts';
 import type { EnvironmentOf } from '../environment.ts';
 
-/** For what is strange but stops no delivery: an adopted run, a stop code that is new. */
+/** For what stops no delivery: what is strange (an adopted run, a stop code that is new), and a start that is not allowed. */
 const logger = new Logger({ serviceName: 'baton' });
 
 /** Runs as Fargate tasks of one cluster. */
@@ -16,4 +16,5 @@ export const open = (environment: EnvironmentOf<'ecs'>): ComputeBackend =>
     subnets: environment.BATON_ECS_SUBNETS,
     securityGroups: environment.BATON_ECS_SECURITY_GROUPS,
     warn: (message) => logger.warn(message),
+    failed: ({ code, message, remedy }) => logger.error(message, { code, remedy }),
   });

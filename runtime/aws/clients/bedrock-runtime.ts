@@ -13,5 +13,9 @@ const TRIES = 8;
 export const bedrockRuntime = once(() => {
   const { requestHandler, ...config } = clientConfig();
   // By itself this client alone speaks HTTP/2, whose sessions do not outlive the sleep of a function.
-  return new BedrockRuntimeClient({ ...config, requestHandler: new NodeHttpHandler(requestHandler), maxAttempts: TRIES });
+  return new BedrockRuntimeClient({
+    ...config,
+    requestHandler: new NodeHttpHandler(requestHandler),
+    maxAttempts: TRIES,
+  });
 });

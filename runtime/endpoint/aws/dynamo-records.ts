@@ -2,9 +2,9 @@ import { isSettled } from '../../../lifecycle/states.ts';
 import type { Rejection, Task } from '../../../schemas/task.ts';
 import { placeOf } from '../../aws/dynamo-items.ts';
 import type { RecordIndex, RecordStore, StoredRecord } from '../../ports.ts';
-import { runKey, taskKey } from '../../records.ts';
+import { REPOSITORIES_KEY, runKey, taskKey } from '../../records.ts';
 
-/** The records that a client may see: tasks, and the runs of their attempts. */
+/** The records that a client may see: tasks, the runs of their attempts, and what is configured for repositories. */
 const TASKS = taskKey('');
 const RUNS = runKey('', 0).replace(/#.*/, '#');
 /** Records read at once. */
@@ -18,11 +18,12 @@ export interface RecordItem extends Partial<Pick<RecordIndex, 'by' | 'open'>> {
   readonly place?: string;
 }
 
-export const isShown = (key: string): boolean => key.startsWith(TASKS) || isRun(key);
+export const isShown = (key: string): boolean => isTask(key) || isRun(key) || key === REPOSITORIES_KEY;
+const isTask = (key: string): boolean => key.startsWith(TASKS);
 export const isRun = (key: string): boolean => key.startsWith(RUNS);
 
 export function itemOf({ key, revision, value }: StoredRecord): RecordItem {
-  if (isRun(key)) return { key, revision, value };
+  if (!isTask(key)) return { key, revision, value };
   const { by, at, open } = indexOf(value as Task | Rejection);
   return { key, revision, value, by, place: placeOf(at, key), open };
 }
@@ -39,7 +40,7 @@ export async function allItems(
   { tasksOnly = false, by }: { readonly tasksOnly?: boolean; readonly by?: string } = {},
 ): Promise<RecordItem[]> {
   const items: RecordItem[] = [];
-  for (const prefix of tasksOnly ? [TASKS] : [RUNS, TASKS]) {
+  for (const prefix of tasksOnly ? [TASKS] : [REPOSITORIES_KEY, RUNS, TASKS]) {
     let after: string | undefined;
     for (let more = true; more; ) {
       const page = await store.list(prefix, { limit: PAGE, ...(after === undefined ? {} : { after }) });

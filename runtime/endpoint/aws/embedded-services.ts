@@ -5,14 +5,16 @@ import type { Engine } from '../../engine/engine.ts';
 import type { LocalEcs } from '../../engine/local-ecs.ts';
 import type { Scheduler } from '../../engine/scheduler.ts';
 import { alarmQueue } from './alarm-queue.ts';
+import { archiveOperations } from './archive-operations.ts';
 import type { AwsService, Place } from './aws-service.ts';
 import { dynamoDbService } from './dynamodb.ts';
 import { ecsService } from './ecs.ts';
-import { eventBridgeService } from './eventbridge.ts';
+import { eventBridgeService, ruleArn } from './eventbridge.ts';
 import { DEFAULT_BUS, listedRules } from './listed-rules.ts';
 import { memorySchedules } from './memory-schedules.ts';
 import { payloadBucket } from './payload-bucket.ts';
 import type { TakingBus } from './put-events.ts';
+import { replayOperations } from './replay-operations.ts';
 import { s3Service } from './s3.ts';
 import { schedulerService } from './scheduler.ts';
 import { sqsService } from './sqs.ts';
@@ -30,7 +32,7 @@ const FAMILIES = ['baton-agent'];
 const RESERVED_SOURCES: readonly string[] = ['baton', alarmRang.source];
 
 export interface EmbeddedParts {
-  readonly engine: Pick<Engine, 'bus' | 'store' | 'alarms' | 'ports'>;
+  readonly engine: Pick<Engine, 'bus' | 'store' | 'alarms' | 'ports' | 'archive' | 'archives' | 'replays'>;
   readonly rules: readonly Rule[];
   readonly ecs: LocalEcs;
   readonly scheduler: Scheduler;
@@ -46,11 +48,18 @@ export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]
   const queue = alarmQueue({ name: ALARM_QUEUE, place: PLACE, url, alarms: engine.alarms });
   const deliver = (body: string) => queue.send({ body, delaySeconds: 0 });
   const book = memorySchedules({ scheduler, targets: [{ arn: queue.arn, deliver }], warn });
+  const listed = listedRules(rules, PREFIX, PLACE);
+  const { archive, archives, replays } = engine;
+  const kept = { place: PLACE, ownBus: PREFIX, archive, archives, now };
+  const named = listed.flatMap((rule) =>
+    rule.targets.map(({ id }) => ({ name: id, arn: ruleArn(PLACE, rule), isNative: rule.bus === DEFAULT_BUS })),
+  );
   const services = [
     eventBridgeService({
       place: PLACE,
       buses: [ownBus(engine), defaultBus],
-      rules: listedRules(rules, PREFIX, PLACE),
+      rules: listed,
+      more: { ...archiveOperations(kept), ...replayOperations({ ...kept, replays, rules: named }) },
       now,
       warn,
     }),

@@ -3,7 +3,7 @@ import type { EventPattern } from '../../../rules/event-pattern.ts';
 import { compilePattern, type Match } from '../../matcher.ts';
 import { whyInvalid } from '../../pattern-validity.ts';
 import { refused } from './aws-error.ts';
-import { type AwsService, type Operation, pageOf, parsedInput } from './aws-service.ts';
+import { type AwsService, type Operation, type Place, pageOf, parsedInput } from './aws-service.ts';
 import { jsonProtocol } from './json-protocol.ts';
 import { busNameOf, type PutEventsParts, putEvents } from './put-events.ts';
 
@@ -19,6 +19,8 @@ export interface ListedRule {
 
 export interface EventBridgeParts extends PutEventsParts {
   readonly rules: readonly ListedRule[];
+  /** Further operations: archives and replays, where there are any. */
+  readonly more?: Readonly<Record<string, Operation>>;
 }
 
 const text = z.string();
@@ -35,7 +37,7 @@ export function eventBridgeService(parts: EventBridgeParts): AwsService {
     signingName: 'events',
     targetPrefix: 'AWSEvents',
     protocol: jsonProtocol('1.1'),
-    operations: { PutEvents: putEvents(parts), TestEventPattern: testEventPattern, ...lookUps(parts) },
+    operations: { PutEvents: putEvents(parts), TestEventPattern: testEventPattern, ...lookUps(parts), ...parts.more },
   };
 }
 
@@ -88,7 +90,7 @@ function lookUps({ place, buses, rules }: EventBridgeParts): Record<string, Oper
   function shownRule({ name, bus, description, pattern }: ListedRule): object {
     return {
       Name: name,
-      Arn: arnOf(bus === 'default' ? `rule/${name}` : `rule/${bus}/${name}`),
+      Arn: ruleArn(place, { name, bus }),
       EventPattern: JSON.stringify(pattern),
       State: 'ENABLED',
       Description: description,
@@ -100,6 +102,10 @@ function lookUps({ place, buses, rules }: EventBridgeParts): Record<string, Oper
     return `arn:aws:events:${place.region}:${place.account}:${resource}`;
   }
 }
+
+/** ARN of a rule: those of the default bus do not name it. */
+export const ruleArn = ({ region, account }: Place, { name, bus }: Pick<ListedRule, 'name' | 'bus'>): string =>
+  `arn:aws:events:${region}:${account}:rule/${bus === 'default' ? name : `${bus}/${name}`}`;
 
 /** What an event must have to be one. */
 const wholeEvent = z.looseObject({

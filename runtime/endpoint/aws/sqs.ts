@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { refused } from './aws-error.ts';
-import { type AwsService, parsedInput } from './aws-service.ts';
+import { type AwsService, type Operation, parsedInput } from './aws-service.ts';
 import { jsonProtocol } from './json-protocol.ts';
 
 /** Longest delay of a message in seconds (SQS developer guide, delay queues). */
@@ -26,6 +26,27 @@ export interface TakingQueue {
   send(message: SentMessage): Promise<string>;
   /** Attributes by AWS's names; all values are texts. */
   attributes(): Readonly<Record<string, string>>;
+  /** Where messages can be taken out by clients, too. */
+  readonly reader?: QueueReader;
+}
+
+/** A message as its receiver sees it. */
+export interface ReceivedMessage {
+  readonly messageId: string;
+  readonly receipt: string;
+  readonly body: string;
+  readonly sentAtMs: number;
+  /** Deliveries so far, this one included. */
+  readonly receives: number;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export interface QueueReader {
+  /** Hides what it gives, for the time-out of the queue unless another is given. */
+  receive(max: number, hiddenSeconds?: number): readonly ReceivedMessage[];
+  delete(receipt: string): void;
+  /** Shows a message again after this time. */
+  release(receipt: string, afterSeconds: number): void;
 }
 
 export interface SqsParts {
@@ -38,10 +59,42 @@ const sendMessage = z.looseObject({
   DelaySeconds: z.int().optional(),
   MessageAttributes: z.record(z.string(), z.unknown()).optional(),
 });
+const receiveMessage = z.looseObject({
+  QueueUrl: z.string(),
+  MaxNumberOfMessages: z.int().min(1).max(10).default(1),
+  VisibilityTimeout: z.int().min(0).max(43_200).optional(),
+});
+const deleteMessage = z.looseObject({ QueueUrl: z.string(), ReceiptHandle: z.string() });
+const changeVisibility = z.looseObject({
+  QueueUrl: z.string(),
+  Entries: z
+    .array(z.looseObject({ Id: z.string(), ReceiptHandle: z.string(), VisibilityTimeout: z.int().min(0) }))
+    .min(1)
+    .max(10),
+});
 const getAttributes = z.looseObject({ QueueUrl: z.string(), AttributeNames: z.array(z.string()).optional() });
 
-/** SQS as far as producers need it; whoever reads a queue is inside the world. */
+/** SQS as far as producers need it, and whoever looks after dead letters; any other reader of a queue is inside the world. */
 export function sqsService({ queues }: SqsParts): AwsService {
+  const reading: Readonly<Record<string, Operation>> = {
+    /** Answers at once, whatever it is told to wait. */
+    async ReceiveMessage(input) {
+      const { QueueUrl, MaxNumberOfMessages, VisibilityTimeout } = parsedInput(receiveMessage, input);
+      const messages = readerAt(QueueUrl).receive(MaxNumberOfMessages, VisibilityTimeout);
+      return messages.length === 0 ? {} : { Messages: messages.map(wireMessage) };
+    },
+    async DeleteMessage(input) {
+      const { QueueUrl, ReceiptHandle } = parsedInput(deleteMessage, input);
+      readerAt(QueueUrl).delete(ReceiptHandle);
+      return {};
+    },
+    async ChangeMessageVisibilityBatch(input) {
+      const { QueueUrl, Entries } = parsedInput(changeVisibility, input);
+      const reader = readerAt(QueueUrl);
+      for (const { ReceiptHandle, VisibilityTimeout } of Entries) reader.release(ReceiptHandle, VisibilityTimeout);
+      return { Successful: Entries.map(({ Id }) => ({ Id })), Failed: [] };
+    },
+  };
   return {
     signingName: 'sqs',
     targetPrefix: 'AmazonSQS',
@@ -79,8 +132,15 @@ export function sqsService({ queues }: SqsParts): AwsService {
           Attributes: Object.fromEntries(all.filter(([name]) => wanted.includes('All') || wanted.includes(name))),
         };
       },
+      ...(queues.some(({ reader }) => reader) ? reading : {}),
     },
   };
+
+  function readerAt(url: string): QueueReader {
+    const { reader, name } = queueAt(url);
+    if (reader) return reader;
+    throw refused('UnsupportedOperation', `The messages of ${name} are taken by this world itself.`);
+  }
 
   /** By the path alone: clients come by different names of this machine. */
   function queueAt(url: string): TakingQueue {
@@ -90,6 +150,17 @@ export function sqsService({ queues }: SqsParts): AwsService {
     return found;
   }
 }
+
+const wireMessage = ({ messageId, receipt, body, sentAtMs, receives, attributes }: ReceivedMessage) => ({
+  MessageId: messageId,
+  ReceiptHandle: receipt,
+  Body: body,
+  MD5OfBody: createHash('md5').update(body).digest('hex'),
+  Attributes: { SentTimestamp: String(sentAtMs), ApproximateReceiveCount: String(receives) },
+  MessageAttributes: Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
+  ),
+});
 
 const invalid = (message: string) => refused('InvalidParameterValue', message);
 const noSuchQueue = () => refused('QueueDoesNotExist', 'The specified queue does not exist.');

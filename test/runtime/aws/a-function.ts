@@ -24,6 +24,7 @@ export interface AFunction {
   /** Everything that it wrote. */
   readonly output: string[];
   readonly gone: Promise<void>;
+  kill(): void;
 }
 
 type Changes = Readonly<Record<string, string | undefined>>;
@@ -66,7 +67,7 @@ export async function aFunctionScene(): Promise<FunctionScene> {
   };
 }
 
-function started(rule: string, environment: Changes, api: RuntimeApi): AFunction & { kill(): void } {
+function started(rule: string, environment: Changes, api: RuntimeApi): AFunction {
   const output: string[] = [];
   const heard: (() => void)[] = [];
   const set = Object.entries(environment).filter((variable): variable is [string, string] => variable[1] !== undefined);

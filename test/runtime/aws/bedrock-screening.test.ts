@@ -2,10 +2,11 @@ import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
 import { describe, expect, it } from '@jest/globals';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { bedrockScreening } from '../../../runtime/aws/bedrock-screening.ts';
-import { FINDINGS_MAX, screeningVerdict } from '../../../schemas/screening.ts';
 import { CONTEXT_MAX_BYTES } from '../../../schemas/context-text.ts';
+import { FINDINGS_MAX, screeningVerdict } from '../../../schemas/screening.ts';
 import { aTaskId } from '../../builders.ts';
-import { type Answer, anError, aWire, type Script } from './wire.ts';
+import { githubStub } from '../../github-stub.ts';
+import { type Answer, anError, aWire, clientConfig, type Script } from './wire.ts';
 
 /** Stands in every text that is screened here, and may stand in no verdict. */
 const CANARY = 'canary-4711';
@@ -63,10 +64,13 @@ describe('a text', () => {
     ['LOW', 'NONE', 'NONE', 'passed'],
     ['MEDIUM', 'BLOCKED', 'GUARDRAIL_INTERVENED', 'blocked'],
     ['HIGH', 'BLOCKED', 'GUARDRAIL_INTERVENED', 'blocked'],
-  ])('that is an attack with %s confidence, on which the filter acts with %s, is %s: %s', async (sure, acts, all, outcome) => {
-    const { screen } = await aGuardrail(() => answering(all, attack(sure, acts)));
-    expect(await screen()).toMatchObject({ outcome });
-  });
+  ])(
+    'that is an attack with %s confidence, on which the filter acts with %s, is %s: %s',
+    async (sure, acts, all, outcome) => {
+      const { screen } = await aGuardrail(() => answering(all, attack(sure, acts)));
+      expect(await screen()).toMatchObject({ outcome });
+    },
+  );
 });
 
 // G5
@@ -90,7 +94,12 @@ describe('what a guardrail finds', () => {
     ],
     [
       'personal data that it only masks',
-      { sensitiveInformationPolicy: { piiEntities: [{ match: CANARY, type: 'EMAIL', action: 'ANONYMIZED' }], regexes: [] } },
+      {
+        sensitiveInformationPolicy: {
+          piiEntities: [{ match: CANARY, type: 'EMAIL', action: 'ANONYMIZED' }],
+          regexes: [],
+        },
+      },
       { policy: 'sensitive information', filter: 'EMAIL' },
     ],
     [
@@ -105,7 +114,9 @@ describe('what a guardrail finds', () => {
     ],
     [
       'a pattern without a name',
-      { sensitiveInformationPolicy: { piiEntities: [], regexes: [{ match: CANARY, regex: CANARY, action: 'BLOCKED' }] } },
+      {
+        sensitiveInformationPolicy: { piiEntities: [], regexes: [{ match: CANARY, regex: CANARY, action: 'BLOCKED' }] },
+      },
       { policy: 'sensitive information', filter: 'REGEX' },
     ],
     [
@@ -114,20 +125,30 @@ describe('what a guardrail finds', () => {
       { policy: 'content', filter: 'GRUMBLING' },
     ],
     ['nothing that it names', {}, { policy: 'UNKNOWN', filter: 'UNKNOWN' }],
-    ['something of a policy that nobody knows yet', { moodPolicy: { moods: [] } }, { policy: 'UNKNOWN', filter: 'UNKNOWN' }],
+    [
+      'something of a policy that nobody knows yet',
+      { moodPolicy: { moods: [] } },
+      { policy: 'UNKNOWN', filter: 'UNKNOWN' },
+    ],
   ])('is told by policy, filter and confidence: %s', async (_, assessment, finding) => {
     const { screen } = await aGuardrail(() => intervenes(assessment));
     expect(await screen()).toEqual({ outcome: 'blocked', findings: [finding] });
   });
 
   it('but only watches is no finding', async () => {
-    const seen = { filters: [...attack('HIGH').contentPolicy.filters, { type: 'INSULTS', confidence: 'LOW', action: 'NONE' }] };
+    const seen = {
+      filters: [...attack('HIGH').contentPolicy.filters, { type: 'INSULTS', confidence: 'LOW', action: 'NONE' }],
+    };
     const { screen } = await aGuardrail(() => intervenes({ contentPolicy: seen }));
     expect(await screen()).toMatchObject({ findings: [{ filter: 'PROMPT_ATTACK' }] });
   });
 
   it('is told up to a bound, and names are cut', async () => {
-    const topics = Array.from({ length: 40 }, (_, n) => ({ name: `${n} ${'x'.repeat(200)}`, type: 'DENY', action: 'BLOCKED' }));
+    const topics = Array.from({ length: 40 }, (_, n) => ({
+      name: `${n} ${'x'.repeat(200)}`,
+      type: 'DENY',
+      action: 'BLOCKED',
+    }));
     const { screen } = await aGuardrail(() => intervenes({ topicPolicy: { topics } }));
     const verdict = await screen();
     expect(verdict.outcome === 'blocked' && verdict.findings.length).toBe(FINDINGS_MAX);
@@ -161,10 +182,24 @@ describe('a text that cannot be judged has failed, and never passed', () => {
     expect(await screen()).toMatchObject({ outcome: 'failed' });
   });
 
-  it('after the SDK has tried again where that helps', async () => {
-    const { screen, wire } = await aGuardrail((_, nth) => (nth === 0 ? anError('InternalServerException', '', 500) : passes), {
-      maxAttempts: 2,
+  it('the service keeps silent', async () => {
+    const silent = await githubStub(() => 'wait');
+    const client = new BedrockRuntimeClient({ ...clientConfig(silent.url), requestHandler: new NodeHttpHandler() });
+    const screening = bedrockScreening({ client, guardrail: { id: 'gr1', version: '3' }, maxSeconds: 0.2 });
+    expect(await screening.screen({ taskId: aTaskId(), of: 'request', text: 'x'.repeat(90_000) })).toEqual({
+      outcome: 'failed',
+      message: 'Bedrock ApplyGuardrail: the text was not judged within 0.2 s.',
     });
+    await silent.close();
+  });
+
+  it('after the SDK has tried again where that helps', async () => {
+    const { screen, wire } = await aGuardrail(
+      (_, nth) => (nth === 0 ? anError('InternalServerException', '', 500) : passes),
+      {
+        maxAttempts: 2,
+      },
+    );
     expect(await screen()).toEqual({ outcome: 'passed' });
     expect(wire.calls).toHaveLength(2);
   });
@@ -193,7 +228,9 @@ describe('a long text', () => {
   });
 
   it('that hides an attack where it is cut is blocked all the same', async () => {
-    const { screen } = await aGuardrail(({ text }) => (text.includes('an attack') ? intervenes(attack('HIGH')) : passes));
+    const { screen } = await aGuardrail(({ text }) =>
+      text.includes('an attack') ? intervenes(attack('HIGH')) : passes,
+    );
     for (let before = 19_990; before < 20_001; before++) {
       expect(await screen(`${'x'.repeat(before)}an attack${'x'.repeat(20_000)}`)).toMatchObject({ outcome: 'blocked' });
     }

@@ -1,9 +1,12 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { screeningBlocked } from '../../../events/screening-blocked.ts';
 import { admitTask } from '../../../rules/admit-task.ts';
+import { screenTask } from '../../../rules/screen-task.ts';
 import { type DeliveryLog, deliveryLog } from '../../../runtime/aws/delivery-log.ts';
 import { logJournal } from '../../../runtime/aws/log-journal.ts';
 import { BatonError } from '../../../runtime/errors.ts';
-import { aCause } from '../../builders.ts';
+import { noteEvents } from '../../../runtime/published.ts';
+import { aCause, aTask, at } from '../../builders.ts';
 
 let log: DeliveryLog;
 beforeAll(() => {
@@ -58,5 +61,26 @@ describe('the journal of a delivery', () => {
     const replayed = logJournal();
     replayed.ignored('t', cause, 'replay');
     expect(replayed.outcome(0)).toBe('ignored');
+  });
+});
+
+// G5: whoever watches the metrics tells an attack from a guardrail that does not answer.
+describe('a text that was blocked', () => {
+  const told = (outcome: 'blocked' | 'failed') => {
+    const counted: string[] = [];
+    const screened = deliveryLog(screenTask);
+    screened.metrics.addMetric = (name) => {
+      counted.push(name);
+      return screened.metrics;
+    };
+    const task = aTask({ status: 'FAILED' });
+    const fact = screeningBlocked.of({ of: 'request', outcome, findings: [] });
+    screened.handled(logJournal(), noteEvents(task, [{ id: 'blocked', fact }], aCause(), at(0)));
+    return counted;
+  };
+
+  test('is counted, and besides where nobody could look', () => {
+    expect(told('blocked')).toEqual(['Moved', 'Published', 'ScreeningBlocked']);
+    expect(told('failed')).toEqual(['Moved', 'Published', 'ScreeningBlocked', 'ScreeningFailed']);
   });
 });

@@ -236,10 +236,17 @@ describe('a start that fails', () => {
 
   // A23
   it('since it is not allowed says so loudly, with its code and what to do', async () => {
-    const { compute, warnings } = await aBackend(answering({ RunTask: anError('AccessDeniedException', 'not you') }));
+    const told: unknown[] = [];
+    const { compute } = await aBackend(answering({ RunTask: anError('AccessDeniedException', 'not you') }), {
+      failed: (error) => told.push(error),
+    });
     await compute.start(theRun);
-    expect(warnings).toEqual([
-      'compute_denied: ECS RunTask: AccessDeniedException: not you. Give the role the action that the message names.',
+    expect(told).toMatchObject([
+      {
+        code: 'compute_denied',
+        message: 'ECS RunTask: AccessDeniedException: not you',
+        remedy: 'Give the role the action that the message names.',
+      },
     ]);
   });
 

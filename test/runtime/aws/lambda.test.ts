@@ -133,7 +133,11 @@ describe('a function whose step cannot be taken', () => {
       const task = await aNewTask();
       scene.aws.answer('SendMessage', () => ({ fails: 'AccessDeniedException', status: 400 }));
       const end = await admit.invoke(submitted(task));
-      expect(end).toMatchObject({ outcome: 'failed', error: { errorMessage: expect.stringContaining('SendMessage') } });
+      // Its dead letter has nothing else of the error.
+      expect(end).toMatchObject({
+        outcome: 'failed',
+        error: { errorType: 'service_denied', errorMessage: expect.stringContaining('SendMessage') },
+      });
       expect(await scene.task(task.taskId)).toMatchObject({ status: 'SUBMITTED' });
       expect(linesOf(admit, 'failed').at(-1)).toMatchObject({
         rule: 'admit-task',

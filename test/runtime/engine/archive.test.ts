@@ -1,4 +1,13 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -104,11 +113,9 @@ describe('an archive in files', () => {
     );
   });
 
-  it('has written what was published in a turn before anybody outside can learn of it', async () => {
+  it('has written an event when it is told of it: nobody closes an archive after `kill -9`', () => {
     const archive = open();
     archive.append(at('2026-11-21T16:45:10.000Z'));
-    // An answer over the network takes a turn at least; nobody closes an archive after `kill -9`.
-    await new Promise((resolve) => setImmediate(resolve));
     expect(readFileSync(file(), 'utf8').endsWith('}\n')).toBe(true);
     archive.close();
   });
@@ -124,6 +131,13 @@ describe('an archive in files', () => {
     second.append(after);
     expect(await read(second)).toEqual([{ minute: '2026-11-21T16:45', ids: [before.id, after.id] }]);
     second.close();
+  });
+
+  it('that cannot be read fails who reads it, and nobody else', async () => {
+    const archive = open();
+    mkdirSync(file(), { recursive: true });
+    await expect(read(archive)).rejects.toThrow(/EISDIR/);
+    archive.close();
   });
 
   it('forgets days past its retention, and shows nothing older meanwhile', async () => {

@@ -268,17 +268,20 @@ describe('a run that cannot start', () => {
 });
 
 describe('a start that is refused on request', () => {
-  it.each(['no_capacity', 'start_throttled'] as const)('has no task, and %s as its reason; the same token may start later', async (code) => {
-    let refusals = 2;
-    const world = await aWorld({ failStart: () => (refusals-- > 0 ? because(code, 'not now') : undefined) });
-    const run = aRun('exit 0');
-    for (let n = 0; n < 2; n++) {
-      expect(await world.ecs.start(run)).toEqual({ outcome: 'refused', reason: { code, message: 'not now' } });
-      expect(await world.ecs.ask({ startedBy: run.startedBy })).toEqual([]);
-    }
-    const { taskArn } = await world.start(run);
-    await world.event(taskArn, 'STOPPED');
-  });
+  it.each(['no_capacity', 'start_throttled'] as const)(
+    'has no task, and %s as its reason; the same token may start later',
+    async (code) => {
+      let refusals = 2;
+      const world = await aWorld({ failStart: () => (refusals-- > 0 ? because(code, 'not now') : undefined) });
+      const run = aRun('exit 0');
+      for (let n = 0; n < 2; n++) {
+        expect(await world.ecs.start(run)).toEqual({ outcome: 'refused', reason: { code, message: 'not now' } });
+        expect(await world.ecs.ask({ startedBy: run.startedBy })).toEqual([]);
+      }
+      const { taskArn } = await world.start(run);
+      await world.event(taskArn, 'STOPPED');
+    },
+  );
 
   it('says nothing else of a token that has its task', async () => {
     let refuses = false;
@@ -294,7 +297,9 @@ describe('a start that is refused on request', () => {
 describe('a machine that is taken away', () => {
   it('for Spot capacity warns first, while the task runs, and lets the runner end on SIGTERM', async () => {
     const world = await aWorld({ stopTimeoutSeconds: 20 });
-    const { taskArn } = await world.start(aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'));
+    const { taskArn } = await world.start(
+      aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'),
+    );
     await eventually(() => world.log(taskArn).includes('ready'), 'the runner');
     expect(await world.ecs.interrupt(taskArn, 'spot')).toBe(true);
     const { detail } = await world.event(taskArn, 'STOPPED');
@@ -309,7 +314,9 @@ describe('a machine that is taken away', () => {
 
   it('with its host says nothing before, and leaves no process', async () => {
     const world = await aWorld({ stopTimeoutSeconds: 20 });
-    const handle = await world.start(aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'));
+    const handle = await world.start(
+      aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'),
+    );
     await eventually(() => world.log(handle.taskArn).includes('ready'), 'the runner');
     expect(await world.ecs.interrupt(handle.taskArn, 'host')).toBe(true);
     const { detail } = await world.event(handle.taskArn, 'STOPPED');

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { rules } from '../../../../rules/index.ts';
+import { archiveOperations } from '../../../../runtime/endpoint/aws/archive-operations.ts';
 import { AwsError } from '../../../../runtime/endpoint/aws/aws-error.ts';
 import type { AwsService } from '../../../../runtime/endpoint/aws/aws-service.ts';
 import { memoryBucket } from '../../../../runtime/endpoint/aws/buckets.ts';
@@ -9,10 +10,14 @@ import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
 import { eventBridgeService } from '../../../../runtime/endpoint/aws/eventbridge.ts';
 import { listedRules } from '../../../../runtime/endpoint/aws/listed-rules.ts';
 import { memorySchedules } from '../../../../runtime/endpoint/aws/memory-schedules.ts';
+import { replayOperations } from '../../../../runtime/endpoint/aws/replay-operations.ts';
 import { s3Service } from '../../../../runtime/endpoint/aws/s3.ts';
 import { schedulerService } from '../../../../runtime/endpoint/aws/scheduler.ts';
 import { sqsService } from '../../../../runtime/endpoint/aws/sqs.ts';
+import { archivesOver } from '../../../../runtime/engine/archives.ts';
+import { memoryArchive } from '../../../../runtime/engine/memory-archive.ts';
 import { memoryStore } from '../../../../runtime/engine/memory-store.ts';
+import { replaysOver } from '../../../../runtime/engine/replay.ts';
 import { realScheduler } from '../../../../runtime/engine/scheduler.ts';
 import { runKey } from '../../../../runtime/records.ts';
 import { anEcsTask, aRunRecord, aTaskId, at } from '../../../builders.ts';
@@ -33,12 +38,18 @@ const tasks = {
   describe: async () => anEcsTask(),
   stop: async () => 'stopping' as const,
 };
+const archive = memoryArchive(Date.now);
+const archives = archivesOver({ store, nowMs: Date.now });
+const kept = { place, ownBus: 'baton', archive, archives, now };
+const bus = { publish: async () => undefined, pending: () => 0 };
+const replays = replaysOver({ store, bus, scheduler: realScheduler(), archive, archives, random: Math.random });
 const services: AwsService[] = [
   eventBridgeService({
     place,
     now,
     buses: [{ name: 'baton', publish: async () => undefined }],
     rules: listedRules(rules, 'baton', place),
+    more: { ...archiveOperations(kept), ...replayOperations({ ...kept, replays, rules: [] }) },
   }),
   ecsService({ place, tasks, clusters: ['baton'], families: ['baton-agent'] }),
   s3Service({ buckets: [memoryBucket('b', now)] }),
@@ -52,6 +63,7 @@ const NAMES = [
   ...['Entries', 'EventPattern', 'Event', 'Name', 'Rule', 'EventBusName', 'NextToken', 'Limit', 'NamePrefix'],
   ...['cluster', 'tasks', 'task', 'taskDefinition', 'count', 'startedBy', 'overrides', 'nextToken', 'clientToken'],
   ...['Bucket', 'Key', 'Keys', 'Quiet', 'Body', 'Prefix', 'MaxKeys', 'ContinuationToken', 'StartAfter'],
+  ...['ArchiveName', 'EventSourceArn', 'RetentionDays', 'ReplayName', 'EventStartTime', 'EventEndTime', 'Destination'],
   ...['QueueUrl', 'QueueName', 'MessageBody', 'DelaySeconds', 'AttributeNames'],
   ...['GroupName', 'ScheduleExpression', 'FlexibleTimeWindow', 'Target'],
   ...['TableName', 'IndexName', 'KeyConditionExpression', 'FilterExpression', 'ExclusiveStartKey', 'UpdateExpression'],

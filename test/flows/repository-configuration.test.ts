@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { REPOSITORIES_KEY } from '../../runtime/records.ts';
+import type { BatonEvent } from '../../schemas/envelope.ts';
+import {
+  type RepositoriesRecord,
+  type RepositoryConfig,
+  slotKeyOfRepository,
+} from '../../schemas/repository-config.ts';
+import { onEveryWorld } from './every-world.ts';
+import { eventually, type FlowScene } from './scene.ts';
+
+/** How long a changed configuration may take until it is stored, in milliseconds. */
+const STORED_WITHIN_MS = 30_000;
+
+onEveryWorld((openAnyScene) => {
+  describe('a repository that is configured', () => {
+    it('gives its tasks their agent and their limit; raising that lets the next ones start at once', async () => {
+      const scene = await openAnyScene({ limit: 1 });
+      try {
+        const gate = join(scene.folder, 'gate');
+        await configure(scene, { agentCommand: `while [ ! -e ${gate} ]; do sleep 0.05; done`, limit: 1 });
+        const first = await submitted(scene);
+        await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
+        const others = [await submitted(scene), await submitted(scene)];
+        for (const [n, taskId] of others.entries()) {
+          const waiting = await scene.until(taskId, ({ status }) => status === 'QUEUED', 'to wait');
+          expect(waiting.slot).toBe(slotKeyOfRepository(scene.remote));
+          await configure(scene, { agentCommand: 'true', limit: n + 2 });
+          await scene.until(taskId, ({ status }) => status !== 'QUEUED', 'to start beside the first');
+        }
+        expect((await scene.world.view(first)).status).toBe('RUNNING');
+        // The line's own check may come first once, in the moment between storing and telling.
+        expect(others.map((taskId) => causeOfGrant(scene, taskId))).toContain('RepositoryConfigured');
+        writeFileSync(gate, '');
+        const ended = await Promise.all([first, ...others].map(scene.settled));
+        expect(ended.map(({ status }) => status)).toEqual(['COMPLETED', 'COMPLETED', 'COMPLETED']);
+      } finally {
+        await scene.close();
+      }
+    });
+
+    // A14
+    it('for what its deployment does not have has its tasks refused with a sentence that says so, and none starts', async () => {
+      const scene = await openAnyScene();
+      try {
+        await configure(scene, { isolation: 'per-user' });
+        await expect(submitted(scene)).rejects.toMatchObject({
+          code: 'rejected',
+          message: expect.stringContaining(
+            `isolation: "ecs" offers shared, not "per-user" (the configuration "${scene.remote}" says so)`,
+          ),
+        });
+        const facts = scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);
+        expect(new Set(facts)).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
+        expect(await scene.world.payloadCount()).toBe(0);
+        await configure(scene, null);
+        expect((await scene.settled(await scene.submit('true'))).status).toBe('COMPLETED');
+      } finally {
+        await scene.close();
+      }
+    });
+  });
+});
+
+/** Puts the request on the bus, as `aws events put-events` would, and waits until it is stored. */
+async function configure(scene: FlowScene, config: RepositoryConfig | null): Promise<void> {
+  const id = randomUUID();
+  const time = new Date().toISOString();
+  await scene.world.publish([
+    {
+      version: '0',
+      id,
+      'detail-type': 'RepositoryConfigRequested',
+      source: 'baton.request',
+      account: '000000000000',
+      time,
+      region: 'local',
+      resources: [],
+      detail: {
+        metadata: { id, occurredAt: time, correlationId: id, causationId: id, schemaVersion: 1 },
+        data: { name: scene.remote, config },
+      },
+    },
+  ]);
+  await eventually(
+    async () => {
+      const record = (await scene.world.record(REPOSITORIES_KEY)) as RepositoriesRecord | undefined;
+      const done = record?.entries.some(({ setBy }) => setBy === id) || record?.removed?.some(({ by }) => by === id);
+      return done ? true : undefined;
+    },
+    'the configuration to be stored',
+    STORED_WITHIN_MS,
+  );
+}
+
+const submitted = async (scene: FlowScene): Promise<string> =>
+  (await scene.world.submit({ repository: scene.remote, prompt: 'Say hello.' })).taskId;
+
+/** The detail-type of what caused the first grant to a task. */
+function causeOfGrant({ events }: FlowScene, taskId: string): string | undefined {
+  const granted = events.find(
+    (event) => event['detail-type'] === 'SlotGranted' && (event as BatonEvent).detail.metadata.taskId === taskId,
+  ) as BatonEvent | undefined;
+  return events.find(({ id, detail }) => {
+    const known = (detail as Partial<BatonEvent['detail']>).metadata?.id ?? id;
+    return known === granted?.detail.metadata.causationId;
+  })?.['detail-type'];
+}
