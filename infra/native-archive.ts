@@ -1,4 +1,4 @@
-import { Aws, Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { Archive, EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
 import type { Rule } from '../rules/rule.ts';
@@ -19,7 +19,7 @@ export function nativeArchive(
   if (events.length === 0 || detail === null) return undefined;
   return new Archive(scope, 'NativeArchive', {
     archiveName: names.nativeArchive,
-    sourceEventBus: EventBus.fromEventBusArn(scope, 'DefaultBus', defaultBusArn(scope)),
+    sourceEventBus: EventBus.fromEventBusName(scope, 'DefaultBus', 'default'),
     eventPattern: {
       source: [...new Set(events.map(({ source }) => source))],
       detailType: [...new Set(events.map(({ type }) => type))],
@@ -28,14 +28,3 @@ export function nativeArchive(
     retention: Duration.days(settings.archiveRetentionDays),
   });
 }
-
-/** Of wherever the stack is deployed to, whether that is known or not. */
-const defaultBusArn = (scope: Construct): string =>
-  Stack.of(scope).formatArn({
-    partition: Aws.PARTITION,
-    region: Aws.REGION,
-    account: Aws.ACCOUNT_ID,
-    service: 'events',
-    resource: 'event-bus',
-    resourceName: 'default',
-  });

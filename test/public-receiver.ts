@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { generate } from 'selfsigned';
 import { listening, type WebhookReceiver } from './webhook-receiver.ts';
 
 /** A name of the public internet that nobody has (RFC 2606). */
@@ -13,16 +13,6 @@ export interface PublicReceiver extends WebhookReceiver {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Why there can be none on this machine; undefined where there can. */
-export const publicReceiverAbsent = ((): string | undefined => {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'pipe' });
-    return undefined;
-  } catch {
-    return 'openssl is not installed, which makes its certificate';
-  }
-})();
-
 /** A receiver with https and a public name, as functions on AWS ask for, on this machine. */
 export async function publicReceiver(): Promise<PublicReceiver> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-receiver-'));
@@ -31,14 +21,12 @@ export async function publicReceiver(): Promise<PublicReceiver> {
     string,
     string,
   ];
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-      ...['-subj', `/CN=${HOST}`, '-addext', `subjectAltName=DNS:${HOST}`, '-keyout', key, '-out', cert],
-    ],
-    { stdio: 'pipe' },
-  );
+  const made = await generate([{ name: 'commonName', value: HOST }], {
+    keyType: 'ec',
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: HOST }] }],
+  });
+  writeFileSync(key, made.private);
+  writeFileSync(cert, made.cert);
   writeFileSync(
     finder,
     `const dns = require('node:dns');

@@ -111,7 +111,10 @@ onLoopback(() => {
       }, 'the dead letter again');
       expect(again).toMatchObject({ rule: 'cancel-task', event: { id: 'poison-1' }, error: first?.error });
       expect((await redrive()).stdout).toContain('malformed_event: Mend the producer');
-      expect(await redrive('nothing')).toMatchObject({ code: 2, stderr: expect.stringContaining('no dead letter nothing') });
+      expect(await redrive('nothing')).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('no dead letter nothing'),
+      });
     });
   });
 });

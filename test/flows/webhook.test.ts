@@ -8,7 +8,7 @@ import { buildSync } from 'esbuild';
 import { openWorld } from '../../runtime/embedded-world.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { aRequest } from '../builders.ts';
-import { type PublicReceiver, publicReceiver, publicReceiverAbsent } from '../public-receiver.ts';
+import { type PublicReceiver, publicReceiver } from '../public-receiver.ts';
 import { type WebhookReceiver, webhookReceiver } from '../webhook-receiver.ts';
 import { onLoopback, openLoopbackScene } from './every-world.ts';
 import {
@@ -138,47 +138,46 @@ describe('a world that is killed between a post and its acknowledgement', () => 
   }, 60_000);
 });
 
-if (publicReceiverAbsent === undefined)
-  onLoopback(() => {
-    describe('a deployed function that dies between a post and its note of it', () => {
-      let open: PublicReceiver;
-      beforeEach(async () => {
-        open = await publicReceiver();
-      });
-      afterEach(() => open.close());
-
-      it('posts again under the same id when the message comes back, and after that no more', async () => {
-        let deaths = 0;
-        const scene = await openLoopbackScene({
-          copies: 2,
-          environment: open.environment,
-          // Nobody but the ledger of effects updates items.
-          dieAt: ({ name }) => (name === 'dynamodb.UpdateItem' && deaths++ === 0 ? 'before' : undefined),
-        });
-        try {
-          const config = { subscribers: [{ channel: 'webhook', target: `${open.url}/hook` }] };
-          const configure = aRequest('RepositoryConfigRequested', { name: scene.remote, config });
-          await scene.world.publish([configure]);
-          await eventually(
-            async () => ((await scene.world.record('REPOSITORIES')) ? true : undefined),
-            'the configuration',
-            PATIENCE_MS,
-          );
-          const taskId = await scene.submit('true');
-          await scene.settled(taskId);
-          await eventually(
-            () => (open.received.length === 2 ? true : undefined),
-            () => `two posts; ${JSON.stringify(open.received)}; ${scene.world.troubles().join('; ')}`,
-            PATIENCE_MS,
-          );
-          expect(deaths).toBeGreaterThan(0);
-          await eventually(() => (deaths > 1 ? true : undefined), 'its note', PATIENCE_MS);
-          await scene.quiet();
-          expect(open.received.map(({ id }) => id)).toEqual([`${taskId}#notify#0`, `${taskId}#notify#0`]);
-          expect(open.received[1]).toMatchObject({ path: '/hook', body: { taskId, status: 'COMPLETED' } });
-        } finally {
-          await scene.close();
-        }
-      }, 150_000);
+onLoopback(() => {
+  describe('a deployed function that dies between a post and its note of it', () => {
+    let open: PublicReceiver;
+    beforeEach(async () => {
+      open = await publicReceiver();
     });
+    afterEach(() => open.close());
+
+    it('posts again under the same id when the message comes back, and after that no more', async () => {
+      let deaths = 0;
+      const scene = await openLoopbackScene({
+        copies: 2,
+        environment: open.environment,
+        // Nobody but the ledger of effects updates items.
+        dieAt: ({ name }) => (name === 'dynamodb.UpdateItem' && deaths++ === 0 ? 'before' : undefined),
+      });
+      try {
+        const config = { subscribers: [{ channel: 'webhook', target: `${open.url}/hook` }] };
+        const configure = aRequest('RepositoryConfigRequested', { name: scene.remote, config });
+        await scene.world.publish([configure]);
+        await eventually(
+          async () => ((await scene.world.record('REPOSITORIES')) ? true : undefined),
+          'the configuration',
+          PATIENCE_MS,
+        );
+        const taskId = await scene.submit('true');
+        await scene.settled(taskId);
+        await eventually(
+          () => (open.received.length === 2 ? true : undefined),
+          () => `two posts; ${JSON.stringify(open.received)}; ${scene.world.troubles().join('; ')}`,
+          PATIENCE_MS,
+        );
+        expect(deaths).toBeGreaterThan(0);
+        await eventually(() => (deaths > 1 ? true : undefined), 'its note', PATIENCE_MS);
+        await scene.quiet();
+        expect(open.received.map(({ id }) => id)).toEqual([`${taskId}#notify#0`, `${taskId}#notify#0`]);
+        expect(open.received[1]).toMatchObject({ path: '/hook', body: { taskId, status: 'COMPLETED' } });
+      } finally {
+        await scene.close();
+      }
+    }, 150_000);
   });
+});

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { notificationDue } from '../../../events/notification-due.ts';
 import type { BatonEvent } from '../../../schemas/envelope.ts';
 import { anEvent, aTask, aTaskId } from '../../builders.ts';
-import { type PublicReceiver, publicReceiver, publicReceiverAbsent } from '../../public-receiver.ts';
+import { type PublicReceiver, publicReceiver } from '../../public-receiver.ts';
 import { type AFunction, aBatch, aFunctionScene, aMessage, type FunctionScene } from './a-function.ts';
 
 /** Starting an engine and bundling take seconds; so does a process on a busy machine. Milliseconds. */
@@ -32,7 +32,7 @@ const comesBack = { outcome: 'answered', payload: { batchItemFailures: [expect.a
 const refusalsOf = ({ id }: BatonEvent) =>
   scene.aws.published().filter(({ detail }) => detail.metadata['causationId'] === id);
 
-(publicReceiverAbsent === undefined ? describe : describe.skip)('the function that posts to webhooks', () => {
+describe('the function that posts to webhooks', () => {
   let receiver: PublicReceiver;
   let post: AFunction;
   beforeAll(async () => {
