@@ -31,7 +31,7 @@ export function afterDeadLetters({ scene, broken, sleep, isOver, redeliver }: Op
   }
 
   function isInjected(code: string): boolean {
-    if (code === 'unexpected') return scene.has('crash') || scene.has('time-out');
+    if (code === 'unexpected') return scene.has('crash') || scene.has('time-out') || scene.has('redrive');
     if (code === 'service_throttled' || code === 'channel_unavailable') return scene.has('throttle');
     if (code === 'service_unavailable') return scene.has('throttle') || scene.has('lost-answer');
     return code.startsWith('compute_');

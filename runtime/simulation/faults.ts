@@ -29,7 +29,8 @@ export const faults = {
   'stale-index': 'Listings tell what was some minutes ago.',
   'time-out':
     'A handler is cut off after the time-out of its function; its last call takes effect at once, later, or never.',
-  redrive: 'Dead letters are redriven minutes or hours later, some twice.',
+  redrive:
+    'Deliveries are given up with all their tries; dead letters are redriven minutes or hours later, some twice.',
   replay: 'Parts of the archive are replayed at any time, shuffled.',
   spot: 'Spot capacity is taken back: a warning, SIGTERM, and the end two minutes later, of which nobody may hear.',
   'frozen-runner': 'A machine freezes at any point of its run, for minutes or hours, and thaws with its clock behind.',

@@ -47,6 +47,8 @@ export const isReplay = (event: Envelope): boolean =>
 export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
   const { scene, publish, weather } = invoker;
   const random = scene.random.fork(reaction.rule.name);
+  /** Deliveries that fail as often as they are tried, by event. */
+  const givenUp = new Set<string>();
   let count = 0;
   return {
     rule: reaction.rule,
@@ -60,6 +62,7 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
       scene.trace.line(
         `${name} takes ${event['detail-type']} ${event.id} (${delivery.tries})${replay ? ' of a replay' : ''}`,
       );
+      if (scene.has('redrive')) giveUp(event.id, delivery.tries);
       const gate = openGate(name, invoker, random, replay);
       const all = invoker.portsAt(gate, reaction.rule.name);
       const ports = Object.fromEntries(reaction.rule.uses.map((port) => [port, all[port]]));
@@ -87,7 +90,18 @@ export function underFaults(reaction: Reaction, invoker: Invoker): Reaction {
       }
     },
   };
+
+  /** Dies in every try until the delivery is a dead letter; whoever redrives it finds the trouble gone. */
+  function giveUp(id: string, tries: number): void {
+    if (tries === 1 && random.chance(GIVEN_UP_SHARE)) givenUp.add(id);
+    if (!givenUp.has(id)) return;
+    if (tries >= reaction.rule.attempts) givenUp.delete(id);
+    throw new Crashed('in every try');
+  }
 }
+
+/** How often a delivery is given up with all its tries, so that there is something to redrive. */
+const GIVEN_UP_SHARE = 0.02;
 
 /** What adapters throw for troubles that pass. */
 const passing = new Set<string>(['service_throttled', 'service_unavailable', 'channel_unavailable', 'store_closed']);

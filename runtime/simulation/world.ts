@@ -134,7 +134,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   await live(memoryStore(storeOptions()));
   const taskIds = startWorkload(scene, plane, options.tasks);
   if (has('changed-limit')) limits.change();
-  if (has('configuration')) configureRepositories(scene, plane);
+  if (has('configuration') || has('silent-agent')) configureRepositories(scene, plane);
   if (has('replay')) replayAtAnyTime(scene, plane, archive);
   if (has('lying-agent')) {
     const complain: Parameters<typeof letLie>[2]['complain'] = (promise, taskId, message) =>

@@ -56,6 +56,7 @@ describe('the commands of the README for a world that keeps running', () => {
         { command: 'watch', status: 0, output: expect.stringContaining('COMPLETED') },
         { command: 'logs', status: 0, output: expect.stringContaining('[baton]') },
         { command: 'cancel', status: expect.any(Number), output: expect.stringContaining('COMPLETED') },
+        { command: 'explain', status: 0, output: expect.stringContaining('what comes next') },
       ]);
     } finally {
       world.kill('SIGTERM');

@@ -11,7 +11,16 @@ const NOT_OURS = new Set(['node_modules', 'dist', 'coverage', 'cdk.out']);
 const NOUNLESS = new Set(['util', 'utils', 'common', 'shared', 'lib', 'libs', 'helper', 'helpers', 'misc']);
 
 /** Files of rules/ that are about rules instead of being one. */
-const ABOUT_RULES = new Set(['index', 'rule', 'define', 'event-pattern', 'pattern', 'matcher', 'pattern-matcher']);
+const ABOUT_RULES = new Set([
+  'index',
+  'rule',
+  'define',
+  'event-pattern',
+  'pattern',
+  'matcher',
+  'pattern-matcher',
+  'archived',
+]);
 
 const KEBAB_CASE = /^\.?[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9-]+)*$/;
 

@@ -4,7 +4,7 @@ import { reactions } from '../../handlers/index.ts';
 import { transitions } from '../../lifecycle/transitions.ts';
 import { rules } from '../../rules/index.ts';
 
-const about = new Set(['index.ts', 'rule.ts', 'event-pattern.ts']);
+const about = new Set(['index.ts', 'rule.ts', 'event-pattern.ts', 'archived.ts']);
 const files = readdirSync(new URL('../../rules/', import.meta.url)).filter((name) => !about.has(name));
 
 /** Ports behind which something happens, or is asked, that is not Baton's. */

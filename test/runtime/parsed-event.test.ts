@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { runReported } from '../../events/run-reported.ts';
 import { taskRequested } from '../../events/task-requested.ts';
 import { taskSubmitted } from '../../events/task-submitted.ts';
 import { parsedEvent } from '../../runtime/parsed-event.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
-import { aRequest } from '../builders.ts';
+import { anArn, aRequest, aTaskId } from '../builders.ts';
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
@@ -35,6 +36,18 @@ describe('what an event from outside says about itself', () => {
     expect(metadataOf(requested({ id: 'somebody-elses', correlationId: 'c' }, 'baton.request.bob'))).toEqual({
       correlationId: 'c',
     });
+  });
+
+  it('does not choose the id of what a runner says: it could take that of a fact, or of an alarm', () => {
+    const data = { taskId: aTaskId(), attempt: 2, nativeId: anArn(), seq: 7 };
+    const metadata = { id: `${aTaskId()}#3#TaskAdmitted`, taskId: aTaskId(), correlationId: 'c' };
+    const word: Envelope = {
+      ...requested(metadata, 'baton.agent'),
+      'detail-type': 'RunReported',
+      detail: { metadata, data },
+    };
+    const { detail } = parsedEvent(word, [runReported]);
+    expect(detail).toEqual({ metadata: { ...metadata, id: `${anArn()}#2#7` }, data });
   });
 
   it('is as it is when a handler says it', () => {

@@ -1,16 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import { taskCompleted } from '../../../events/task-completed.ts';
 import { reactions } from '../../../handlers/index.ts';
+import type { Projection } from '../../../lifecycle/fold.ts';
 import { defineRule } from '../../../rules/rule.ts';
 import type { Archive } from '../../../runtime/engine/archive.ts';
+import { archivesOver } from '../../../runtime/engine/archives.ts';
 import { memoryArchive } from '../../../runtime/engine/memory-archive.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
-import type { StoredReplay } from '../../../runtime/engine/replay.ts';
+import { rebuild } from '../../../runtime/engine/rebuild.ts';
+import { replaysOver, type StoredReplay } from '../../../runtime/engine/replay.ts';
 import { said } from '../../../runtime/outcome.ts';
 import type { RecordStore } from '../../../runtime/ports.ts';
 import { react, replayOf } from '../../../runtime/react.ts';
+import { taskIn } from '../../../runtime/tasks.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
-import { aFailedReport, anEvent, at } from '../../builders.ts';
+import { aFailedReport, anEvent, aRequest, at } from '../../builders.ts';
 import { computeTwin } from '../../compute-twin.ts';
 import { anEngine, type EngineFixtureOptions, runAt } from './engine-fixture.ts';
 import { type VirtualTime, virtualTime } from './virtual-time.ts';
@@ -74,8 +78,22 @@ async function over(world: World, name: string): Promise<StoredReplay> {
 
 describe('replaying everything, again and again, in another order each time', () => {
   it('changes no record, starts nothing, stops nothing, says nothing new, and is not archived itself', async () => {
-    const world = open();
+    const posted: string[] = [];
+    const webhooks = {
+      post: async (_target: string, _body: object, { id }: { id: string }) => {
+        posted.push(id);
+        return { outcome: 'delivered' };
+      },
+    };
+    const world = open({ more: { webhooks } });
+    const subscribers = [{ channel: 'webhook', target: 'https://hooks.example/ends' }];
+    await world.engine.bus.publish([
+      aRequest('RepositoryConfigRequested', { name: '/srv/repository', config: { subscribers } }),
+    ]);
+    await world.time.quiet();
     const ids = await lived(world);
+    expect(posted.length).toBeGreaterThanOrEqual(3);
+    const told = [...posted];
     const statuses = await Promise.all(Object.values(ids).map(async (id) => (await world.task(id))?.status));
     expect(new Set(statuses)).toEqual(
       new Set(['COMPLETED', 'FAILED', 'CANCELLED', undefined, 'STARTING', 'RUNNING', 'QUEUED']),
@@ -92,6 +110,7 @@ describe('replaying everything, again and again, in another order each time', ()
 
     expect(await recordsOf(world.store)).toEqual(before);
     expect(world.compute.calls).toEqual(calls);
+    expect(posted).toEqual(told);
     expect(await archivedIn(world.archive)).toEqual(archived);
     const news = world.heard.slice(heard);
     expect(news.filter((event) => replayOf(event) === undefined)).toEqual([]);
@@ -135,6 +154,54 @@ describe('replaying everything, again and again, in another order each time', ()
         ({ source, 'detail-type': type }) => source === 'baton' && type === 'TaskSettled',
       ),
     ).toEqual([]);
+  });
+});
+
+describe('folding the archive of tasks in every kind of state', () => {
+  async function rebuilt(world: World) {
+    const kept: Projection[] = [];
+    const tasks = (await world.store.list('TASK#', { limit: 1_000 })).flatMap((stored) => taskIn(stored) ?? []);
+    const report = await rebuild({
+      slices: world.archive.slices(0, Number.MAX_SAFE_INTEGER),
+      recordOf: async (taskId) => tasks.find((task) => task.taskId === taskId),
+      async *records() {
+        yield* tasks;
+      },
+      keep: async (projection) => void kept.push(projection),
+      beganMs: world.time.nowMs() + 10_000,
+    });
+    return { report, kept, tasks };
+  }
+
+  it('gives every record, but for steps that say nothing', async () => {
+    const world = open();
+    await lived(world);
+    const { report, kept, tasks } = await rebuilt(world);
+    expect(report).toMatchObject({ tasks: tasks.length, moved: 0, older: 0, different: 0, differences: [] });
+    expect(report.same + report.silent).toBe(tasks.length);
+    expect(new Set(kept.map(({ status }) => status))).toEqual(
+      new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'RUNNING', 'HYDRATED', 'QUEUED']),
+    );
+  });
+
+  it('tells which task moved meanwhile, and which is older than the archive', async () => {
+    const world = open();
+    await world.submit('old');
+    await world.time.pass(60);
+    const archive = memoryArchive(world.time.nowMs);
+    const younger = open({ store: world.store, time: world.time, archive, compute: world.compute });
+    await younger.submit('young');
+    await world.engine.stop();
+    const { report } = await rebuilt({ ...younger, archive });
+    expect(report).toMatchObject({ tasks: 1, older: 1, different: 0 });
+    const now = await rebuild({
+      slices: archive.slices(0, Number.MAX_SAFE_INTEGER),
+      recordOf: async () => undefined,
+      async *records() {},
+      keep: async () => undefined,
+      beganMs: world.time.nowMs(),
+    });
+    expect(now).toMatchObject({ tasks: 1, moved: 1, different: 0 });
   });
 });
 
@@ -191,6 +258,38 @@ describe('a replay', () => {
     await second.engine.recover();
     await time.quiet();
     expect([first.one.length + second.one.length, second.other.length]).toEqual([0, 1]);
+  });
+
+  it('that waits for its events ends with the process, and is not over', async () => {
+    const store = memoryStore();
+    const time = virtualTime();
+    const archive = memoryArchive(time.nowMs);
+    archive.append(happened(at(0), 'a'));
+    await time.pass(60);
+    const bus = { publish: async () => undefined, pending: () => 1 };
+    const archives = archivesOver({ store, nowMs: time.nowMs });
+    const replays = replaysOver({ store, bus, scheduler: time, archive, archives, random: Math.random });
+    await replays.start({ name: 'cut', from: FROM, to: TO });
+    await time.quiet();
+    // Nobody moves the clock any more.
+    await replays.stop();
+    expect(await replays.get('cut')).toMatchObject({ state: 'RUNNING', events: 1 });
+  });
+
+  it('has what was on its way when the process ended, even where that was not archived yet', async () => {
+    const store = memoryStore();
+    const time = virtualTime();
+    await store.put('EVENT#1', { event: happened(at(0), 'a'), pending: { one: 1 } }, 'absent');
+    await store.put(
+      'EVENT#2',
+      { event: { ...happened(at(0), 'b'), 'replay-name': 'x' }, pending: { one: 1 } },
+      'absent',
+    );
+    const world = stage({ store, time });
+    await world.engine.recover();
+    await time.quiet();
+    expect((await archivedIn(world.archive)).map(({ id }) => id)).toEqual(['a']);
+    expect(world.one).toHaveLength(2);
   });
 
   it('goes on after a restart, from the minute in which it stood', async () => {
