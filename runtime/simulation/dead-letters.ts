@@ -1,5 +1,6 @@
 import type { DeadLetter, Redelivery } from '../engine/event-bus.ts';
-import type { LifeOptions } from './life.ts';
+import type { Broken } from './promise-names.ts';
+import type { Scene } from './scene.ts';
 
 /** How long after it came a dead letter is redriven by somebody, in milliseconds: minutes, or the next morning. */
 const REDRIVEN_AFTER_MS = [60_000, 1_200_000, 9 * 3_600_000] as const;
@@ -13,11 +14,13 @@ export interface DeadLetters {
   came(letter: DeadLetter, id: string | undefined): void;
 }
 
-type Options = LifeOptions & {
+interface Options {
+  readonly scene: Scene;
+  readonly broken: (broken: Broken) => void;
   readonly sleep: (ms: number) => Promise<void>;
   readonly isOver: () => boolean;
   readonly redeliver: (id: string) => Promise<Redelivery>;
-};
+}
 
 export function afterDeadLetters({ scene, broken, sleep, isOver, redeliver }: Options): DeadLetters {
   const random = scene.random.fork('dead letters');

@@ -1,6 +1,7 @@
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { Archive } from '../engine/archive.ts';
 import { createEngine, type Engine } from '../engine/engine.ts';
+import { type DeadLetter, letterIdOf } from '../engine/event-bus.ts';
 import type { MemoryStore } from '../engine/memory-store.ts';
 import type { Scheduler } from '../engine/scheduler.ts';
 import type { Alarms, RecordStore, Settings } from '../ports.ts';
@@ -157,8 +158,11 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
   }
 
   async function recover(): Promise<void> {
-    await Promise.race([engine.recover(), over]).catch(() => undefined);
-    if (!isOver) promises.reopened();
+    await Promise.race([engine.recover(), over]).catch(noWorld);
+    if (isOver) return;
+    promises.reopened();
+    for (const { key, value } of await raw.list('DEAD#', { limit: LETTERS_MAX }))
+      letters.came(value as DeadLetter, letterIdOf(key));
   }
 
   function portsOver(gate: Gate, caller: string): WiredPorts {
@@ -185,6 +189,9 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
 
 export const stackOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
+
+/** Dead letters of an earlier life that somebody looks after. */
+const LETTERS_MAX = 1_000;
 
 /** What the death of the world leaves undone. */
 const noWorld = (): void => undefined;

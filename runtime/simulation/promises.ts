@@ -1,14 +1,15 @@
-import { earliestDue, factId } from '../../lifecycle/evolve.ts';
-import { isStale } from '../../lifecycle/slot-decisions.ts';
-import { isSettled, isTerminal } from '../../lifecycle/states.ts';
+import { factId } from '../../lifecycle/evolve.ts';
+import { isSettled } from '../../lifecycle/states.ts';
 import { transitions } from '../../lifecycle/transitions.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import type { ScreenedText } from '../../schemas/screening.ts';
-import { leaseOf, parseLease, type Slot } from '../../schemas/slot.ts';
+import { leaseOf, type Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
 import type { RecordStore, RunSignal, StartRun, StoredRecord } from '../ports.ts';
 import { runKey, slotKey, taskKey } from '../records.ts';
+import { watchAlarms } from './alarm-promises.ts';
+import { atTheEnd } from './end-promises.ts';
 import { mustBeExplained } from './explained.ts';
 import { droppedNewer } from './mixed-code.ts';
 import type { Broken, Complain, Records } from './promise-names.ts';
@@ -59,17 +60,11 @@ export interface Promises extends Witness {
   readonly records: Records;
 }
 
-/** By when an alarm that rang too early for a slow write must be set again, in milliseconds. */
-const RING_AGAIN_WITHIN_MS = 600_000;
-
 /** By when the slot of an attempt that was lost or paused must have been returned, in milliseconds: late deliveries and their retries. */
 const RETURNED_WITHIN_MS = 1_500_000;
 
 /** Types that transitions store; others are said beside the steps. */
 const storedTypes = new Set<string>(Object.values(transitions).flatMap(({ emits }) => [...emits]));
-
-/** Rules that keep texts before the task names them: what is given up there may leave one behind. */
-const mayLeavePayloads = ['accept-task', 'fetch-context', 'hydrate-task'] as const;
 
 /** A fact of a transition, known by its id. */
 const isOfStep = (event: BatonEvent): boolean => {
@@ -88,15 +83,10 @@ export function watchPromises(options: PromisesOptions): Promises {
   /** Ids of terminal facts, by task. */
   const lastWords = new Map<string, Set<string>>();
   const grantsGiven = new Set<string>();
-  const alarms = new Map<string, Set<string>>();
-  /** Wake-ups under way, by task. */
-  const ringing = new Map<string, number>();
   const claimants = new Map<string, string>();
   const pushes = new Set<string>();
   /** When the agent's first word was kept, by run key. */
   const firstWords = new Map<string, number>();
-  /** Rows of wake-ups under way or dead, by key. */
-  const rows = new Set<string>();
   /** Keys of writes that hung. */
   const hanging = new Set<string>();
   /** Everything that was published as news, by id: not by a replay, nor by what one led to. */
@@ -111,6 +101,7 @@ export function watchPromises(options: PromisesOptions): Promises {
   };
 
   const replays = watchReplays({ complain, taskOf });
+  const alarms = watchAlarms({ nowMs: options.nowMs, later: options.later, taskOf, complain });
 
   return {
     records,
@@ -120,8 +111,9 @@ export function watchPromises(options: PromisesOptions): Promises {
     hung: (key) => void hanging.add(key),
     startAsked,
     died,
-    quiet,
-    armed: (taskId, at) => void alarms.set(taskId, (alarms.get(taskId) ?? new Set()).add(at)),
+    quiet: () =>
+      atTheEnd({ ...options, records, published, news, lastWords, hanging, tasks, taskOf, isDead, complain }),
+    armed: alarms.armed,
     stopAsked(run) {
       const { taskId, attempt } = run.spec;
       const task = taskOf(taskId);
@@ -133,10 +125,7 @@ export function watchPromises(options: PromisesOptions): Promises {
     reopened() {
       opening = false;
       openSinceMs = options.nowMs();
-      for (const task of tasks()) {
-        const at = task.armedAt ?? earliestDue(task);
-        if (at && !isSettled(task)) alarms.set(task.taskId, (alarms.get(task.taskId) ?? new Set()).add(at));
-      }
+      alarms.reopened(tasks());
     },
     claimed({ taskId, attempt, nativeId }) {
       const key = runKey(taskId, attempt);
@@ -163,14 +152,14 @@ export function watchPromises(options: PromisesOptions): Promises {
   function wrote(key: string, before: unknown, after: unknown): void {
     if (after === undefined) records.delete(key);
     else records.set(key, after);
-    if (key.startsWith('EVENT#') || key.startsWith('DEAD#')) rowWritten(key, before, after);
+    if (key.startsWith('EVENT#') || key.startsWith('DEAD#')) alarms.rowWritten(key, before, after);
     if (droppedNewer(before, after)) complain('unknown is loud', '', `${key} lost what newer code had written`);
     if (key.startsWith('EVENT#') || key.startsWith('DEAD#') || after === undefined) return;
     if (key.startsWith('TASK#')) {
       const task = after as Task | Rejection;
       const { runsOf } = options;
       taskWritten(before as Task | Rejection | undefined, task, { records, complain, pushes, firstWords, runsOf });
-      if (task.status !== 'REJECTED') mustRing(task);
+      if (task.status !== 'REJECTED') alarms.mustRing(task);
       if (task.status !== 'REJECTED') mustBeExplained(task, records, complain);
       if (task.status === 'BACKOFF' && (before as Task | undefined)?.status !== 'BACKOFF') slotMustReturn(task);
     }
@@ -183,22 +172,6 @@ export function watchPromises(options: PromisesOptions): Promises {
       slotWritten(before as Slot | undefined, slot, { taskOf, complain });
       for (const { grant } of Object.values(slot.holders)) if (grant) grantsGiven.add(grant.fact.id);
     }
-  }
-
-  /** A wake-up is under way from its row to its acknowledgement; one that is dead rings again until it was handled. */
-  function rowWritten(key: string, before: unknown, after: unknown): void {
-    const { event } = (before ?? after) as { event: Envelope };
-    if (event['detail-type'] !== 'AlarmRang' || (before !== undefined && after !== undefined)) return;
-    const { taskId } = (event as BatonEvent<string, { taskId: string }>).detail.data;
-    if (after === undefined && !rows.delete(key)) return;
-    if (after !== undefined) rows.add(key);
-    rings(taskId, after === undefined ? -1 : 1);
-    const task = taskOf(taskId);
-    if (after === undefined && task) mustRing(task);
-  }
-
-  function rings(taskId: string, change: number): void {
-    ringing.set(taskId, (ringing.get(taskId) ?? 0) + change);
   }
 
   /** An attempt that is over gives its slot back soon, however long the task waits for the next one. */
@@ -227,32 +200,9 @@ export function watchPromises(options: PromisesOptions): Promises {
       complain('fail closed', taskId, `attempt ${attempt} was started without the text it asks for`);
   }
 
-  /** Something is due, and an alarm rings in time for it. */
-  function mustRing(task: Task, isLate = false): void {
-    if (isSettled(task)) return;
-    const due = earliestDue(task);
-    if (due === undefined) {
-      complain('ends', task.taskId, `${task.status} has nothing due`);
-      return;
-    }
-    if (opening || (ringing.get(task.taskId) ?? 0) > 0) return;
-    const inTime = [...(alarms.get(task.taskId) ?? [])].some((at) => at <= due);
-    if (inTime) return;
-    if (Date.parse(due) > options.nowMs() || isLate) {
-      complain('ends', task.taskId, `${task.status} is due at ${due} and no alarm is set for it`);
-      return;
-    }
-    // The alarm rang before this slow write came: whoever wrote sets it again, or whoever tries again does.
-    options.later(RING_AGAIN_WITHIN_MS, () => {
-      const now = taskOf(task.taskId);
-      if (now && now.armedAt === task.armedAt && now.version === task.version) mustRing(now, true);
-    });
-  }
-
   function heard(event: Envelope): void {
     if (event['detail-type'] === 'AlarmRang') {
-      const { taskId, at } = (event as BatonEvent<string, { taskId: string; at: string }>).detail.data;
-      alarms.get(taskId)?.delete(at);
+      alarms.rang(event);
       return;
     }
     if (event.source !== 'baton') return;
@@ -304,87 +254,18 @@ export function watchPromises(options: PromisesOptions): Promises {
   function died(survivors: readonly StoredRecord[]): void {
     records.clear();
     for (const { key, value } of survivors) records.set(key, value);
-    alarms.clear();
-    ringing.clear();
-    rows.clear();
-    // Nobody rings a dead wake-up of an earlier life: the alarms are set from the tasks.
-    for (const { key, value } of survivors) if (key.startsWith('EVENT#')) rowWritten(key, undefined, value);
     // What was said about steps that nobody can know of any more was never said.
     const stored = new Set<string>();
     for (const task of tasks()) for (const { facts } of task.history) for (const { id } of facts) stored.add(id);
     for (const key of records.keys()) if (key.startsWith('TASK#')) stored.add(`${key.slice('TASK#'.length)}#rejected`);
     for (const id of published.keys()) if (!stored.has(id)) published.delete(id);
     for (const ids of lastWords.values()) for (const id of ids) if (!stored.has(id)) ids.delete(id);
+    alarms.died(survivors);
     opening = true;
-  }
-
-  function quiet(): void {
-    rejectionsAtTheEnd();
-    for (const task of tasks()) taskAtTheEnd(task);
-    for (const [key, value] of records) {
-      if (key.startsWith('EVENT#')) complain('no lost step', '', `${key} was never acknowledged`);
-      const mayBeLeft = hanging.has(key) || mayLeavePayloads.some(isDead);
-      if (key.startsWith('PAYLOAD#') && !mayBeLeft) {
-        complain('ends', '', `${key} was never deleted: ${String(value).slice(0, 80)}`);
-      }
-      if (key.startsWith('SLOT#')) slotAtTheEnd(value as Slot);
-    }
   }
 
   /** Did a delivery to this rule become a dead letter? What it would have mended is then for whoever redrives it. */
   function isDead(rule: string): boolean {
     return [...records.keys()].some((key) => key.startsWith('DEAD#') && key.endsWith(`#${rule}`));
-  }
-
-  /** Who was rejected was told, or the request is a dead letter: a rejection has no due date that would say it again. */
-  function rejectionsAtTheEnd(): void {
-    if (isDead('accept-task')) return;
-    for (const [key, value] of records) {
-      if (!key.startsWith('TASK#')) continue;
-      const { status, taskId } = value as Task | Rejection;
-      if (status === 'REJECTED' && !published.has(`${taskId}#rejected`)) {
-        complain('no lost step', taskId, 'was rejected and nobody was told');
-      }
-    }
-  }
-
-  function taskAtTheEnd(task: Task): void {
-    const { taskId } = task;
-    if (!isTerminal(task) || !isSettled(task)) {
-      complain('ends', taskId, `is ${task.status} and not settled at the end`);
-      return;
-    }
-    const lateS = (Date.parse(task.settledAt ?? '') - Date.parse(task.deadlineAt)) / 1000;
-    if (lateS > options.settleWithinSeconds) complain('ends', taskId, `settled ${lateS} s after its deadline`);
-    for (const { facts } of task.history) {
-      for (const { id } of facts)
-        if (!published.has(id)) complain('no lost step', taskId, `${id} was stored and never published`);
-    }
-    for (const place of (task.subscribers ?? []).keys()) {
-      const id = `${taskId}#notify#${place}`;
-      if (!news.has(id) && !isDead('settle-task')) complain('no lost step', taskId, `${id} was never due`);
-    }
-    const said = [...(lastWords.get(taskId) ?? [])];
-    if (said.length !== 1) complain('ends', taskId, `has ${said.length} terminal facts: ${said.join(', ')}`);
-    for (const run of options.runsOf(taskId)) {
-      if (!run.stopped && !isReportedLost(task, run.spec.attempt)) {
-        complain('no orphan', taskId, `${run.arn} of attempt ${run.spec.attempt} is alive and nobody says so`);
-      }
-    }
-  }
-
-  function isReportedLost({ taskId, history }: Task, attempt: number): boolean {
-    return (
-      published.has(`${taskId}#attempt-${attempt}#RunOrphaned`) ||
-      history.some((entry) => entry.attempt === attempt && entry.facts.some(({ type }) => type === 'RunOrphaned'))
-    );
-  }
-
-  /** Leases of tasks that are over may be left for whoever needs the place; nobody else holds or waits. */
-  function slotAtTheEnd(slot: Slot): void {
-    for (const lease of [...Object.keys(slot.waiters), ...Object.keys(slot.holders)]) {
-      const { taskId } = parseLease(lease);
-      if (!isStale(lease, taskOf(taskId))) complain('slots', taskId, `${lease} is left in ${slotKey(slot.key)}`);
-    }
   }
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { reactions } from '../../handlers/index.ts';
 import { type Bounds, everyOrder, type Found } from './every-order.ts';
+import { plantedBugs } from './planted-bugs.ts';
 
 /** States of the larger searches; `BATON_SEARCH_STATES=1000000` looks at more by hand. */
 const STATES = Number(process.env['BATON_SEARCH_STATES'] ?? 2_500);
@@ -47,4 +49,12 @@ describe('every order of every delivery, each as often as one likes', () => {
     },
     SLOW_MS,
   );
+
+  it('finds a mistake that was put in on purpose, and tells the way to it', async () => {
+    const bug = plantedBugs.find(({ name }) => name.startsWith('the slot goes back when the task ends'));
+    const planted = bug?.plant.reactions?.(reactions) ?? [];
+    const { broken } = await everyOrder({ ...two, losses: 0, cancels: 0, reactions: planted });
+    expect(broken[0]).toMatchObject({ promise: 'slots', message: expect.stringMatching(/lost its place/) });
+    expect(broken[0]?.way.at(-1)).toMatch(/^settle-task takes/);
+  });
 });

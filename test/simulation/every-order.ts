@@ -7,7 +7,7 @@ import { alarmEvent } from '../../runtime/alarm-event.ts';
 import { judgePut } from '../../runtime/engine/record-page.ts';
 import { compilePattern } from '../../runtime/matcher.ts';
 import type { ComputeBackend, RecordStore, Settings, StartRun, StoredRecord } from '../../runtime/ports.ts';
-import type { Surroundings } from '../../runtime/react.ts';
+import type { Reaction, Surroundings } from '../../runtime/react.ts';
 import { taskKey } from '../../runtime/records.ts';
 import type { Broken, Complain } from '../../runtime/simulation/promise-names.ts';
 import { runWritten } from '../../runtime/simulation/run-promises.ts';
@@ -34,6 +34,8 @@ export interface Bounds {
   readonly states: number;
   /** What happened before the search begins: each names the first move that changes anything and has these words. */
   readonly before?: readonly string[];
+  /** Default: those that are shipped. */
+  readonly reactions?: readonly Reaction[];
 }
 
 export interface Found {
@@ -90,7 +92,7 @@ const settings = (places: number): Settings & { places: number } => ({
 
 /** Looks at every order of everything, breadth first, with the shipped handlers: each delivery is one step. */
 export async function everyOrder(bounds: Bounds): Promise<Found> {
-  const targets = reactions.map((reaction) => {
+  const targets = (bounds.reactions ?? reactions).map((reaction) => {
     const { detail } = eventPatternOf(reaction.rule);
     return { reaction, matches: detail ? compilePattern(detail) : () => true };
   });
@@ -205,7 +207,7 @@ function firstState({ tasks, attempts }: Bounds): State {
 const saysAgain = new Set<string>(['step', 'queue', 'settle'] satisfies DuePurpose[]);
 
 type Make = (complain: Complain) => Promise<State>;
-type Targets = readonly { reaction: (typeof reactions)[number]; matches: (detail: never) => boolean }[];
+type Targets = readonly { reaction: Reaction; matches: (detail: never) => boolean }[];
 
 /** Everything that can happen next. */
 function* movesOf(state: State, bounds: Bounds, targets: Targets): Iterable<[string, Make]> {
@@ -284,7 +286,7 @@ function* movesOfRun(state: State, bounds: Bounds, run: Run): Iterable<[string, 
 function deliver(
   state: State,
   bounds: Bounds,
-  reaction: (typeof reactions)[number],
+  reaction: Reaction,
   event: Envelope,
   complain: Complain,
 ): Promise<State> {
