@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LINE_MAX_BYTES, OUTPUT_DRAIN_MS } from './limits.ts';
+import type { Masking } from './masking.ts';
 import { lineReader } from './output.ts';
 import { identityOfChild, killAll } from './supervisor-processes.ts';
 import { signalGroup } from './survivors.ts';
@@ -25,6 +26,8 @@ export async function runAgent(options: {
   readonly input: string;
   readonly stop: AbortSignal;
   readonly stopGraceMs: number;
+  /** Of what it prints, before `onLine` gets it. */
+  readonly masking: Masking;
   readonly onLine: (line: string) => void;
 }): Promise<AgentEnd> {
   const { BATON_PROMPT_FILE = '', PATH } = options.environment;
@@ -43,7 +46,7 @@ export async function runAgent(options: {
   const mark = `BATON_PROMPT_FILE=${BATON_PROMPT_FILE}`;
   const guard = guardGroup(groupId, mark, PATH);
   const readers = [agent.stdout, agent.stderr].map((stream) => {
-    const reader = lineReader(LINE_MAX_BYTES, options.onLine);
+    const reader = lineReader(LINE_MAX_BYTES, options.masking, options.onLine);
     stream.on('data', (bytes: Buffer) => reader.write(bytes));
     stream.on('error', () => undefined);
     return reader;

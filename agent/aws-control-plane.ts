@@ -25,6 +25,7 @@ import {
   REPORTABLE,
   type RunWrite,
   recordIn,
+  UNSPOKEN,
   updateOf,
   wellFormed,
 } from './aws-run-record.ts';
@@ -63,6 +64,10 @@ export function awsControlPlane(options: AwsControlPlaneOptions): ControlPlane {
     },
     heartbeat: async (run, patience) => {
       await write(run, () => ({ set: { heartbeatAt: now() }, when: CLAIMED_BY_ME }), patience);
+    },
+    firstWord: async (run, patience) => {
+      const firstOutputAt = now();
+      await write(run, () => ({ set: { firstOutputAt }, when: UNSPOKEN }), patience);
     },
     report: async (run, told, patience) => {
       const report = agentReport.parse(wellFormed(told));

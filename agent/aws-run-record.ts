@@ -9,7 +9,7 @@ import type { RunIdentity } from './control-plane.ts';
 
 /** What a runner wants to write into its own record, and what must be true of the record for that. */
 export interface RunWrite {
-  readonly set: Partial<Pick<RunRecord, 'claim' | 'confirmedAt' | 'heartbeatAt' | 'report' | 'savedWork'>>;
+  readonly set: Partial<Pick<RunRecord, 'claim' | 'confirmedAt' | 'heartbeatAt' | 'firstOutputAt' | 'report' | 'savedWork'>>;
   readonly when: readonly Clause[];
 }
 
@@ -47,11 +47,16 @@ const isUnreported: Clause = {
   expression: 'attribute_not_exists(#value.#report)',
   objection: ({ report }) => (report === undefined ? undefined : 'already'),
 };
+const isUnspoken: Clause = {
+  expression: 'attribute_not_exists(#value.#firstOutputAt)',
+  objection: ({ firstOutputAt }) => (firstOutputAt === undefined ? undefined : 'already'),
+};
 
 /** In the order in which an objection outweighs the later ones. They say what `runsOver` says in the world of one machine. */
 export const CLAIMABLE: readonly Clause[] = [tokenIsMine, isOpen, isUnclaimed, mayBeClaimed];
 export const CLAIMED_BY_ME: readonly Clause[] = [tokenIsMine, isOpen, isMine];
 export const REPORTABLE: readonly Clause[] = [...CLAIMED_BY_ME, isUnreported];
+export const UNSPOKEN: readonly Clause[] = [...CLAIMED_BY_ME, isUnspoken];
 
 /**
  * The one conditional update that does the write. It raises the revision and leaves a new `writeId`, as every write does, so that
@@ -114,6 +119,7 @@ const known = runRecord.pick({
   claim: true,
   confirmedAt: true,
   heartbeatAt: true,
+  firstOutputAt: true,
   report: true,
   savedWork: true,
 });

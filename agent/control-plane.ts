@@ -30,6 +30,8 @@ export interface ControlPlane {
   /** Leave to push, asked immediately before each push. */
   confirm(run: RunIdentity, patience: Patience): Promise<void>;
   heartbeat(run: RunIdentity, patience: Patience): Promise<void>;
+  /** The agent has said something; told again, the first time stands. */
+  firstWord(run: RunIdentity, patience: Patience): Promise<void>;
   report(run: RunIdentity, report: AgentReport, patience: Patience): Promise<'stored' | 'already'>;
   saveWork(run: RunIdentity, savedWork: SavedWork, patience: Patience): Promise<void>;
   event(run: RunIdentity, event: RunEvent, patience: Patience): Promise<void>;

@@ -30,6 +30,9 @@ export function httpControlPlane(worldFile: string, payloadSecret?: string): Con
     heartbeat: async (run, patience) => {
       await post(run, 'heartbeat', {}, patience);
     },
+    firstWord: async (run, patience) => {
+      await post(run, 'first-word', {}, patience);
+    },
     report: async (run, report, patience) =>
       outcomeOf(await post(run, 'report', { report }, patience)) === 'already' ? 'already' : 'stored',
     saveWork: async (run, savedWork, patience) => {

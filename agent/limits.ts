@@ -11,6 +11,9 @@ export const RUNNER_CONFIRM_RETRY_S = 3_600;
 /** Storing the report; after that `report.json` speaks for the run, or its compute's exit decides. */
 export const RUNNER_REPORT_RETRY_S = 120;
 
+/** Leaving the agent's first word; nothing waits for it meanwhile, and without it a healthy run may be taken for stalled. */
+export const RUNNER_FIRST_WORD_RETRY_S = 3_600;
+
 /** Telling an event: a hint that nobody waits for. */
 export const RUNNER_EVENT_RETRY_S = 10;
 
@@ -49,6 +52,9 @@ export const AGENT_LOG_TAIL_BYTES = 64 * 1_024;
 
 /** A longer line is broken: bounds memory for output without line ends. */
 export const LINE_MAX_BYTES = 16 * 1_024;
+
+/** Shortest value that is masked in the output of the agent, in characters: `true`, `prod` and `5432` stand in every output. */
+export const MASKED_MIN_CHARS = 6;
 
 /** Between two progress events, so that a chatty agent is no load on the bus. */
 export const PROGRESS_INTERVAL_MS = 1_000;

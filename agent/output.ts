@@ -1,8 +1,13 @@
 import { StringDecoder } from 'node:string_decoder';
+import type { Masking } from './masking.ts';
 
-/** Cuts a byte stream into lines of text; a line longer than `maxBytes` is broken. `end` gives the unfinished last line. */
+/**
+ * Cuts a byte stream into lines of text, masked before anything is cut; a line longer than `maxBytes` is broken. `end` gives the
+ * unfinished last line.
+ */
 export function lineReader(
   maxBytes: number,
+  { masked, cutAt, longest }: Masking,
   onLine: (line: string) => void,
 ): { write(bytes: Buffer): void; end(): void } {
   const decoder = new StringDecoder('utf8');
@@ -10,17 +15,18 @@ export function lineReader(
   const take = (text: string): void => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) breakLine(line, maxBytes, onLine);
-    while (rest.length > maxBytes) {
-      onLine(rest.slice(0, maxBytes));
-      rest = rest.slice(maxBytes);
+    for (const line of lines) breakLine(masked(line), maxBytes, onLine);
+    while (rest.length > maxBytes + longest) {
+      const cut = cutAt(rest, maxBytes);
+      onLine(masked(rest.slice(0, cut)));
+      rest = rest.slice(cut);
     }
   };
   return {
     write: (bytes) => take(decoder.write(bytes)),
     end: () => {
       take(decoder.end());
-      if (rest !== '') onLine(rest);
+      if (rest !== '') breakLine(masked(rest), maxBytes, onLine);
       rest = '';
     },
   };
@@ -37,15 +43,11 @@ export interface KeptLog {
   end(): void;
 }
 
-/**
- * A log that keeps the first `maxBytes` and the last `tailBytes` of what it is given, and says in one line what lies between.
- * `hidden` never appears in it.
- */
+/** A log that keeps the first `maxBytes` and the last `tailBytes` of what it is given, and says in one line what lies between. */
 export function keptLog(options: {
   readonly write: (text: string) => void;
   readonly maxBytes: number;
   readonly tailBytes: number;
-  readonly hidden: string;
 }): KeptLog {
   let room = options.maxBytes;
   let leftOut = 0;
@@ -59,7 +61,7 @@ export function keptLog(options: {
   };
   return {
     line: (text) => {
-      const entry = `${text.replaceAll(options.hidden, '***')}\n`;
+      const entry = `${text}\n`;
       const bytes = Buffer.byteLength(entry);
       if (leftOut === 0 && bytes <= room) {
         room -= bytes;

@@ -22,6 +22,7 @@ import {
   RUNNER_EVENT_RETRY_S,
   TIMER_MAX_MS,
 } from './limits.ts';
+import { masking } from './masking.ts';
 import { keptLog, plainText } from './output.ts';
 import { referredVariables } from './referred-variables.ts';
 import { agentFailure, failedReport, succeededReport, writeReportFile } from './report.ts';
@@ -44,7 +45,7 @@ export interface Runner {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stop: StopRequest;
   readonly agentStopGraceMs: number;
-  readonly retryMs: { readonly claim: number; readonly confirm: number; readonly report: number };
+  readonly retryMs: Readonly<Record<'claim' | 'firstWord' | 'confirm' | 'report', number>>;
   /** Only where the back end has no state events. */
   readonly heartbeatMs?: number;
   /** Where the kept log goes. */
@@ -157,10 +158,19 @@ async function withAgent(
     write: attempt.write,
     maxBytes: AGENT_LOG_MAX_BYTES,
     tailBytes: AGENT_LOG_TAIL_BYTES,
-    hidden: payload.runToken,
   });
   const halt = new AbortController();
-  const fence = watchFence(attempt, halt);
+  const haltIfFenced = (error: unknown): void => {
+    if (error instanceof Fenced) halt.abort(error);
+  };
+  const fence = watchFence(attempt, haltIfFenced);
+  let hasSpoken = false;
+  const spoke = (): void => {
+    if (hasSpoken) return;
+    hasSpoken = true;
+    const patience = budget(stop, attempt.retryMs.firstWord);
+    attempt.controlPlane.firstWord(attempt.identity, patience).catch(haltIfFenced);
+  };
   attempt.say(`running the agent: ${payload.agentCommand}`);
   try {
     const end = await runAgent({
@@ -170,10 +180,12 @@ async function withAgent(
       input: inputOf(payload),
       stop: AbortSignal.any([stop.signal, halt.signal]),
       stopGraceMs: attempt.agentStopGraceMs,
+      masking: masking([payload.runToken, ...Object.values(variables)]),
       onLine: (line) => {
         log.line(line);
-        const text = plainText(line.replaceAll(payload.runToken, '***'), PROGRESS_MAX_BYTES);
+        const text = plainText(line, PROGRESS_MAX_BYTES);
         if (text === '') return;
+        spoke();
         lastLines.push(text);
         if (lastLines.length > LAST_LINES) lastLines.shift();
         events.progressed(text);
@@ -199,14 +211,12 @@ async function agentFiles({ payload, promptFile, contextFile, retryAfterFile }: 
 const inputOf = ({ prompt, context }: RunPayload): string =>
   context === undefined ? prompt : `${prompt}\n\nFrom ${context.source}:\n\n${context.text}`;
 
-/** Beats where beats are asked for; a fenced beat halts the agent. */
-function watchFence(attempt: Attempt, halt: AbortController): NodeJS.Timeout | undefined {
+/** Beats where beats are asked for; `refused` gets to know why a beat was not taken. */
+function watchFence(attempt: Attempt, refused: (error: unknown) => void): NodeJS.Timeout | undefined {
   const everyMs = attempt.heartbeatMs;
   if (everyMs === undefined) return undefined;
   return setInterval(() => {
-    attempt.controlPlane.heartbeat(attempt.identity, budget(attempt.stop, everyMs)).catch((error: unknown) => {
-      if (error instanceof Fenced) halt.abort(error);
-    });
+    attempt.controlPlane.heartbeat(attempt.identity, budget(attempt.stop, everyMs)).catch(refused);
   }, everyMs);
 }
 

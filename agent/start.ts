@@ -6,6 +6,7 @@ import {
   AGENT_STOP_SHARE,
   RUNNER_CLAIM_RETRY_S,
   RUNNER_CONFIRM_RETRY_S,
+  RUNNER_FIRST_WORD_RETRY_S,
   RUNNER_REPORT_RETRY_S,
   STOP_BUDGET_SHARE,
   STOP_TIMEOUT_S,
@@ -80,6 +81,7 @@ async function runAt<Settings extends CommonSettings>(
     agentStopGraceMs: stopTimeoutMs * AGENT_STOP_SHARE,
     retryMs: {
       claim: retryMs(RUNNER_CLAIM_RETRY_S),
+      firstWord: retryMs(RUNNER_FIRST_WORD_RETRY_S),
       confirm: retryMs(RUNNER_CONFIRM_RETRY_S),
       report: retryMs(RUNNER_REPORT_RETRY_S),
     },

@@ -21,9 +21,13 @@ export const admitTask = react(rule, async (event, { tasks, slots }, { mayRepeat
   if (!task) return refused('unknown_task');
   if (task.version !== version) {
     const known = await tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
-    // The first delivery may have ended before it said to others that they got the places it cleared.
-    const repeats = known.kind === 'already' && mayRepeat(known);
-    return repeats ? [known, await slots.confirm(task.slotKey, leaseOf(taskId, task.attempt), cause)] : known;
+    if (known.kind !== 'already' || !mayRepeat(known)) return known;
+    // The first delivery may have ended before it said to others that they got the places it cleared. Saying so again must not take up a
+    // grant of this task that nobody has said yet.
+    const said = awaitsSlot(known.task)
+      ? slots.check(task.slotKey, cause)
+      : slots.confirm(task.slotKey, leaseOf(taskId, task.attempt), cause);
+    return [known, await said];
   }
 
   if (awaitsScreening(task, 'request')) return refused('awaits_screening');
@@ -37,6 +41,8 @@ export const admitTask = react(rule, async (event, { tasks, slots }, { mayRepeat
   const isUnused = now !== undefined && isStale(lease, now);
   return isUnused ? [outcome, taken.said, await slots.release(task.slotKey, lease, cause)] : [outcome, taken.said];
 });
+
+const awaitsSlot = ({ status }: Task): boolean => status === 'SUBMITTED' || status === 'QUEUED' || status === 'BACKOFF';
 
 /** The lease under which a task waits for, or takes, its next slot. */
 const wantedLease = (task: Task): string =>
@@ -53,8 +59,7 @@ interface Taken {
 function answer(task: Task, { version, lease, got, position }: Taken): Move {
   switch (got) {
     case 'held':
-      if (task.status !== 'SUBMITTED' && task.status !== 'QUEUED' && task.status !== 'BACKOFF')
-        return ignore('task_has_moved_on');
+      if (!awaitsSlot(task)) return ignore('task_has_moved_on');
       // The attempt that asked may have been lost meanwhile: its slot is no slot of the next one.
       if (wantedLease(task) !== lease) return ignore('task_has_moved_on');
       return step('admit', {}, [admission(task, task.slotKey)]);

@@ -1,5 +1,6 @@
-import { wake } from '../lifecycle/wake.ts';
+import { unknownPurposes, wake } from '../lifecycle/wake.ts';
 import { wakeTask as rule } from '../rules/wake-task.ts';
+import { refused } from '../runtime/outcome.ts';
 import { causeOf, react } from '../runtime/react.ts';
 
 /**
@@ -9,6 +10,10 @@ export const wakeTask = react(rule, async (event, { tasks, slots }) => {
   const { taskId } = event.detail.data;
   const cause = causeOf(event);
   const outcome = await tasks.decide(taskId, cause, (task, record, { at, timings }) => wake(task, record, at, timings));
-  if (outcome.kind !== 'moved' || outcome.task.status !== 'QUEUED') return outcome;
-  return [outcome, await slots.check(outcome.task.slotKey, cause)];
+  if (outcome.kind !== 'moved') return outcome;
+  const { task } = outcome;
+  const strange = unknownPurposes(task).map((purpose) => refused(`unknown_purpose_${purpose}`));
+  return task.status === 'QUEUED'
+    ? [outcome, ...strange, await slots.check(task.slotKey, cause)]
+    : [outcome, ...strange];
 });

@@ -2,7 +2,7 @@ import { attemptDue } from '../events/attempt-due.ts';
 import { runCheckRequested } from '../events/run-check-requested.ts';
 import { because } from '../schemas/reason.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
-import type { DuePurpose, Task, TaskRun } from '../schemas/task.ts';
+import { type DuePurpose, duePurposes, type Task, type TaskRun } from '../schemas/task.ts';
 import { expireTask } from './cancel.ts';
 import { closeStop } from './close-stop.ts';
 import { later, unproven } from './evolve.ts';
@@ -37,6 +37,11 @@ export function wake(task: Task, record: RunRecord | undefined, at: string, timi
   if (task.status === 'STOPPING' && task.run.ended && due.includes('stop')) {
     return closeStop(task, record, at, timings, 'alarm');
   }
+  // A report that is stored says more than silence.
+  if (due.includes('progress') && record?.report) {
+    const judged = judgeReport(task, record, at, 'alarm');
+    if (judged.kind === 'step') return judged;
+  }
   // Nothing is taken for a stall without a look at what the runner last wrote.
   if (task.status === 'RUNNING' && due.includes('progress') && record?.firstOutputAt === undefined) {
     const told = `The agent said nothing within ${task.firstOutputSeconds ?? 0} s.`;
@@ -60,8 +65,15 @@ const mayGiveUp = (run: TaskRun, due: readonly DuePurpose[]): boolean =>
 /** Everything without proof is said again. It is no proof of itself: this handler may die between its write and its publishing. */
 const repeatUnproven = (task: Task): Mark => mark({ again: unproven(task) });
 
+/** Purposes that this version does not know. */
+export const unknownPurposes = (task: Task): string[] => Object.keys(task.due).filter(isUnknown);
+
+const isUnknown = (purpose: string): boolean => !(duePurposes as readonly string[]).includes(purpose);
+
 function overdue(task: Task, purpose: DuePurpose, at: string, timings: Timings): Mark {
   const next = (seconds: number) => ({ [purpose]: later(at, seconds) });
+  // Of a newer version, which runs beside this one or will again: left to it.
+  if (isUnknown(purpose)) return mark({ due: next(timings.STEP_RETRY_S) });
   const run = runOf(task);
   switch (purpose) {
     case 'step':

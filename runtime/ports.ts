@@ -21,6 +21,7 @@ export interface Ports {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly repositories: Repositories;
+  readonly configurations: Configurations;
   readonly webhooks: Webhooks;
   readonly ecs: ComputeBackend;
   readonly screening: Screening;
@@ -96,6 +97,10 @@ export interface Repositories {
   configurationOf(repository: string): Promise<RepositoryEntry | undefined>;
   /** All of them, by name. */
   list(): Promise<readonly RepositoryEntry[]>;
+}
+
+/** Changes what is configured for repositories. */
+export interface Configurations {
   /**
    * Stores a configuration, or removes it (`null`). `already`: by this very request; `older`: a request of a later time was stored
    * before; `full`: there is no room for another.

@@ -2,42 +2,53 @@ import {
   CONFIGURATIONS_MAX,
   CONFIGURATIONS_MAX_BYTES,
   entryFor,
+  entryIn,
+  plainName,
   REMOVALS_MAX,
-  type RepositoriesRecord,
   type RepositoryConfig,
-  repositoriesRecord,
+  type RepositoryEntry,
   repositoryOfSlotKey,
+  repositoryRemoval,
 } from '../schemas/repository-config.ts';
 import { BatonError } from './errors.ts';
-import type { ConfiguredBy, RecordStore, Repositories } from './ports.ts';
+import type { Configurations, ConfiguredBy, RecordStore, Repositories } from './ports.ts';
 import { DECIDE_TRIES, REPOSITORIES_KEY } from './records.ts';
 
-/** The repositories port over any record store: one record, every change one conditional write. */
-export function repositoriesOver({ store }: { readonly store: RecordStore }): Repositories {
+/** The repositories port over any record store. */
+export function repositoriesOver({ store }: { readonly store: Pick<RecordStore, 'get'> }): Repositories {
   return {
-    configurationOf: async (repository) => entryFor(repository, (await storedIn(store)).entries),
-    list: async () => (await storedIn(store)).entries,
+    configurationOf: async (repository) => entryFor(repository, await storedIn(store)),
+    list: () => storedIn(store),
+  };
+}
 
-    async set(name, config, by) {
+/** The configurations port over any record store: one record, every change one conditional write. */
+export function configurationsOver({ store }: { readonly store: Pick<RecordStore, 'get' | 'put'> }): Configurations {
+  return {
+    async set(given, config, by) {
+      const name = plainName(given);
+      let unsure = false;
       for (let tries = 0; tries < DECIDE_TRIES; tries++) {
         const stored = await store.get(REPOSITORIES_KEY);
         const record = recordIn(stored?.value);
         const known = latestOf(name, record);
-        if (known?.by === by.id) return 'already';
+        // It may be this call's own, of which only the answer was lost: then nobody has said it.
+        if (known?.by === by.id) return unsure ? 'stored' : 'already';
         if (known && isLater(known, by)) return 'older';
         const next = changed(record, name, config, by);
-        if (config !== null && isFull(next)) return 'full';
+        if (config !== null && isFull(next, record)) return 'full';
         const written = await store.put(REPOSITORIES_KEY, next, stored?.revision ?? 'absent');
         if (written.outcome === 'written') return 'stored';
+        unsure ||= written.unsure === true;
       }
       throw new BatonError('contention', `the configurations were written by others ${DECIDE_TRIES} times`);
     },
   };
 }
 
-/** All configurations, as they are stored. Throws `configuration_corrupt`. */
-export const storedIn = async (store: Pick<RecordStore, 'get'>): Promise<RepositoriesRecord> =>
-  recordIn((await store.get(REPOSITORIES_KEY))?.value);
+/** All configurations, by name; those that this version cannot read say so. Throws `configuration_corrupt`. */
+export const storedIn = async (store: Pick<RecordStore, 'get'>): Promise<readonly RepositoryEntry[]> =>
+  recordIn((await store.get(REPOSITORIES_KEY))?.value).entries.map(entryIn);
 
 /** How many tasks of a slot key may run at once: as its repository is configured, else as the deployment is. */
 export const limitsOver =
@@ -49,6 +60,13 @@ export const limitsOver =
     return entry?.config.limit ?? usual(key);
   };
 
+/** The record as it is stored: versions of Baton share it, so what this one cannot read goes back as it came. */
+interface Stored {
+  readonly entries: readonly unknown[];
+  /** A list, as far as this version knows. */
+  readonly removed?: unknown;
+}
+
 interface Change {
   /** Id of the request. */
   readonly by: string;
@@ -56,37 +74,68 @@ interface Change {
 }
 
 /** What was last done under a name: setting it, or removing it. */
-function latestOf(name: string, { entries, removed = [] }: RepositoriesRecord): Change | undefined {
-  const entry = entries.find((one) => one.name === name);
-  return entry ? { by: entry.setBy, at: entry.setAt } : removed.find((one) => one.name === name);
+function latestOf(name: string, record: Stored): Change | undefined {
+  const set = record.entries.filter(isOf(name)).map((stored): Change => {
+    const { setBy, setAt } = entryIn(stored);
+    return { by: setBy, at: setAt };
+  });
+  const removed = removalsIn(record)
+    .filter(isOf(name))
+    .flatMap((stored): Change[] => repositoryRemoval.safeParse(stored).data ?? []);
+  return [...set, ...removed].reduce<Change | undefined>(
+    (latest, one) => (latest && isLater(latest, { id: one.by, at: one.at }) ? latest : one),
+    undefined,
+  );
 }
+
+const isOf =
+  (name: string) =>
+  (stored: unknown): boolean =>
+    nameOf(stored) === name;
+
+/** Empty where it has none that is text. */
+function nameOf(stored: unknown): string {
+  const { name } = (stored ?? {}) as { name?: unknown };
+  return typeof name === 'string' ? plainName(name) : '';
+}
+
+const removalsIn = ({ removed }: Stored): readonly unknown[] => (Array.isArray(removed) ? removed : []);
 
 /** Two requests of the same millisecond have an order too, and everybody finds the same one. */
 const isLater = (known: Change, { id, at }: ConfiguredBy): boolean =>
   known.at > at || (known.at === at && known.by > id);
 
 function changed(
-  record: RepositoriesRecord,
+  record: Stored,
   name: string,
   config: RepositoryConfig | null,
   { id, at, warning }: ConfiguredBy,
-): RepositoriesRecord {
-  const others = record.entries.filter((entry) => entry.name !== name);
-  const removed = (record.removed ?? []).filter((one) => one.name !== name);
-  if (config === null)
-    return { ...record, entries: others, removed: [...removed, { name, at, by: id }].slice(-REMOVALS_MAX) };
+): Stored {
+  const others = record.entries.filter((stored) => !isOf(name)(stored));
+  const before = removalsIn(record);
+  const removed = before.filter((stored) => !isOf(name)(stored));
+  // A version that remembers more than this one keeps what it remembers; a memory of another form stays as it is.
+  const remembered = (removals: readonly unknown[]) =>
+    record.removed === undefined || Array.isArray(record.removed)
+      ? { removed: removals.slice(-Math.max(REMOVALS_MAX, before.length)) }
+      : {};
+  if (config === null) return { ...record, entries: others, ...remembered([...removed, { name, at, by: id }]) };
   const entry = { name, config, setAt: at, setBy: id, ...(warning === undefined ? {} : { warning }) };
-  return { ...record, entries: [...others, entry].sort((a, b) => (a.name < b.name ? -1 : 1)), removed };
+  const entries = [...others, entry].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  return { ...record, entries, ...remembered(removed) };
 }
 
-const isFull = (record: RepositoriesRecord): boolean =>
-  record.entries.length > CONFIGURATIONS_MAX || Buffer.byteLength(JSON.stringify(record)) > CONFIGURATIONS_MAX_BYTES;
+/** There is always room for what makes the record no larger: a newer version may have stored more than this one would. */
+const isFull = (next: Stored, before: Stored): boolean =>
+  next.entries.length > Math.max(CONFIGURATIONS_MAX, before.entries.length) ||
+  bytesOf(next) > Math.max(CONFIGURATIONS_MAX_BYTES, bytesOf(before));
 
-/** What is stored is checked when it is read: a record that does not fit is an error with its field, never a guess. */
-function recordIn(value: unknown): RepositoriesRecord {
+const bytesOf = (record: Stored): number => Buffer.byteLength(JSON.stringify(record));
+
+/** Only what is no record of entries at all is an error: an entry that does not fit is a matter of its own repository. */
+function recordIn(value: unknown): Stored {
   if (value === undefined) return { entries: [] };
-  const parsed = repositoriesRecord.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const told = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
-  throw new BatonError('configuration_corrupt', `The record ${REPOSITORIES_KEY} does not fit its schema: ${told}`);
+  const { entries } = (value ?? {}) as { entries?: unknown };
+  if (Array.isArray(entries)) return { ...(value as object), entries };
+  throw new BatonError('configuration_corrupt', `The record ${REPOSITORIES_KEY} has no list of entries.`);
 }

@@ -15,6 +15,8 @@ export interface RunnerSide {
   /** Immediately before each push: does this run still count? */
   confirm(signal: RunSignal): Promise<'confirmed' | 'fenced'>;
   heartbeat(signal: RunSignal): Promise<'kept' | 'fenced'>;
+  /** The agent has said something; told again, the first time stands. */
+  firstWord(signal: RunSignal): Promise<'kept' | 'already' | 'fenced'>;
   report(signal: RunSignal, report: AgentReport): Promise<'stored' | 'already' | 'fenced'>;
   saveWork(signal: RunSignal, savedWork: SavedWork): Promise<'kept' | 'fenced'>;
 }
@@ -30,7 +32,8 @@ export interface RunsOver {
 
 /** The runs port, and the runner's side of it, over any record store. */
 export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Runs & RunnerSide {
-  return { get, open, forbidClaim, close, noteStray, progress, isToken, claim, confirm, heartbeat, report, saveWork };
+  const runs: Runs = { get, open, forbidClaim, close, noteStray, progress };
+  return { ...runs, isToken, claim, confirm, heartbeat, firstWord, report, saveWork };
 
   async function get(taskId: string, attempt: number): Promise<RunRecord | undefined> {
     const stored = await store.get(runKey(taskId, attempt));
@@ -107,6 +110,15 @@ export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Ru
     return (await asClaimant(signal, () => ({ heartbeatAt: clock.now() }))) ? 'kept' : 'fenced';
   }
 
+  async function firstWord(signal: RunSignal): Promise<'kept' | 'already' | 'fenced'> {
+    let answer: 'kept' | 'already' | 'fenced' = 'fenced';
+    await change(signal.taskId, signal.attempt, (record) => {
+      answer = !speaks(record, signal) ? 'fenced' : record.firstOutputAt ? 'already' : 'kept';
+      return answer === 'kept' ? { ...record, firstOutputAt: clock.now() } : undefined;
+    });
+    return answer;
+  }
+
   async function report(signal: RunSignal, told: AgentReport): Promise<'stored' | 'already' | 'fenced'> {
     let answer: 'stored' | 'already' | 'fenced' = 'fenced';
     await change(signal.taskId, signal.attempt, (record) => {
@@ -154,7 +166,15 @@ export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Ru
 const trusted = (value: unknown): RunRecord => value as RunRecord;
 
 /** What a runner may have written; the rest is the control plane's. */
-const RUNNERS_FIELDS = ['claim', 'heartbeatAt', 'confirmedAt', 'progress', 'report', 'savedWork'] as const;
+const RUNNERS_FIELDS = [
+  'claim',
+  'heartbeatAt',
+  'confirmedAt',
+  'progress',
+  'firstOutputAt',
+  'report',
+  'savedWork',
+] as const;
 
 /**
  * A record that its runner may have written to directly, with its token: a part of it that is not as it must be counts as not written.

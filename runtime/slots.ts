@@ -69,7 +69,9 @@ export function slotsOver({ store, tasks, clock, limitOf, pause }: SlotsOver): S
       const request = asked.kind === 'fill' ? { ...asked, limit: await limitOf(key) } : asked;
       const stale = needsEviction(slot, request) ? await staleLeases(slot, `${cause.id} ${clock.now()}`) : [];
       const decided = decideSlot(slot, request, { at: clock.now(), cause, stale });
-      if (!decided.changed) return decided;
+      // Where nothing is stored yet, a fill stores the limit: who is just taking its place by the limit of before decides again.
+      const isNew = request.kind === 'fill' && !stored;
+      if (!decided.changed && !isNew) return decided;
       const written = await store.put(slotKey(key), decided.slot, stored?.revision ?? 'absent');
       if (written.outcome === 'written') return decided;
       await pause?.(tries + 1);

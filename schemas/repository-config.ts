@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type Compute, compute, type Isolation, isolation } from './compute.ts';
 import { environmentReferences } from './environment-references.ts';
-import { instant, TEXT_MAX_CHARS } from './json.ts';
+import { instant, shortText, TEXT_MAX_CHARS } from './json.ts';
 import { SLOT_HOLDERS_MAX } from './slot.ts';
 import { SUBSCRIBERS_MAX, subscriber } from './subscriber.ts';
 import {
@@ -51,10 +51,17 @@ export const repositoryConfig = z.strictObject({
 });
 export type RepositoryConfig = z.infer<typeof repositoryConfig>;
 
+/** `…/app.git`, `…/app/` and `…/app` are one repository, whose name is the last: it is stored, shown and compared so. */
+export function plainName(address: string): string {
+  const plain = address.replace(/(?:\/|\.git)+$/, '');
+  return plain === '' ? address : plain;
+}
+
 /** A repository's address, or a pattern of them: `*` stands for any characters. */
 export const repositoryName = z
   .string()
   .trim()
+  .overwrite(plainName)
   .min(1, 'is empty')
   .max(NAME_MAX)
   .refine((value) => !value.startsWith('-'), 'begins with "-"')
@@ -75,7 +82,7 @@ const storedConfig = z.looseObject({
   isolation: z.custom<Isolation>((value) => typeof value === 'string', 'is no text').optional(),
 });
 
-/** One configuration as it is stored. */
+/** One configuration as this version stores it. */
 export const repositoryEntry = z.looseObject({
   name: repositoryName,
   config: storedConfig,
@@ -85,31 +92,65 @@ export const repositoryEntry = z.looseObject({
   /** What of it this deployment did not have when it was set: tasks that need it are refused. */
   warning: z.string().max(TEXT_MAX_CHARS).optional(),
 });
-export type RepositoryEntry = z.infer<typeof repositoryEntry>;
+
+/** One configuration as it is told. Of one that this version cannot read: why, and what can be read of it. */
+export const repositoryView = z.looseObject({
+  ...repositoryEntry.shape,
+  /** Empty where it has none that is text. */
+  name: z.string(),
+  /** Empty where it cannot be read. */
+  setAt: z.string(),
+  setBy: z.string(),
+  /** The field that another version of Baton wrote and this one does not understand: tasks under it are refused. */
+  unreadable: z.string().max(TEXT_MAX_CHARS).optional(),
+});
+export type RepositoryEntry = z.infer<typeof repositoryView>;
+
+/** One entry of the record by itself: what another version wrote into it says nothing about the others. */
+export function entryIn(stored: unknown): RepositoryEntry {
+  const parsed = repositoryEntry.safeParse(stored);
+  if (parsed.success) return { ...parsed.data, unreadable: undefined };
+  const { name, config, setAt, setBy } = fieldsIn(stored);
+  return {
+    name: typeof name === 'string' ? plainName(name) : '',
+    config: { limit: repositoryConfig.shape.limit.safeParse(fieldsIn(config)['limit']).data },
+    setAt: instant.safeParse(setAt).data ?? '',
+    setBy: typeof setBy === 'string' ? setBy : '',
+    unreadable: shortText(faultsIn(parsed.error)),
+  };
+}
+
+const fieldsIn = (value: unknown): Readonly<Record<string, unknown>> => ({ ...(value as object | undefined) });
+
+/** What of a value does not fit, field by field. */
+export const faultsIn = ({ issues }: z.ZodError): string =>
+  issues
+    .map(({ path, message }) => (path.length > 0 ? `${path.map(String).join('.')}: ${message}` : message))
+    .join('; ');
 
 /** A configuration that was removed, and by which request. */
-const repositoryRemoval = z.looseObject({ name: repositoryName, at: instant, by: z.string().max(ID_MAX) });
+export const repositoryRemoval = z.looseObject({
+  name: z.string().overwrite(plainName),
+  at: instant,
+  by: z.string().max(ID_MAX),
+});
 
-/** All configurations of a deployment: one record, so that finding the one that holds is one read. */
+/** All configurations of a deployment, as this version stores them: one record, so that finding the one that holds is one read. */
 export const repositoriesRecord = z.looseObject({
   entries: z.array(repositoryEntry).max(CONFIGURATIONS_MAX),
   /** The latest removals, oldest first. */
   removed: z.array(repositoryRemoval).max(REMOVALS_MAX).optional(),
 });
-export type RepositoriesRecord = z.infer<typeof repositoriesRecord>;
 
 /** The entry that holds for a repository: the one of its name, else the pattern that names most of it. */
 export function entryFor(repository: string, entries: readonly RepositoryEntry[]): RepositoryEntry | undefined {
-  const meant = plain(repository);
-  const exact = entries.find(({ name }) => plain(name) === meant);
+  const meant = plainName(repository);
+  const exact = entries.find(({ name }) => plainName(name) === meant);
   if (exact) return exact;
   return entries
-    .filter(({ name }) => name.includes('*') && matches(plain(name), meant))
+    .filter(({ name }) => name.includes('*') && matches(plainName(name), meant))
     .sort((a, b) => named(b.name) - named(a.name) || (a.name < b.name ? -1 : 1))[0];
 }
-
-/** `…/app.git`, `…/app/` and `…/app` are one repository. */
-const plain = (address: string): string => address.replace(/\/+$/, '').replace(/\.git$/, '');
 
 const named = (pattern: string): number => pattern.replaceAll('*', '').length;
 
@@ -128,8 +169,8 @@ function matches(pattern: string, text: string): boolean {
 }
 
 /** The slot key of a repository that has a limit of its own. */
-export const slotKeyOfRepository = (name: string): string => `repository:${name}`;
+export const slotKeyOfRepository = (name: string): string => `repository:${plainName(name)}`;
 
 /** The configuration whose limit a slot key has; undefined for the key of a user. */
 export const repositoryOfSlotKey = (key: string): string | undefined =>
-  key.startsWith('repository:') ? key.slice('repository:'.length) : undefined;
+  key.startsWith('repository:') ? plainName(key.slice('repository:'.length)) : undefined;

@@ -106,6 +106,7 @@ export const runRequests = {
   claim: z.strictObject({ nativeId }),
   confirm: z.strictObject({ nativeId }),
   heartbeat: z.strictObject({ nativeId }),
+  'first-word': z.strictObject({ nativeId }),
   report: z.strictObject({ nativeId, report: agentReport }),
   'saved-work': z.strictObject({ nativeId, savedWork }),
   events: z.strictObject({

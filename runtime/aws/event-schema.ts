@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { AnyEventDefinition } from '../../events/define.ts';
+import { type AnyEventDefinition, declaredSource } from '../../events/define.ts';
 import { type Envelope, envelope } from '../../schemas/envelope.ts';
 import { BatonError } from '../errors.ts';
 import { parsedEvent } from '../parsed-event.ts';
@@ -8,7 +8,7 @@ import { parsedEvent } from '../parsed-event.ts';
 export const eventSchema = (on: readonly AnyEventDefinition[]) =>
   envelope.transform((given, context) => {
     const event = given as Envelope;
-    if (!on.some(({ type, source }) => type === event['detail-type'] && source === event.source)) {
+    if (!on.some(({ type, source }) => type === event['detail-type'] && source === declaredSource(event.source))) {
       context.addIssue(`no rule brings ${event['detail-type']} from ${event.source} here`);
       return z.NEVER;
     }

@@ -42,6 +42,7 @@ export function runRoutes(
     post('claim', runRequests.claim, (signal) => runs.claim(signal)),
     post('confirm', runRequests.confirm, (signal) => runs.confirm(signal)),
     post('heartbeat', runRequests.heartbeat, (signal) => runs.heartbeat(signal)),
+    post('first-word', runRequests['first-word'], (signal) => runs.firstWord(signal)),
     post('report', runRequests.report, (signal, { report }) => runs.report(signal, report)),
     post('saved-work', runRequests['saved-work'], (signal, { savedWork }) => runs.saveWork(signal, savedWork)),
     post(

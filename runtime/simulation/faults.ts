@@ -66,7 +66,7 @@ export function faultsNamed(text: string): ReadonlySet<FaultName> {
 /** Shares of the allowed faults that a seed may use: worlds with few kinds of trouble reach states that all at once never do. */
 const SHARES_PER_SEED = [0.25, 0.45, 0.65] as const;
 
-/** Faults that leave little room for others, and so are in play less often. */
+/** Faults that leave little room for others, and so are in play less often where all are allowed. */
 const SELDOM: Partial<Record<FaultName, number>> = { deaf: 0.08, throttle: 0.25, guardrail: 0.3, 'time-out': 0.3 };
 
 /** The faults of one seed: a part of those allowed, or the only one. */
@@ -74,5 +74,6 @@ export function drawn(allowed: ReadonlySet<FaultName>, random: Random): Readonly
   const names = faultNames.filter((name) => allowed.has(name));
   if (names.length < 2) return new Set(names);
   const share = random.pick(SHARES_PER_SEED);
-  return new Set(names.filter((name) => random.chance(Math.min(share, SELDOM[name] ?? 1))));
+  const isAll = names.length === faultNames.length;
+  return new Set(names.filter((name) => random.chance(isAll ? Math.min(share, SELDOM[name] ?? 1) : share)));
 }

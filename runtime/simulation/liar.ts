@@ -44,7 +44,7 @@ export function letLie(
   async function tries(signal: RunSignal, record: RunRecord | undefined): Promise<void> {
     const isMine = record?.claim?.nativeId === signal.nativeId;
     if (!record || (isMine && !record.closed)) return;
-    const what = random.pick(['claim', 'confirm', 'report', 'saveWork'] as const);
+    const what = random.pick(['claim', 'confirm', 'firstWord', 'report', 'saveWork'] as const);
     // Who has the token may claim what nobody claimed: that is the runner's part.
     if (what === 'claim' && !record.claim) return;
     trace.line(`the liar tries to ${what} ${signal.taskId}#${signal.attempt} as ${signal.nativeId.slice(-8)}`);

@@ -254,6 +254,8 @@ export function watchPromises(options: PromisesOptions): Promises {
   function died(survivors: readonly StoredRecord[]): void {
     records.clear();
     for (const { key, value } of survivors) records.set(key, value);
+    for (const key of firstWords.keys())
+      if ((records.get(key) as RunRecord | undefined)?.firstOutputAt === undefined) firstWords.delete(key);
     // What was said about steps that nobody can know of any more was never said.
     const stored = new Set<string>();
     for (const task of tasks()) for (const { facts } of task.history) for (const { id } of facts) stored.add(id);

@@ -159,7 +159,9 @@ export function simulatedRunner(options: {
     for (let part = 0; part < 3; part++) {
       await pause(fate.worksMs / 3);
       if (part === 1) await freeze('at-work');
-      if (!fate.isSilent) say('RunProgressed', me, { text: `part ${part}` });
+      if (fate.isSilent) continue;
+      if (part === 0 && (await firstWord(me)) === 'fenced') return RUNNER_EXIT.fenced;
+      say('RunProgressed', me, { text: `part ${part}` });
     }
     const commit = fate.agent === 'changes-nothing' ? undefined : `commit-${me.attempt}-${nativeId.slice(-8)}`;
     const pushed = commit === undefined ? 'pushed' : await push(me, payload.branch, commit);
@@ -176,6 +178,16 @@ export function simulatedRunner(options: {
     say('RunReported', me);
     if (pushed === 'refused') return RUNNER_EXIT.repositoryFailed;
     return told.outcome === 'failed' ? RUNNER_EXIT.agentFailed : RUNNER_EXIT.ok;
+  }
+
+  /** The work goes on where nobody took it. */
+  async function firstWord(me: RunSignal): Promise<'kept' | 'already' | 'fenced' | 'not-taken'> {
+    try {
+      return await insist('first word', ({ runs }) => runs.firstWord(me));
+    } catch (error) {
+      if (error instanceof Unreachable) return 'not-taken';
+      throw error;
+    }
   }
 
   async function saveAndLeave(me: RunSignal): Promise<number | undefined> {

@@ -72,6 +72,7 @@ export function troubledStore(store: RecordStore, trouble: Trouble): RecordStore
     scene.trace.line(`  the answer to put ${key} is lost`);
     if (random.chance(0.4)) throw unanswered();
     await sleep(random.int(10, SENT_AGAIN_MAX_MS));
+    await point(`put ${key} again`);
     const current = await store.get(key);
     if (!current) return again();
     if (made.outcome === 'written' && current.revision === made.revision) return made;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import * as z from 'zod';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 
-export type Verb = 'payload' | 'claim' | 'confirm' | 'heartbeat' | 'report' | 'saved-work' | 'events';
+export type Verb = 'payload' | 'claim' | 'confirm' | 'heartbeat' | 'first-word' | 'report' | 'saved-work' | 'events';
 
 export interface Call {
   readonly verb: Verb;
@@ -89,7 +89,7 @@ function usual(call: Call, payload: RunPayload): Answer {
   return { status: call.verb === 'events' ? 202 : 200, body: {} };
 }
 
-const verbs = z.enum(['claim', 'confirm', 'heartbeat', 'report', 'saved-work', 'events']);
+const verbs = z.enum(['claim', 'confirm', 'heartbeat', 'first-word', 'report', 'saved-work', 'events']);
 
 async function readCall(request: IncomingMessage): Promise<Call> {
   const chunks: Buffer[] = [];

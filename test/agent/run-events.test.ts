@@ -16,6 +16,7 @@ function scene(intervalMs: number, refuses = 0) {
     claim: never,
     confirm: never,
     heartbeat: never,
+    firstWord: never,
     report: never,
     saveWork: never,
     event: async (_run, event) => {

@@ -89,7 +89,7 @@ describe('a delivery that is given up', () => {
     await dev.says('ready ');
     await until('it to be said', () => dev.stderr().includes('\n'));
     expect(dev.stderr()).toMatch(
-      /^baton: gave up TaskCancelRequested x1 for the rule cancel-task after 2 tries: .* \(malformed_event\); .*\n$/,
+      /^baton: gave up TaskCancelRequested x1 for the rule cancel-task after 2 tries: .* \(malformed_event\); .*\n/,
     );
   });
 });

@@ -31,6 +31,25 @@ onEveryStore((present) => {
   const holders = async () => Object.keys((await slot()).holders);
   const take = (n: number, priority = 0) => slots.take(KEY, lease(n), { ...options, priority });
 
+  it('hold a limit that was changed while somebody took the first place of the key', async () => {
+    const of = (limitOf: () => Promise<number>) =>
+      slotsOver({
+        store: present.store,
+        tasks: { get: async (taskId) => states.get(taskId) },
+        clock: { now: () => at(0) },
+        limitOf,
+      });
+    const configured = of(async () => 1);
+    const late = of(async () => {
+      // The limit that it has just read is replaced before it writes.
+      await configured.check(KEY, aCause('RepositoryConfigured'));
+      return 10;
+    });
+    expect((await late.take(KEY, lease(1), options)).answer).toBe('held');
+    expect((await late.take(KEY, lease(2), options)).answer).toBe('waiting');
+    expect(await slot()).toMatchObject({ limit: 1 });
+  });
+
   it('give a hundred who ask at once exactly as many places as there are, and the others a place in line', async () => {
     const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => take(n)));
     expect(answers.filter(({ answer }) => answer === 'held')).toHaveLength(3);

@@ -81,6 +81,7 @@ describe('a new task', () => {
     await scene.has(aTask({ status: 'RUNNING' }));
     await scene.slots.take('user:ada', leaseOf(red.taskId, 1), options);
     await scene.slots.take('user:ada', leaseOf(aTaskId('grey'), 1), options);
+    await scene.has(aTask({ status: 'QUEUED', taskId: aTaskId('grey') }));
     await scene.has(aTask({ status: 'CANCELLED', settledAt: at(1) }));
     await scene.has(green);
     const grants = async (tries: number) =>
@@ -159,5 +160,21 @@ describe('a task whose attempt was lost between the taking of its slot and the d
     };
     expect(await scene.deliver(admitTask, event, { instead: { slots } })).toEqual([]);
     expect((await scene.task())?.status).toBe('BACKOFF');
+  });
+});
+
+describe('a retry of who waits in line already', () => {
+  it('does not take up a grant that nobody has said yet', async () => {
+    const scene = aScene();
+    await scene.has(aTask({ status: 'RUNNING' }));
+    await scene.slots.take('user:ada', leaseOf(red.taskId, 1), options);
+    await scene.has(green);
+    const asked = latestEvent(green);
+    await scene.deliver(admitTask, asked);
+    // Its place comes free, and whoever freed it ends before it says so.
+    await scene.slots.release('user:ada', leaseOf(red.taskId, 1), { id: 'freed', type: 'Test' });
+    const said = await scene.deliver(admitTask, asked, { tries: 2 });
+    expect(typesOf(said)).toContain('SlotGranted');
+    expect((await scene.slot())?.holders[leaseOf(green.taskId, 1)]?.grant).toBeDefined();
   });
 });

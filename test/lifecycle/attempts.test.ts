@@ -207,6 +207,15 @@ describe('an agent from which a first word is expected', () => {
     expect(inWords(wake(task(), aRunRecord(), at(55), testTimings))).toBe('stop lost stalled: RunStopRequested');
   });
 
+  it('is judged by its report where one is stored: a pause stays a pause', () => {
+    expect(inWords(wake(task(), aRunRecord({ report: limited(60) }), at(55), testTimings))).toMatch(
+      /^stop paused rate_limited/,
+    );
+    expect(inWords(wake(task(), aRunRecord({ report: aReport() }), at(55), testTimings))).toBe(
+      'complete: TaskCompleted',
+    );
+  });
+
   it('goes on when it has, whatever it says later', () => {
     const record = aRunRecord({ firstOutputAt: at(54) });
     const move = wake(task(), record, at(55), testTimings);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { touch } from '../../lifecycle/evolve.ts';
-import { wake } from '../../lifecycle/wake.ts';
+import { unknownPurposes, wake } from '../../lifecycle/wake.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { type DuePurpose, statuses, type Task } from '../../schemas/task.ts';
 import {
@@ -223,5 +223,19 @@ describe('waking twice at the same moment', () => {
   it.each(statuses)('says the same again, under the same ids: %s', (status) => {
     const task = aTask({ status, ...(status === 'STARTING' ? { run: aRun() } : {}) } as { status: typeof status });
     expect(wakeAt(task, 99_999)).toEqual(wakeAt(task, 99_999));
+  });
+});
+
+// F25
+describe('a due date of a purpose that this version does not know', () => {
+  it('is put off and left to the version that does; everything else is done', () => {
+    const task = aTask({ status: 'SUBMITTED' });
+    const strange = { ...task, due: { ...task.due, heartbeat: at(1) } } as Task;
+    const move = wakeAt(strange, T.STEP_RETRY_S);
+    expect(move).toMatchObject({
+      kind: 'mark',
+      due: { heartbeat: at(T.STEP_RETRY_S * 2), step: at(T.STEP_RETRY_S * 2) },
+    });
+    expect(unknownPurposes(strange)).toEqual(['heartbeat']);
   });
 });

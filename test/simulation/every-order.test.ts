@@ -19,6 +19,16 @@ const oneRuns = [
   'comes up',
   'claims',
 ];
+/** The run is lost, its slot went to the one who waited, and the next attempt is due. */
+const otherRuns = [
+  ...oneRuns,
+  'is lost',
+  '#STOPPED',
+  'close-stop takes',
+  'return-slot takes',
+  'admit-waiter takes',
+  'wakes for backoff',
+];
 const two = { tasks: 2, attempts: 2, places: 1, states: STATES, before: oneRuns };
 
 /** As many ends without a report and as many cancels as the search may use up. */
@@ -29,7 +39,10 @@ const searches: readonly (Bounds & { readonly name: string })[] = [
     ...{ tasks: 1, attempts: 2, places: 1, losses: 1, cancels: 1, states: STATES },
   },
   { name: 'two tasks, one place, two attempts each, two lost runs', ...two, losses: 2, cancels: 0 },
-  { name: 'two tasks, one place, two attempts each, a lost run, a cancel', ...two, losses: 1, cancels: 1 },
+  {
+    name: 'two tasks, one place, two attempts each, after a lost run, another, and a cancel',
+    ...{ ...two, losses: 2, cancels: 1, before: otherRuns },
+  },
 ];
 
 const told = ({ states, moves, depth, complete, ends }: Found): string =>
