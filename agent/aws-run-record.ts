@@ -9,7 +9,9 @@ import type { RunIdentity } from './control-plane.ts';
 
 /** What a runner wants to write into its own record, and what must be true of the record for that. */
 export interface RunWrite {
-  readonly set: Partial<Pick<RunRecord, 'claim' | 'confirmedAt' | 'heartbeatAt' | 'firstOutputAt' | 'report' | 'savedWork'>>;
+  readonly set: Partial<
+    Pick<RunRecord, 'claim' | 'confirmedAt' | 'heartbeatAt' | 'firstOutputAt' | 'report' | 'savedWork'>
+  >;
   readonly when: readonly Clause[];
 }
 

@@ -17,7 +17,7 @@ import { s3Payloads } from '../runtime/aws/s3-payloads.ts';
 import { ecsTaskIdOf, handleOf, taskArnOf } from '../runtime/engine/local-ecs-task.ts';
 import { compilePattern } from '../runtime/matcher.ts';
 import type { Settings, StartRun } from '../runtime/ports.ts';
-import { limitsOver, repositoriesOver } from '../runtime/repositories.ts';
+import { configurationsOver, limitsOver, repositoriesOver } from '../runtime/repositories.ts';
 import { runsOver } from '../runtime/runs.ts';
 import { slotsOver } from '../runtime/slots.ts';
 import { tasksOver } from '../runtime/tasks.ts';
@@ -130,6 +130,7 @@ export function recordedAws() {
     settings,
     clock,
     repositories: repositoriesOver({ store }),
+    configurations: configurationsOver({ store }),
     slots: slotsOver({ store, tasks, clock, limitOf: limitsOver(repositoriesOver({ store }), () => 10) }),
     payloads: s3Payloads({ client: new S3Client(client), bucket: 'baton-payloads', secret }),
     ecs: ecsBackend({

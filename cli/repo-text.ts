@@ -10,35 +10,42 @@ export const repositoryTable = (entries: readonly RepositoryEntry[], nowMs: numb
     ['REPOSITORY', 'SET', 'CONFIGURATION'],
     entries.map((entry): Cell[] => [
       { text: shown(entry.name) },
-      { text: relativeTime(entry.setAt, nowMs) },
-      { text: summaryOf(entry), ...(entry.warning === undefined ? {} : { colour: paint.yellow }) },
+      { text: entry.setAt && relativeTime(entry.setAt, nowMs) },
+      { text: summaryOf(entry), ...(troubleOf(entry) === undefined ? {} : { colour: paint.yellow }) },
     ]),
     paint,
   );
 
 /** One configuration, field by field, by the names of the options that set them. */
 export function repositoryText(entry: RepositoryEntry, nowMs: number, paint: Paint): string[] {
+  const trouble = troubleOf(entry);
   const rows: [string, string][] = [
     ...settings(entry).flatMap(([name, values]) => values.map((value): [string, string] => [name, value])),
-    ['set', `${entry.setAt} (${relativeTime(entry.setAt, nowMs)})`],
+    ['set', entry.setAt && `${entry.setAt} (${relativeTime(entry.setAt, nowMs)})`],
   ];
   return [
     paint.bold(shown(entry.name)),
     '',
     ...rows.map(([name, value]) => `  ${paint.dim(name.padEnd(20))}${shown(value)}`),
-    ...(entry.warning === undefined ? [] : ['', `  ${paint.yellow(warningOf(entry.warning))}`]),
+    ...(trouble === undefined ? [] : ['', `  ${paint.yellow(trouble)}`]),
   ];
 }
 
 /** What to say about a configuration that its deployment cannot serve. */
 export const warningOf = (warning: string): string => `its tasks are refused: ${shown(warning)}`;
 
+/** Why the tasks of a configuration are refused, if they are. */
+const troubleOf = ({ warning, unreadable }: RepositoryEntry): string | undefined =>
+  unreadable === undefined
+    ? warning && warningOf(warning)
+    : `unreadable, its tasks are refused: ${shown(unreadable)} (another version of Baton set it)`;
+
 function summaryOf(entry: RepositoryEntry): string {
   const told = settings(entry).map(([name, values]) =>
     values.length === 1 ? `${name} ${values[0]}` : `${name} ×${values.length}`,
   );
-  const refused = entry.warning === undefined ? [] : [warningOf(entry.warning)];
-  return shown([...told, ...refused].join(', '));
+  const trouble = troubleOf(entry);
+  return shown([...told, ...(trouble === undefined ? [] : [trouble])].join(', '));
 }
 
 /** Fields that are set, each with its values as text. */

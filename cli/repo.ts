@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { plainName } from '../schemas/repository-config.ts';
+import { badInput } from './cli-error.ts';
 import { findWorld, type PlaceOptions, stageIn, withPlaceOptions } from './find-world.ts';
 import { shown } from './paint.ts';
 import { type ConfigOptions, configFrom, repositoryNameFrom, withConfigOptions } from './repo-options.ts';
@@ -60,6 +62,12 @@ async function set(given: string, options: RepoOptions & ConfigOptions, terminal
   if (options.from !== undefined) configFrom(options, {}, process.cwd());
   const client = await findWorld(options, process.cwd());
   const before = (await client.repositories()).find((entry) => entry.name === name);
+  if (before?.unreadable !== undefined && options.from === undefined)
+    throw badInput(
+      name,
+      `its configuration cannot be read by this version of Baton (${before.unreadable}); a change would lose what it says`,
+      'Replace it whole with --from <file>, or remove it first.',
+    );
   const config = configFrom(options, before?.config ?? {}, process.cwd());
   const { entry, superseded } = await client.configure(name, config);
   if (superseded) terminal.complain('baton: somebody else set it at the same time; this is what holds now');
@@ -107,7 +115,7 @@ async function remove(given: string, options: RepoOptions, terminal: Terminal): 
 }
 
 const nameIn = (given: string, options: PlaceOptions): string =>
-  repositoryNameFrom(given, { cwd: process.cwd(), elsewhere: stageIn(options) !== undefined });
+  plainName(repositoryNameFrom(given, { cwd: process.cwd(), elsewhere: stageIn(options) !== undefined }));
 
 const HELP = `
 Examples:

@@ -105,7 +105,9 @@ export async function assertAgent(
 ): Promise<void> {
   if (agentCommand !== undefined) return;
   const entry = entryFor(repository, await client.repositories());
-  if (entry?.config.agentCommand === undefined) assertInstalled(undefined, environment);
+  // Of a configuration that cannot be read nobody knows which agent it names; the world refuses the task and says so.
+  if (entry?.unreadable === undefined && entry?.config.agentCommand === undefined)
+    assertInstalled(undefined, environment);
 }
 
 function assertInstalled(given: string | undefined, environment: Readonly<Record<string, string | undefined>>): void {

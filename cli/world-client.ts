@@ -3,7 +3,7 @@ import type { ReplayDesk } from '../runtime/endpoint/replay-desk.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { type Explanation, explanation } from '../schemas/explanation.ts';
 import { replayView } from '../schemas/replay.ts';
-import { type RepositoryConfig, type RepositoryEntry, repositoryEntry } from '../schemas/repository-config.ts';
+import { type RepositoryConfig, type RepositoryEntry, repositoryView } from '../schemas/repository-config.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import { type TaskSummary, type TaskView, taskSummary, taskView } from '../schemas/task-view.ts';
 import {
@@ -108,8 +108,8 @@ export function worldClient(url: string): WorldClient {
     explain: async (taskId) => understood(explanation, await json(`${named(taskId)}/explanation`)),
     cancel: async (taskId, reason) =>
       understood(taskView, await json(`${named(taskId)}/cancel`, post(reason === undefined ? {} : { reason }))),
-    repositories: async () => understood(z.array(repositoryEntry), await json('/repositories')),
-    repository: async (name) => understood(repositoryEntry, await json(configurationOf(name))),
+    repositories: async () => understood(z.array(repositoryView), await json('/repositories')),
+    repository: async (name) => understood(repositoryView, await json(configurationOf(name))),
     configure: async (name, config) =>
       understood(
         configuredView,

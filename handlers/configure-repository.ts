@@ -16,19 +16,19 @@ const CLOCK_SKEW_MAX_MS = 5 * 60_000;
 
 /**
  * Stores the configuration of a repository. Twice is harmless: a request is stored once, and one that was overtaken by a later
- * one, in whatever order they come, changes nothing.
+ * one, in whatever order they come, changes nothing and says so.
  */
-export const configureRepository = react(rule, async (event, { repositories, settings, clock }, { mayRepeat }) => {
+export const configureRepository = react(rule, async (event, { configurations, settings, clock }, { mayRepeat }) => {
   const cause = causeOf(event);
   const correlationId = event.detail.metadata?.correlationId ?? event.id;
   const about = { cause, correlationId, at: clock.now() };
   const tell = (fact: { type: string; data: unknown }) =>
     said([looseEvent(fact, { ...about, id: `${cause.id}#${fact.type}` })]);
-  const refuse = (message: string) =>
+  const refuse = (message: string, code = 'bad_request') =>
     tell(
       repositoryConfigRefused.of({
         name: shortText(nameIn(event.detail.data)),
-        reason: { code: 'bad_request', message: shortText(message) },
+        reason: { code, message: shortText(message) },
       }),
     );
 
@@ -44,13 +44,13 @@ export const configureRepository = react(rule, async (event, { repositories, set
   const unmet = config === null ? undefined : unmetOf({ name, config }, settings);
   const warning = given({ warning: unmet === undefined ? undefined : shortText(unmet) });
   const fact = repositoryConfigured.of({ name, removed: config === null, limit: config?.limit ?? null, ...warning });
-  switch (await repositories.set(name, config, { id: cause.id, at, ...warning })) {
+  switch (await configurations.set(name, config, { id: cause.id, at, ...warning })) {
     case 'stored':
       return tell(fact);
     case 'already':
       return mayRepeat({ committedAt: event.time }) ? tell(fact) : refused('configured_already');
     case 'older':
-      return refused('configured_again_since');
+      return [refused('configured_again_since'), refuse('a later request for this name holds', 'overtaken')];
     case 'full':
       return refuse(
         `there is no room for another: ${CONFIGURATIONS_MAX} configurations, or ${CONFIGURATIONS_MAX_BYTES} bytes of them; remove some, or use a pattern`,

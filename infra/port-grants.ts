@@ -77,7 +77,11 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
   ],
 
   repositories: ({ tableArn }) => [
-    records('Configurations of repositories.', READ_AND_WRITE, tableArn, ['REPOSITORIES']),
+    records('Which configuration holds for a repository.', READ, tableArn, ['REPOSITORIES']),
+  ],
+
+  configurations: ({ tableArn }) => [
+    records('Sets configurations of repositories, and removes them.', READ_AND_WRITE, tableArn, ['REPOSITORIES']),
   ],
 
   runs: ({ tableArn, secretArn }) => [

@@ -16,7 +16,7 @@ export interface Deployment {
 }
 
 /** A configuration under its name. */
-type Configured = Pick<RepositoryEntry, 'name' | 'config'>;
+type Configured = Pick<RepositoryEntry, 'name' | 'config' | 'unreadable'>;
 
 /** Under which terms a task is accepted: as its request says, else as its repository is configured, else as the deployment is. */
 export function termsOf(request: TaskRequest, entry: Configured | undefined, deployment: Deployment) {
@@ -53,6 +53,7 @@ export function refusalOf(
   return (
     (requester === undefined ? undefined : notYours(requester, request, entry)) ??
     notAllowed(request, deployment) ??
+    notUnderstood(entry) ??
     notOffered(termsOf(request, entry, deployment), entry, deployment)
   );
 }
@@ -84,6 +85,12 @@ function notAllowed(request: TaskRequest, { agentCommandAllowed, computes }: Dep
   }
   return computes.length === 0 ? NO_BACK_END : undefined;
 }
+
+/** What another version of Baton configured may say anything: its tasks do not run as if it said nothing. */
+const notUnderstood = (entry: Configured | undefined): string | undefined =>
+  entry?.unreadable === undefined
+    ? undefined
+    : `the configuration "${entry.name}" holds for this repository, and this version of Baton cannot read it: ${entry.unreadable}; set it again, or remove it`;
 
 function notOffered(
   { compute, isolation, fleet }: ReturnType<typeof termsOf>,

@@ -8,7 +8,7 @@ export const configureRepository = defineRule({
   summary: 'Stores what shall hold for a repository, or removes it.',
   on: [repositoryConfigRequested],
   emits: [repositoryConfigured, repositoryConfigRefused],
-  uses: ['repositories', 'settings', 'clock'],
+  uses: ['configurations', 'settings', 'clock'],
   kind: 'effect',
   delivery: 'queue',
 });

@@ -81,7 +81,10 @@ function latestOf(name: string, record: Stored): Change | undefined {
   });
   const removed = removalsIn(record)
     .filter(isOf(name))
-    .flatMap((stored): Change[] => repositoryRemoval.safeParse(stored).data ?? []);
+    .flatMap((stored): Change[] => {
+      const { data } = repositoryRemoval.safeParse(stored);
+      return data ? [data] : [];
+    });
   return [...set, ...removed].reduce<Change | undefined>(
     (latest, one) => (latest && isLater(latest, { id: one.by, at: one.at }) ? latest : one),
     undefined,

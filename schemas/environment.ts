@@ -68,6 +68,7 @@ export const portEnvironment = {
   },
   clock: {},
   repositories: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
+  configurations: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
   webhooks: {},
   /** What was done outside: for rules with `once`. */
   effects: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },

@@ -109,11 +109,12 @@ export type RepositoryEntry = z.infer<typeof repositoryView>;
 /** One entry of the record by itself: what another version wrote into it says nothing about the others. */
 export function entryIn(stored: unknown): RepositoryEntry {
   const parsed = repositoryEntry.safeParse(stored);
-  if (parsed.success) return { ...parsed.data, unreadable: undefined };
+  if (parsed.success) return parsed.data;
   const { name, config, setAt, setBy } = fieldsIn(stored);
+  const limit = repositoryConfig.shape.limit.safeParse(fieldsIn(config)['limit']).data;
   return {
     name: typeof name === 'string' ? plainName(name) : '',
-    config: { limit: repositoryConfig.shape.limit.safeParse(fieldsIn(config)['limit']).data },
+    config: limit === undefined ? {} : { limit },
     setAt: instant.safeParse(setAt).data ?? '',
     setBy: typeof setBy === 'string' ? setBy : '',
     unreadable: shortText(faultsIn(parsed.error)),
@@ -122,8 +123,8 @@ export function entryIn(stored: unknown): RepositoryEntry {
 
 const fieldsIn = (value: unknown): Readonly<Record<string, unknown>> => ({ ...(value as object | undefined) });
 
-/** What of a value does not fit, field by field. */
-export const faultsIn = ({ issues }: z.ZodError): string =>
+/** What does not fit, field by field. */
+const faultsIn = ({ issues }: z.ZodError): string =>
   issues
     .map(({ path, message }) => (path.length > 0 ? `${path.map(String).join('.')}: ${message}` : message))
     .join('; ');
@@ -141,6 +142,7 @@ export const repositoriesRecord = z.looseObject({
   /** The latest removals, oldest first. */
   removed: z.array(repositoryRemoval).max(REMOVALS_MAX).optional(),
 });
+export type RepositoriesRecord = z.infer<typeof repositoriesRecord>;
 
 /** The entry that holds for a repository: the one of its name, else the pattern that names most of it. */
 export function entryFor(repository: string, entries: readonly RepositoryEntry[]): RepositoryEntry | undefined {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { agentReport } from './agent-report.ts';
 import { instant, TEXT_MAX_CHARS } from './json.ts';
-import { repositoryEntry } from './repository-config.ts';
+import { repositoryView } from './repository-config.ts';
 import { status } from './task.ts';
 import { savedWork } from './task-result.ts';
 
@@ -94,7 +94,7 @@ export const cancelRequest = z.strictObject({ reason: z.string().min(1).max(TEXT
 /** `PUT` and `DELETE /repositories/<name>`: what holds under the name now; null: nothing. */
 export const configuredView = z.object({
   name: z.string(),
-  entry: repositoryEntry.nullable(),
+  entry: repositoryView.nullable(),
   /** A later request, of somebody else, was stored first; it is what holds. */
   superseded: z.literal(true).optional(),
 });

@@ -3,6 +3,7 @@ import type { Envelope } from '../../schemas/envelope.ts';
 import {
   CONFIGURATIONS_MAX,
   entryFor,
+  plainName,
   type RepositoryConfig,
   type RepositoryEntry,
   repositoryConfig,
@@ -55,8 +56,8 @@ export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDe
     async set(givenName, given) {
       const name = inputOf(repositoryName, givenName, 'the name');
       const config = inputOf(repositoryConfig, given, 'the configuration');
-      const others = (await stored()).filter((entry) => entry.name !== name);
-      if (others.length >= CONFIGURATIONS_MAX) {
+      const entries = await stored();
+      if (entries.length >= CONFIGURATIONS_MAX && !entries.some((entry) => entry.name === name)) {
         throw new BatonError('bad_input', `There are ${CONFIGURATIONS_MAX} configurations already.`, {
           remedy: 'Remove some, or let a pattern such as https://github.com/acme/* stand for many.',
         });
@@ -64,9 +65,10 @@ export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDe
       return configured(name, config);
     },
 
-    async remove(name) {
+    async remove(givenName) {
+      const name = plainName(givenName);
       if (!(await entryOf(name))) throw unknown(`There is no configuration of the name "${name}".`);
-      return configured(name, null);
+      return configured(inputOf(repositoryName, name, 'the name'), null);
     },
   };
 
@@ -83,8 +85,8 @@ export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDe
     return answer;
   }
 
-  async function stored(): Promise<readonly RepositoryEntry[]> {
-    return (await storedIn(store)).entries;
+  function stored(): Promise<readonly RepositoryEntry[]> {
+    return storedIn(store);
   }
 
   async function entryOf(name: string): Promise<RepositoryEntry | undefined> {

@@ -8,7 +8,7 @@ import { onceOnly } from '../once.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { OutsidePort, Ports, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
-import { limitsOver, repositoriesOver } from '../repositories.ts';
+import { configurationsOver, limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
@@ -71,10 +71,11 @@ export function createEngine(options: EngineOptions): Engine {
   const runs = runsOver({ store, clock, secret: () => secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
   const repositories = repositoriesOver({ store });
+  const configurations = configurationsOver({ store });
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, options.limitOf) });
   const payloads = payloadsOver({ store, secret: () => secret });
   const effects = effectLedger({ store });
-  const ports = { tasks, slots, runs, payloads, repositories, settings, clock };
+  const ports = { tasks, slots, runs, payloads, repositories, configurations, settings, clock };
 
   let stopped = false;
   let all: Readonly<Record<string, unknown>> = ports;

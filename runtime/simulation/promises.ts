@@ -85,7 +85,7 @@ export function watchPromises(options: PromisesOptions): Promises {
   const grantsGiven = new Set<string>();
   const claimants = new Map<string, string>();
   const pushes = new Set<string>();
-  /** When the agent's first word was kept, by run key. */
+  /** When the agent's first word was kept, or the runner was told so, by run key. */
   const firstWords = new Map<string, number>();
   /** Keys of writes that hung. */
   const hanging = new Set<string>();
@@ -134,6 +134,7 @@ export function watchPromises(options: PromisesOptions): Promises {
       if (first !== nativeId)
         complain('one attempt counts', taskId, `attempt ${attempt} was claimed by ${first} and ${nativeId}`);
     },
+    spoke: ({ taskId, attempt }) => spoken(runKey(taskId, attempt)),
     reported: (signal) => speaks(signal, 'reported'),
     pushed(signal, isLate) {
       speaks(signal, 'pushed');
@@ -165,13 +166,17 @@ export function watchPromises(options: PromisesOptions): Promises {
     }
     if (key.startsWith('RUN#')) {
       runWritten(before as RunRecord | undefined, after as RunRecord, complain);
-      if ((after as RunRecord).firstOutputAt && !firstWords.has(key)) firstWords.set(key, options.nowMs());
+      if ((after as RunRecord).firstOutputAt) spoken(key);
     }
     if (key.startsWith('SLOT#')) {
       const slot = after as Slot;
       slotWritten(before as Slot | undefined, slot, { taskOf, complain });
       for (const { grant } of Object.values(slot.holders)) if (grant) grantsGiven.add(grant.fact.id);
     }
+  }
+
+  function spoken(key: string): void {
+    if (!firstWords.has(key)) firstWords.set(key, options.nowMs());
   }
 
   /** An attempt that is over gives its slot back soon, however long the task waits for the next one. */

@@ -13,7 +13,15 @@ export function runWritten(before: RunRecord | undefined, after: RunRecord, comp
   if (before.report && JSON.stringify(before.report) !== JSON.stringify(after.report)) broken('the report changed');
   if (!before.report && after.report && !after.claim) broken('a report without a claim');
   if (before.firstOutputAt && before.firstOutputAt !== after.firstOutputAt) broken('its first word was said twice');
-  for (const field of ['claim', 'report', 'confirmedAt', 'savedWork', 'progress', 'heartbeatAt', 'firstOutputAt'] as const) {
+  for (const field of [
+    'claim',
+    'report',
+    'confirmedAt',
+    'savedWork',
+    'progress',
+    'heartbeatAt',
+    'firstOutputAt',
+  ] as const) {
     if (before.closed && JSON.stringify(before[field]) !== JSON.stringify(after[field]))
       broken(`${field} written after it was closed`);
   }

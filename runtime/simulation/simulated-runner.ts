@@ -19,6 +19,8 @@ export interface RunnerProcess {
 /** What the runner did that counts, told to whoever watches. */
 export interface Witness {
   claimed(signal: RunSignal): void;
+  /** Baton has taken the agent's first word. */
+  spoke(signal: RunSignal): void;
   reported(signal: RunSignal): void;
   /** `isLate`: the machine was frozen between asking whether it still counts and pushing; git's lease alone decides there. */
   pushed(signal: RunSignal, isLate: boolean): void;
@@ -183,7 +185,9 @@ export function simulatedRunner(options: {
   /** The work goes on where nobody took it. */
   async function firstWord(me: RunSignal): Promise<'kept' | 'already' | 'fenced' | 'not-taken'> {
     try {
-      return await insist('first word', ({ runs }) => runs.firstWord(me));
+      const taken = await insist('first word', ({ runs }) => runs.firstWord(me));
+      if (taken !== 'fenced') witness.spoke(me);
+      return taken;
     } catch (error) {
       if (error instanceof Unreachable) return 'not-taken';
       throw error;

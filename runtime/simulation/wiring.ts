@@ -1,6 +1,6 @@
 import { payloadsOver } from '../payloads.ts';
 import type { Alarms, Clock, OutsidePort, Ports, RecordStore, Settings } from '../ports.ts';
-import { limitsOver, repositoriesOver } from '../repositories.ts';
+import { configurationsOver, limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
@@ -22,7 +22,8 @@ export function wire({ store, alarms, clock, settings, secret, limitOf }: Wiring
   const runs = runsOver({ store, clock, secret: () => secret });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
   const repositories = repositoriesOver({ store });
+  const configurations = configurationsOver({ store });
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, limitOf) });
   const payloads = payloadsOver({ store, secret: () => secret });
-  return { tasks, slots, runs, payloads, repositories, settings, clock };
+  return { tasks, slots, runs, payloads, repositories, configurations, settings, clock };
 }

@@ -94,6 +94,18 @@ describe('a run in a container of ECS', () => {
     expect((await record()).report).toBeUndefined();
   });
 
+  it("leaves its agent's first word in its record, although no event arrives", async () => {
+    const { aws, start, record } = await open({ payload: { agentCommand: 'echo up; sleep 300' } });
+    aws.fault('PutEvents', { status: 403, error: 'AccessDeniedException' }, 1_000);
+    aws.fault('UpdateItem', { status: 500, error: 'InternalServerError' });
+    const launched = start();
+    await until('the agent runs', () => launched.output().includes('up\n'));
+    await until('it is left', () => aws.asked.filter((operation) => operation === 'UpdateItem').length > 2);
+    launched.kill('SIGTERM');
+    await launched.ended;
+    expect((await record()).firstOutputAt).toEqual(expect.any(String));
+  });
+
   it('beats where beats are asked for', async () => {
     const { aws, start, record } = await open({ payload: { agentCommand: 'echo up; sleep 300' } });
     const launched = start({ BATON_HEARTBEAT_S: '0.1' });

@@ -1,10 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
+import { MASKED_MIN_CHARS } from '../../agent/limits.ts';
+import { masking } from '../../agent/masking.ts';
 import { keptLog, lineReader, plainText } from '../../agent/output.ts';
 
 describe('a stream of output', () => {
-  const read = (chunks: readonly Buffer[], maxBytes = 100): string[] => {
+  const read = (chunks: readonly Buffer[], maxBytes = 100, secrets: readonly string[] = []): string[] => {
     const lines: string[] = [];
-    const reader = lineReader(maxBytes, (line) => lines.push(line));
+    const reader = lineReader(maxBytes, masking(secrets), (line) => lines.push(line));
     for (const chunk of chunks) reader.write(chunk);
     reader.end();
     return lines;
@@ -21,12 +23,33 @@ describe('a stream of output', () => {
     const lines = read([Buffer.from('x'.repeat(250))]);
     expect(lines.map((line) => line.length)).toEqual([100, 100, 50]);
   });
+
+  const SECRET = 'hunter2hunter3';
+  const inChunksOf = (size: number, text: string): Buffer[] =>
+    Array.from({ length: Math.ceil(text.length / size) }, (_, n) => Buffer.from(text.slice(n * size, (n + 1) * size)));
+
+  it.each([1, 7, 4_096])('never shows a secret, nor a piece of it, wherever lines are cut (chunks of %d)', (size) => {
+    for (let before = 80; before <= 105; before++) {
+      const text = `${'x'.repeat(before)}${SECRET}${'y'.repeat(150)}`;
+      for (const end of ['', '\n', SECRET]) {
+        const lines = read(inChunksOf(size, text + end), 100, [SECRET]);
+        expect(lines.join('')).toMatch(/^x+\*{3}y+(?:\*{3})?$/);
+        expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+      }
+    }
+  });
+
+  it('of one secret longer than a line shows none of it', () => {
+    const long = Array.from({ length: 300 }, (_, n) => `${n}`).join('-');
+    expect(read(inChunksOf(64, `a${long}b`), 100, [long]).join('')).toBe('a***b');
+    expect(read(inChunksOf(64, `${long}${'z'.repeat(99)}`), 100, [long]).join('')).toBe(`***${'z'.repeat(99)}`);
+  });
 });
 
 describe('a kept log', () => {
   const logOf = (lines: readonly string[]): string => {
     let text = '';
-    const log = keptLog({ write: (more) => (text += more), maxBytes: 40, tailBytes: 20, hidden: 'token-1' });
+    const log = keptLog({ write: (more) => (text += more), maxBytes: 40, tailBytes: 20 });
     for (const line of lines) log.line(line);
     log.end();
     return text;
@@ -41,9 +64,37 @@ describe('a kept log', () => {
     expect(text.startsWith('line 10\nline 11\nline 12\nline 13\nline 14\n[baton] log truncated')).toBe(true);
     expect(text.endsWith('[baton] 104 bytes left out\nline 28\nline 29\n')).toBe(true);
   });
+});
 
-  it('never shows what is to stay hidden', () => {
-    expect(logOf(['a token-1 and token-1'])).toBe('a *** and ***\n');
+describe('masking', () => {
+  const shown = (text: string, ...values: string[]) => masking(values).masked(text);
+
+  it('takes out every value, wherever it stands', () => {
+    expect(shown('a token-1 and token-1, token-2', 'token-1', 'token-2')).toBe('a *** and ***, ***');
+    expect(shown('as it is')).toBe('as it is');
+  });
+
+  it('takes out the longer one of two that begin alike, and the whole of two that overlap', () => {
+    expect(shown('secret-and-more secret', 'secret', 'secret-and-more')).toBe('*** ***');
+    expect(shown('abcdefghi', 'abcdef', 'defghi')).toBe('***');
+    expect(shown('aaaaaaaaa!', 'aaaaaa')).toBe('***!');
+  });
+
+  it('takes out each line of a value with several', () => {
+    const key = '-----BEGIN KEY-----\r\nAbCdEfGh\n  IjKlMnOp\n-----END KEY-----\n';
+    expect(shown('see IjKlMnOp', key)).toBe('see ***');
+    expect(shown(key.replaceAll(/\s+/g, ' '), key)).toBe('*** *** *** *** ');
+  });
+
+  it('takes out a value also as it stands within JSON', () => {
+    const value = '{"key":"a\\b"}';
+    expect(shown(JSON.stringify({ said: value }), value)).toBe('{"said":"***"}');
+  });
+
+  it('leaves what is shorter than its bound', () => {
+    const short = 'x'.repeat(MASKED_MIN_CHARS - 1);
+    expect(shown(`${short} y`, short, '')).toBe(`${short} y`);
+    expect(shown(`${short}x y`, `${short}x`)).toBe('*** y');
   });
 });
 

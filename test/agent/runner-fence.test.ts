@@ -54,6 +54,14 @@ describe('a fenced run', () => {
     expect(await launched.ended).toMatchObject({ code: RUNNER_EXIT.fenced });
     expect(scene.head(BRANCH)).toBeUndefined();
   });
+
+  it("at its agent's first word stops the agent", async () => {
+    scene = await openScene(runner.file, { agentCommand: 'echo x > x; echo hello; exec sleep 60' });
+    scene.api.answer('first-word', FENCED);
+    expect(await scene.run()).toMatchObject({ code: RUNNER_EXIT.fenced });
+    expect(scene.head(BRANCH)).toBeUndefined();
+    expect(scene.api.of('report')).toEqual([]);
+  });
 });
 
 describe('a run whose token or payload is refused', () => {

@@ -1,11 +1,11 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { RETRY_AFTER_DEFAULT_S } from '../../agent/limits.ts';
+import { LINE_MAX_BYTES, RETRY_AFTER_DEFAULT_S } from '../../agent/limits.ts';
 import { referredVariables } from '../../agent/referred-variables.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
-import { BRANCH, bundleRunner, openScene, type Scene, until } from './scene.ts';
+import { BRANCH, bundleRunner, openScene, RUN_TOKEN, type Scene, until } from './scene.ts';
 
 let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
@@ -88,6 +88,30 @@ describe('variables that the configuration of a repository refers to', () => {
     expect(readFileSync(seen, 'utf8')).toContain('GIT_CEILING_DIRECTORIES');
     expect(readFileSync(seen, 'utf8')).not.toContain('read-me-not');
     expect(output + JSON.stringify(scene.api.calls)).not.toContain('read-me-not');
+  });
+
+  it('are masked in all that the agent prints: in the log, in progress and in the reason', async () => {
+    const values = { TOKEN: 'hunter2hunter3', LONGER: 'hunter2hunter3-and-more', KEY: 'first-line\nsecond-line' };
+    await withScene({
+      environment: { TOKEN: 'variable:TOKEN', LONGER: 'variable:LONGER', KEY: 'variable:KEY' },
+      agentCommand: [
+        `head -c ${LINE_MAX_BYTES - 5} /dev/zero | tr '\\0' x`,
+        'echo "$TOKEN"',
+        'echo "one $LONGER" >&2',
+        'sleep 0.2',
+        'echo "$KEY"',
+        'exit 1',
+      ].join('; '),
+    });
+    const { code, output } = await scene.run(values);
+    expect(code).toBe(RUNNER_EXIT.agentFailed);
+    expect(output).toMatch(/x\*\*\*\n/);
+    expect(output).toContain('one ***\n');
+    expect(output).toContain('***\n***\n');
+    expect(scene.report().reason?.message).toMatch(/Last output: .* \/ \*\*\* \/ \*\*\*$/);
+    expect(said().map(({ text }) => text)).toContain('***');
+    const told = output + JSON.stringify(scene.api.calls) + JSON.stringify(scene.reportFile());
+    for (const piece of ['hunte', 'and-more', 'first-line', 'second-line']) expect(told).not.toContain(piece);
   });
 
   it('that are not set fail the run before anything is cloned, by name and never by value', async () => {
@@ -177,5 +201,37 @@ describe("the agent's first word", () => {
     await until('the first word is told twice', () => said().filter(({ text }) => text === 'hello').length >= 2);
     writeFileSync(join(scene.folder, 'home', 'go'), '');
     await launched.ended;
+  });
+
+  const no = (status: number) => ({ status, body: { error: { code: 'no', message: 'no', remedy: '' } } });
+
+  it('is left in the record once, whatever becomes of the events, and again until it is taken', async () => {
+    await withScene({ agentCommand: `echo; echo hello; echo more; while [ ! -e "$HOME/go" ]; do sleep 0.05; done` });
+    scene.api.answer('events', no(403));
+    scene.api.answer('first-word', no(503), 2);
+    const launched = scene.start();
+    await until('the first word is left', () => scene.api.of('first-word').length >= 3);
+    writeFileSync(join(scene.folder, 'home', 'go'), '');
+    expect(await launched.ended).toMatchObject({ code: RUNNER_EXIT.ok });
+    expect(scene.api.of('first-word')).toHaveLength(3);
+    expect(scene.api.of('first-word').at(-1)).toMatchObject({
+      token: RUN_TOKEN,
+      body: { nativeId: expect.any(String) },
+    });
+  });
+
+  it('is not left by the words of the runner, nor by an agent that says nothing', async () => {
+    await withScene({ agentCommand: 'echo; echo x > x' });
+    expect(await scene.run()).toMatchObject({ code: RUNNER_EXIT.ok });
+    expect(said()).not.toEqual([]);
+    expect(scene.api.of('first-word')).toEqual([]);
+  });
+
+  it.each([404, 503])('that nobody takes (%d) fails no run', async (status) => {
+    await withScene({ agentCommand: 'echo hello; sleep 0.3' });
+    scene.api.answer('first-word', no(status));
+    expect(await scene.run({ BATON_RETRY_S: '1' })).toMatchObject({ code: RUNNER_EXIT.ok });
+    expect(scene.api.of('first-word')).not.toEqual([]);
+    expect(scene.report()).toMatchObject({ outcome: 'succeeded' });
   });
 });

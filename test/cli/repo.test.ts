@@ -7,6 +7,7 @@ import { programOn } from '../../cli/main.ts';
 import { repositoryNameFrom } from '../../cli/repo-options.ts';
 import { openTerminal } from '../../cli/terminal.ts';
 import { openWorld, type World } from '../../runtime/embedded-world.ts';
+import { REPOSITORIES_KEY } from '../../runtime/records.ts';
 import { type CliScene, openCliScene } from './scene.ts';
 
 let scene: CliScene;
@@ -174,6 +175,50 @@ describe('a repository of this machine', () => {
       priority: 3,
       retryAgentFailure: true,
     });
+  });
+});
+
+// F25
+describe('a configuration that another version of Baton set', () => {
+  const name = '/srv/newer';
+  const saysWhy = /unreadable, its tasks are refused: config\.subscribers\.0\.channel: .*another version/;
+
+  /** Puts one into the record as that version would. */
+  async function isSet(): Promise<void> {
+    const stored = await world.engine.store.get(REPOSITORIES_KEY);
+    const { entries = [] } = (stored?.value ?? {}) as { entries?: readonly { name: string }[] };
+    const config = { limit: 3, subscribers: [{ channel: 'email', target: 'ada@example.com' }] };
+    const entry = { name, config, setAt: '2026-01-01T00:00:00.000Z', setBy: 'newer' };
+    await world.engine.store.put(
+      REPOSITORIES_KEY,
+      { entries: [...entries.filter((one) => one.name !== name), entry] },
+      'any',
+    );
+  }
+
+  it('is listed and shown as unreadable, beside the others', async () => {
+    await repo('set', TEAM, '--limit', '2');
+    await isSet();
+    expect((await repo('list')).stdout).toMatch(saysWhy);
+    expect((await repo('list')).stdout).toContain(TEAM);
+    expect((await repo('show', name)).stdout).toMatch(saysWhy);
+    expect(await json('show', name)).toMatchObject({ config: { limit: 3 }, unreadable: expect.any(String) });
+  });
+
+  it('is replaced whole, by nothing less', async () => {
+    await isSet();
+    await expect(repo('set', name, '--limit', '2')).rejects.toMatchObject({
+      remedy: expect.stringContaining('--from'),
+    });
+    const file = join(scene.folder, 'whole.json');
+    writeFileSync(file, JSON.stringify({ limit: 4 }));
+    await repo('set', name, '--from', file);
+    expect(await json('show', name)).toMatchObject({ config: { limit: 4 } });
+  });
+
+  it('is removed', async () => {
+    await isSet();
+    expect(await json('remove', `${name}.git`)).toEqual({ name, entry: null });
   });
 });
 

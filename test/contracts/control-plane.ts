@@ -89,25 +89,31 @@ export function controlPlaneContract(name: string, open: () => Promise<ControlPl
       const claim = aClaim();
       type Row = [situation: string, record: Partial<RunRecord> | undefined, who: typeof run, answers: string];
       it.each<Row>([
-        ['nobody has claimed', {}, run, 'claimed Fenced Fenced Fenced Fenced'],
-        ['nobody has claimed, and nobody may', { noClaim: true }, run, 'Fenced Fenced Fenced Fenced Fenced'],
-        ['nobody has claimed, and all is over', { closed: true }, run, 'Fenced Fenced Fenced Fenced Fenced'],
-        ['marks say no', { noClaim: false, closed: false }, run, 'claimed Fenced Fenced Fenced Fenced'],
-        ['it has claimed', { claim }, run, 'already done done stored done'],
-        ['it has claimed and must end', { claim, noClaim: true }, run, 'already done done stored done'],
-        ['it has claimed, and all is over', { claim, closed: true }, run, 'Fenced Fenced Fenced Fenced Fenced'],
-        ['it has claimed and reported', { claim, report: aReport() }, run, 'already done done already done'],
-        ['another has claimed', { claim }, stranger, 'Fenced Fenced Fenced Fenced Fenced'],
-        ['another has reported', { claim, report: aReport() }, stranger, 'Fenced Fenced Fenced Fenced Fenced'],
-        ['its token is wrong', {}, impostor, 'Refused Refused Refused Refused Refused'],
-        ['its token is wrong and it claimed', { claim }, impostor, 'Refused Refused Refused Refused Refused'],
-        ['its token is wrong and all is over', { closed: true }, impostor, 'Refused Refused Refused Refused Refused'],
-        ['nobody knows the attempt', undefined, run, 'Refused Refused Refused Refused Refused'],
+        ['nobody has claimed', {}, run, 'claimed Fenced Fenced Fenced Fenced Fenced'],
+        ['nobody has claimed, and nobody may', { noClaim: true }, run, 'Fenced Fenced Fenced Fenced Fenced Fenced'],
+        ['nobody has claimed, and all is over', { closed: true }, run, 'Fenced Fenced Fenced Fenced Fenced Fenced'],
+        ['marks say no', { noClaim: false, closed: false }, run, 'claimed Fenced Fenced Fenced Fenced Fenced'],
+        ['it has claimed', { claim }, run, 'already done done done stored done'],
+        ['it has claimed and must end', { claim, noClaim: true }, run, 'already done done done stored done'],
+        ['it has claimed, and all is over', { claim, closed: true }, run, 'Fenced Fenced Fenced Fenced Fenced Fenced'],
+        ['it has claimed and reported', { claim, report: aReport() }, run, 'already done done done already done'],
+        ['another has claimed', { claim }, stranger, 'Fenced Fenced Fenced Fenced Fenced Fenced'],
+        ['another has reported', { claim, report: aReport() }, stranger, 'Fenced Fenced Fenced Fenced Fenced Fenced'],
+        ['its token is wrong', {}, impostor, 'Refused Refused Refused Refused Refused Refused'],
+        ['its token is wrong and it claimed', { claim }, impostor, 'Refused Refused Refused Refused Refused Refused'],
+        [
+          'its token is wrong and all is over',
+          { closed: true },
+          impostor,
+          'Refused Refused Refused Refused Refused Refused',
+        ],
+        ['nobody knows the attempt', undefined, run, 'Refused Refused Refused Refused Refused Refused'],
       ])('when %s', async (_, record, who, answers) => {
         const calls: (() => Promise<unknown>)[] = [
           () => controlPlane.claim(who, patience),
           () => controlPlane.confirm(who, patience),
           () => controlPlane.heartbeat(who, patience),
+          () => controlPlane.firstWord(who, patience),
           () => controlPlane.report(who, aReport(), patience),
           () => controlPlane.saveWork(who, savedWork, patience),
         ];
@@ -170,6 +176,23 @@ export function controlPlaneContract(name: string, open: () => Promise<ControlPl
         expect(revision).toBe(3);
       });
 
+      it("leaves its agent's first word once; the first time stands", async () => {
+        await Promise.all(Array.from({ length: 10 }, () => controlPlane.firstWord(run, patience)));
+        const first = await stored();
+        expect(first).toMatchObject({ revision: 2, record: { firstOutputAt: expect.any(String) } });
+        await controlPlane.firstWord(run, patience);
+        const signal = { taskId, attempt: 1, nativeId: run.nativeId };
+        await scene.runs.progress({ ...signal, seq: 1, text: 'hello', byRunner: false });
+        expect((await stored()).record.firstOutputAt).toBe(first.record.firstOutputAt);
+      });
+
+      it('leaves the first word that an event brought before as it is', async () => {
+        const firstOutputAt = at(7);
+        await has({ claim: aClaim(), firstOutputAt });
+        await controlPlane.firstWord(run, patience);
+        expect(await stored()).toMatchObject({ revision: 2, record: { firstOutputAt } });
+      });
+
       it('reports once; the first report stands whole', async () => {
         const first = aReport({ outcome: 'failed', reason: { code: 'agent_failed', message: 'No.' }, savedWork });
         expect(await controlPlane.report(run, first, patience)).toBe('stored');
@@ -189,7 +212,9 @@ export function controlPlaneContract(name: string, open: () => Promise<ControlPl
         const signal = { taskId, attempt: 1, nativeId: run.nativeId };
         const kept = await Promise.all([
           ...Array.from({ length: 8 }, () => controlPlane.heartbeat(run, patience)),
-          ...Array.from({ length: 8 }, (_, seq) => scene.runs.progress({ ...signal, seq, text: `step ${seq}`, byRunner: false })),
+          ...Array.from({ length: 8 }, (_, seq) =>
+            scene.runs.progress({ ...signal, seq, text: `step ${seq}`, byRunner: false }),
+          ),
           scene.runs.forbidClaim(taskId, 1),
           scene.runs.noteStray(taskId, 1, aHandle('run-2')),
           controlPlane.saveWork(run, savedWork, patience),

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Repositories } from '../../runtime/ports.ts';
+import type { Configurations, RecordStore, Repositories } from '../../runtime/ports.ts';
 import { REPOSITORIES_KEY } from '../../runtime/records.ts';
-import { limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
+import { configurationsOver, limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
 import {
   CONFIGURATIONS_MAX,
   CONFIGURATIONS_MAX_BYTES,
+  REMOVALS_MAX,
   type RepositoryConfig,
 } from '../../schemas/repository-config.ts';
 import { at } from '../builders.ts';
@@ -15,9 +16,10 @@ const TEAM = 'https://git.example/team/*';
 const by = (id: string, seconds = 0) => ({ id, at: at(seconds) });
 
 onEveryStore((present) => {
-  let repositories: Repositories;
+  let repositories: Repositories & Configurations;
+  const over = (store: RecordStore) => ({ ...repositoriesOver({ store }), ...configurationsOver({ store }) });
   beforeEach(() => {
-    repositories = repositoriesOver({ store: present.store });
+    repositories = over(present.store);
   });
   const names = async () => (await repositories.list()).map(({ name }) => name);
   const set = (name: string, config: RepositoryConfig | null, id: string, seconds = 0) =>
@@ -39,7 +41,7 @@ onEveryStore((present) => {
     const entry = { name: APP, config, setAt: at(0), setBy: 'one', warning: 'W.' };
     expect(await repositories.list()).toEqual([entry]);
     await present.store.durable();
-    repositories = repositoriesOver({ store: await present.reopen() });
+    repositories = over(await present.reopen());
     expect(await repositories.configurationOf(APP)).toEqual(entry);
   });
 
@@ -175,12 +177,150 @@ onEveryStore((present) => {
     });
   });
 
-  it('that do not fit their schema are an error which names the field', async () => {
-    const entries = [{ name: APP, config: { limit: 'two' }, setAt: at(0), setBy: 'x' }];
-    await present.store.put(REPOSITORIES_KEY, { entries }, 'any');
-    await expect(repositories.configurationOf(APP)).rejects.toMatchObject({
-      code: 'configuration_corrupt',
-      message: expect.stringContaining('entries.0.config.limit'),
+  // F25
+  describe('of which this version cannot read one', () => {
+    const email = { channel: 'email', target: 'ada@example.com', since: 3 };
+    const unreadable = {
+      name: APP,
+      config: { limit: 4, subscribers: [email] },
+      setAt: at(0),
+      setBy: 'newer',
+      by: ['x'],
+    };
+    const readable = { name: TEAM, config: { limit: 3 }, setAt: at(0), setBy: 'newer' };
+    const forgotten = { name: '/srv/gone', at: { epoch: 7 }, by: 'newer' };
+    const holds = (...entries: unknown[]) =>
+      present.store.put(REPOSITORIES_KEY, { entries, removed: [forgotten] }, 'any');
+    const stored = async () => (await present.store.get(REPOSITORIES_KEY))?.value as { entries: unknown[] };
+
+    it('hold for all others, and say of it what is wrong', async () => {
+      await holds(unreadable, readable);
+      expect(await repositories.configurationOf(`${APP}lication`)).toEqual(readable);
+      expect(await repositories.configurationOf(APP)).toEqual({
+        name: APP,
+        config: { limit: 4 },
+        setAt: at(0),
+        setBy: 'newer',
+        unreadable: expect.stringMatching(/^config\.subscribers\.0\.channel: /),
+      });
+      expect(await names()).toEqual([APP, TEAM]);
+    });
+
+    it.each<[string, unknown, RegExp]>([
+      ['another reference', { environment: { TOKEN: 'vault:team/token' } }, /^config\.environment\.TOKEN: /],
+      ['a larger number', { timeoutSeconds: 10_000_000 }, /^config\.timeoutSeconds: /],
+      ['another form', 'a text', /^config: /],
+    ])('for %s', async (_what, config, says) => {
+      await holds({ ...unreadable, config }, readable);
+      expect((await repositories.configurationOf(APP))?.unreadable).toMatch(says);
+      expect(await repositories.configurationOf(`${APP}lication`)).toEqual(readable);
+    });
+
+    it('keep it as it came, when others are set and removed', async () => {
+      const odd = [unreadable, { team: 'nameless' }, 'a text', null];
+      await holds(...odd, readable);
+      expect(await set('/srv/own', { limit: 1 }, 'own', 1)).toBe('stored');
+      expect(await set(TEAM, null, 'team', 2)).toBe('stored');
+      expect(await stored()).toEqual({
+        entries: expect.arrayContaining([...odd, expect.objectContaining({ name: '/srv/own' })]),
+        removed: [forgotten, { name: TEAM, at: at(2), by: 'team' }],
+      });
+      expect((await stored()).entries).toHaveLength(5);
+    });
+
+    it('have it replaced, and removed, by who asked later', async () => {
+      await holds(unreadable, readable);
+      expect(await set(APP, { limit: 1 }, 'sooner', -1)).toBe('older');
+      expect(await set(APP, { limit: 1 }, 'later', 1)).toBe('stored');
+      expect(await repositories.configurationOf(APP)).toMatchObject({ config: { limit: 1 }, setBy: 'later' });
+      await holds({ ...unreadable, setAt: 'long ago' }, readable);
+      expect(await set(APP, null, 'later', 1)).toBe('stored');
+      expect(await names()).toEqual([TEAM]);
+    });
+
+    it('give it the limit that can be read, else the usual one', async () => {
+      const limitOf = limitsOver(repositories, () => 7);
+      await holds(unreadable, readable);
+      expect([await limitOf(`repository:${APP}`), await limitOf(`repository:${TEAM}`)]).toEqual([4, 3]);
+      await holds({ ...unreadable, config: { limit: 100_000 } }, readable);
+      expect([await limitOf(`repository:${APP}`), await limitOf(`repository:${TEAM}`)]).toEqual([7, 3]);
+    });
+  });
+
+  // F25
+  it('of a version that allows more of them are all kept, and give no room for another', async () => {
+    const entries = Array.from({ length: CONFIGURATIONS_MAX + 20 }, (_, n) => ({
+      name: `https://git.example/${n}`,
+      config: {},
+      setAt: at(0),
+      setBy: `${n}`,
+    }));
+    const removed = Array.from({ length: REMOVALS_MAX + 20 }, (_, n) => ({ name: `/srv/${n}`, at: at(9), by: `${n}` }));
+    await present.store.put(REPOSITORIES_KEY, { entries, removed }, 'any');
+    expect(await set(APP, { limit: 1 }, 'one', 1)).toBe('full');
+    expect(await set('https://git.example/0', { limit: 1 }, 'zero', 1)).toBe('stored');
+    expect(await names()).toHaveLength(CONFIGURATIONS_MAX + 20);
+    expect(await set('/srv/0', { limit: 1 }, 'late', 1)).toBe('older');
+  });
+
+  it.each<[string, unknown]>([
+    ['a text', 'entries'],
+    ['entries of another form', { entries: { [APP]: { limit: 2 } } }],
+    ['no entries', {}],
+  ])('whose record has %s are an error', async (_what, value) => {
+    await present.store.put(REPOSITORIES_KEY, value, 'any');
+    const corrupt = { code: 'configuration_corrupt', message: expect.stringContaining('no list of entries') };
+    await expect(repositories.configurationOf(APP)).rejects.toMatchObject(corrupt);
+    await expect(set(APP, { limit: 2 }, 'one')).rejects.toMatchObject(corrupt);
+    expect((await present.store.get(REPOSITORIES_KEY))?.value).toEqual(value);
+  });
+
+  it('tell a change as made of which only the answer was lost, when another wrote since', async () => {
+    let first = true;
+    const forgetful = configurationsOver({
+      store: {
+        get: (key) => present.store.get(key),
+        put: async (...words) => {
+          const written = await present.store.put(...words);
+          if (!first) return written;
+          first = false;
+          await set(TEAM, { limit: 9 }, 'theirs', 1);
+          return { outcome: 'conflict', current: await present.store.get(words[0]), unsure: true };
+        },
+      },
+    });
+    expect(await forgetful.set(APP, { limit: 2 }, by('ours'))).toBe('stored');
+    expect(await forgetful.set(APP, { limit: 2 }, by('ours'))).toBe('already');
+    expect(await names()).toEqual([TEAM, APP].sort());
+  });
+
+  describe('of one repository, however its address is written', () => {
+    it.each([`${APP}.git`, `${APP}/`, `${APP}.git/`, APP])('are one: %s', async (address) => {
+      await set(address, { limit: 2 }, 'one', 1);
+      expect(await names()).toEqual([APP]);
+      const limitOf = limitsOver(repositories, () => 7);
+      expect([await limitOf(`repository:${address}`), await limitOf(`repository:${APP}`)]).toEqual([2, 2]);
+      expect(await set(`${APP}.git`, { limit: 3 }, 'two', 2)).toBe('stored');
+      expect(await repositories.list()).toMatchObject([{ name: APP, config: { limit: 3 } }]);
+      expect(await set(`${APP}/`, null, 'three', 3)).toBe('stored');
+      expect(await names()).toEqual([]);
+      expect(await set(APP, { limit: 3 }, 'two', 2)).toBe('older');
+    });
+
+    it('are found, replaced and removed where they were stored as they were written', async () => {
+      const entry = (name: string, seconds: number) => ({ name, config: { limit: 5 }, setAt: at(seconds), setBy: 'x' });
+      const old = { entries: [entry(`${APP}.git`, 3)], removed: [{ name: '/srv/gone.git', at: at(3), by: 'y' }] };
+      await present.store.put(REPOSITORIES_KEY, old, 'any');
+      const limitOf = limitsOver(repositories, () => 7);
+      expect([await limitOf(`repository:${APP}.git`), await limitOf(`repository:${APP}`)]).toEqual([5, 5]);
+      expect(await names()).toEqual([APP]);
+      expect(await set('/srv/gone', { limit: 1 }, 'late', 2)).toBe('older');
+      expect(await set(APP, { limit: 6 }, 'late', 2)).toBe('older');
+      expect(await set(APP, { limit: 6 }, 'later', 4)).toBe('stored');
+      expect(await repositories.list()).toMatchObject([{ name: APP, config: { limit: 6 } }]);
+      await present.store.put(REPOSITORIES_KEY, { entries: [entry(`${APP}/`, 0), entry(APP, 0)] }, 'any');
+      expect(await set(APP, null, 'removal', 5)).toBe('stored');
+      expect(await names()).toEqual([]);
     });
   });
 

@@ -72,22 +72,22 @@ onEveryStore((present) => {
     const claim = aClaim();
     type Row = [situation: string, record: Partial<RunRecord> | undefined, who: typeof signal, answers: string];
     it.each<Row>([
-      ['nobody has claimed', {}, signal, 'claimed fenced fenced fenced fenced'],
-      ['nobody has claimed, and nobody may', { noClaim: true }, signal, 'fenced fenced fenced fenced fenced'],
-      ['it has claimed', { claim }, signal, 'already confirmed kept stored kept'],
-      ['it has claimed and must end', { claim, noClaim: true }, signal, 'already confirmed kept stored kept'],
+      ['nobody has claimed', {}, signal, 'claimed fenced fenced fenced fenced fenced'],
+      ['nobody has claimed, and nobody may', { noClaim: true }, signal, 'fenced fenced fenced fenced fenced fenced'],
+      ['it has claimed', { claim }, signal, 'already confirmed kept kept stored kept'],
+      ['it has claimed and must end', { claim, noClaim: true }, signal, 'already confirmed kept kept stored kept'],
       [
         'it has claimed, and all is over',
         { claim, noClaim: true, closed: true },
         signal,
-        'fenced fenced fenced fenced fenced',
+        'fenced fenced fenced fenced fenced fenced',
       ],
-      ['it has claimed and reported', { claim, report: aReport() }, signal, 'already confirmed kept already kept'],
-      ['another has claimed', { claim }, stranger, 'fenced fenced fenced fenced fenced'],
-      ['nobody knows the attempt', undefined, signal, 'fenced fenced fenced fenced fenced'],
+      ['it has claimed and reported', { claim, report: aReport() }, signal, 'already confirmed kept kept already kept'],
+      ['another has claimed', { claim }, stranger, 'fenced fenced fenced fenced fenced fenced'],
+      ['nobody knows the attempt', undefined, signal, 'fenced fenced fenced fenced fenced fenced'],
     ])('when %s', async (_, record, who, answers) => {
       const told: string[] = [];
-      for (const say of ['claim', 'confirm', 'heartbeat', 'report', 'saveWork'] as const) {
+      for (const say of ['claim', 'confirm', 'heartbeat', 'firstWord', 'report', 'saveWork'] as const) {
         await present.store.delete(runKey(taskId, 1));
         if (record) await has(record);
         if (say === 'report') told.push(await runs.report(who, aReport()));
@@ -107,6 +107,15 @@ onEveryStore((present) => {
       seconds = 9;
       await runs.heartbeat(signal);
       expect(await runs.get(taskId, 1)).toMatchObject({ confirmedAt: at(7), heartbeatAt: at(9) });
+    });
+
+    it("leaves its agent's first word once, by the clock of Baton", async () => {
+      seconds = 7;
+      expect(await runs.firstWord(signal)).toBe('kept');
+      seconds = 9;
+      expect(await runs.firstWord(signal)).toBe('already');
+      await runs.progress({ ...signal, seq: 1, text: 'hello', byRunner: false });
+      expect(await runs.get(taskId, 1)).toMatchObject({ firstOutputAt: at(7), progress: { at: at(9) } });
     });
 
     it('reports once; the first report stands', async () => {

@@ -5,7 +5,7 @@ describe('embedded, a repository whose configuration refers to variables', () =>
   it('has its agents get the values that stand where the world was started, and fails what lacks one', async () => {
     const scene = await openScene();
     const configured = (environment: Record<string, string>, id: string) =>
-      scene.world.engine.ports.repositories.set(scene.remote, { environment }, { id, at: new Date().toISOString() });
+      scene.world.engine.ports.configurations.set(scene.remote, { environment }, { id, at: new Date().toISOString() });
     try {
       await configured({ SEARCH_PATH: 'variable:PATH' }, 'request-1');
       const taskId = await scene.submit('printf %s "$SEARCH_PATH" > path.txt');

@@ -12,7 +12,7 @@ describe('embedded, a repository whose agents must say something soon', () => {
   it('has one that says nothing tried again, and leaves one in peace that spoke once and then works in silence', async () => {
     const scene = await openScene();
     try {
-      await scene.world.engine.ports.repositories.set(
+      await scene.world.engine.ports.configurations.set(
         scene.remote,
         { firstOutputSeconds: FIRST_OUTPUT_MIN_S },
         { id: 'request-1', at: new Date().toISOString() },

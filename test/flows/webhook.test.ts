@@ -37,7 +37,7 @@ describe('a webhook that subscribed to a repository', () => {
   let scene: Scene;
   beforeEach(async () => {
     scene = await openScene({ copies: 2 });
-    await scene.world.engine.ports.repositories.set(scene.remote, subscribed(), byNow());
+    await scene.world.engine.ports.configurations.set(scene.remote, subscribed(), byNow());
   });
   afterEach(() => scene.close());
 
@@ -108,7 +108,7 @@ describe('a world that is killed between a post and its acknowledgement', () => 
     const remote = sampleRepository(folder);
     const open = () => openWorld({ dataDir, timings: quickTimings, stopTimeoutSeconds: 8 });
     const before = await open();
-    await before.engine.ports.repositories.set(remote, subscribed(), byNow());
+    await before.engine.ports.configurations.set(remote, subscribed(), byNow());
     await before.engine.store.durable();
     await before.close();
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { acceptTask } from '../../handlers/accept-task.ts';
+import { REPOSITORIES_KEY } from '../../runtime/records.ts';
 import { taskIdFor } from '../../runtime/task-id.ts';
 import { PROMPT_MAX_BYTES } from '../../schemas/task-request.ts';
 import { aRequest, at } from '../builders.ts';
@@ -189,6 +190,22 @@ describe('a request that cannot become a task', () => {
   it.each([[undefined], [null], ['a text'], [[]], [7]])('because its data is %p is rejected', async (data) => {
     const scene = aScene();
     expect(typesOf(await scene.deliver(acceptTask, aRequest('TaskRequested', data)))).toEqual(['TaskRejected']);
+  });
+
+  // F25
+  it('is for a repository whose configuration this version cannot read', async () => {
+    const scene = aScene();
+    const config = { limit: 2, subscribers: [{ channel: 'email', target: 'ada@example.com' }] };
+    const entries = [{ name: '/srv/repo*', config, setAt: at(0), setBy: 'newer' }];
+    await scene.store.put(REPOSITORIES_KEY, { entries }, 'any');
+    const told = await scene.deliver(acceptTask, aRequest('TaskRequested', request));
+    const says = /"\/srv\/repo\*" holds for this repository.*cannot read it: config\.subscribers\.0\.channel: /;
+    expect(told[0]?.detail.data).toMatchObject({
+      reason: { code: 'bad_request', message: expect.stringMatching(says) },
+    });
+    expect(await scene.task(taskId)).toBeUndefined();
+    const other = aRequest('TaskRequested', { ...request, repository: '/srv/other', idempotencyKey: 'other' });
+    expect(typesOf(await scene.deliver(acceptTask, other))).toEqual(['TaskSubmitted']);
   });
 
   it('brings an agent command where configuration does not allow it', async () => {

@@ -15,7 +15,7 @@ const configured = (limit: number | null) => anEvent(repositoryConfigured.of({ n
 /** Three tasks of one repository that may run one at a time: the first runs, two wait. */
 async function aLine() {
   const scene = aScene({ limit: 2 });
-  await scene.repositories.set(name, { limit: 1 }, { id: 'one', at: at(0) });
+  await scene.configurations.set(name, { limit: 1 }, { id: 'one', at: at(0) });
   for (const [n, taskId] of ids.entries()) {
     await scene.has(aTask({ status: n === 0 ? 'RUNNING' : 'QUEUED', taskId, slotKey: key }));
     await scene.slots.take(key, lease(n), { priority: 0, cause: aCause(), correlationId: 'c' });
@@ -27,7 +27,7 @@ async function aLine() {
 describe('a limit that was raised', () => {
   it('lets those who wait start at once, and tells each of them', async () => {
     const scene = await aLine();
-    await scene.repositories.set(name, { limit: 3 }, { id: 'two', at: at(1) });
+    await scene.configurations.set(name, { limit: 3 }, { id: 'two', at: at(1) });
     const told = await scene.deliver(applyLimit, configured(3));
     expect(told.map(({ detail }) => detail.data)).toEqual([
       { slotKey: key, taskId: ids[1], attempt: 1 },
@@ -44,7 +44,7 @@ describe('a limit that was raised', () => {
 
   it('told three times gives no place twice', async () => {
     const scene = await aLine();
-    await scene.repositories.set(name, { limit: 2 }, { id: 'two', at: at(1) });
+    await scene.configurations.set(name, { limit: 2 }, { id: 'two', at: at(1) });
     for (let n = 0; n < 3; n++)
       expect(typesOf(await scene.deliver(applyLimit, configured(2)))).toEqual(['SlotGranted']);
     expect(leasesOf(await scene.slot(key))).toEqual({ holders: [lease(0), lease(1)], waiters: [lease(2)] });
@@ -54,7 +54,7 @@ describe('a limit that was raised', () => {
 describe('a limit that was taken away', () => {
   it('lets those who still wait for it go on as the deployment allows', async () => {
     const scene = await aLine();
-    await scene.repositories.set(name, null, { id: 'two', at: at(1) });
+    await scene.configurations.set(name, null, { id: 'two', at: at(1) });
     await scene.deliver(applyLimit, configured(null));
     expect(leasesOf(await scene.slot(key))).toEqual({ holders: [lease(0), lease(1)], waiters: [lease(2)] });
   });
@@ -63,9 +63,9 @@ describe('a limit that was taken away', () => {
 describe('a limit that was lowered', () => {
   it('takes no place from who has one, and gives none until there are fewer', async () => {
     const scene = await aLine();
-    await scene.repositories.set(name, { limit: 2 }, { id: 'two', at: at(1) });
+    await scene.configurations.set(name, { limit: 2 }, { id: 'two', at: at(1) });
     await scene.deliver(applyLimit, configured(2));
-    await scene.repositories.set(name, { limit: 1 }, { id: 'three', at: at(2) });
+    await scene.configurations.set(name, { limit: 1 }, { id: 'three', at: at(2) });
     await scene.deliver(applyLimit, configured(1));
     expect(leasesOf(await scene.slot(key)).holders).toEqual([lease(0), lease(1)]);
     await scene.slots.release(key, lease(0), aCause());

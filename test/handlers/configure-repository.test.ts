@@ -47,6 +47,13 @@ describe('a configuration that is asked for', () => {
     });
   });
 
+  it('is stored and said under the plain name of its repository', async () => {
+    const scene = aScene();
+    const [told] = await scene.deliver(configureRepository, asked({ limit: 2 }, { more: { name: `${name}.git/` } }));
+    expect(told?.detail.data).toEqual({ name, removed: false, limit: 2 });
+    expect((await scene.repositories.list()).map((entry) => entry.name)).toEqual([name]);
+  });
+
   it('three times is stored and said once', async () => {
     const scene = aScene();
     expect(await scene.thrice(configureRepository, asked({ limit: 2 }))).toEqual([['RepositoryConfigured'], [], []]);
@@ -63,8 +70,15 @@ describe('a configuration that is asked for', () => {
     const scene = aScene();
     scene.pass(10);
     await scene.deliver(configureRepository, asked({ limit: 7 }, { id: 'later', seconds: 9 }));
-    expect(await scene.deliver(configureRepository, asked({ limit: 2 }, { id: 'sooner', seconds: 8 }))).toEqual([]);
-    expect(scene.ignored).toEqual(['configured_again_since']);
+    const sooner = asked({ limit: 2 }, { id: 'sooner', seconds: 8 });
+    const told = [await scene.deliver(configureRepository, sooner), await scene.deliver(configureRepository, sooner)];
+    expect(told.flat().map(({ id, detail }) => [id, detail.data])).toEqual(
+      [1, 2].map(() => [
+        'sooner#RepositoryConfigRefused',
+        { name, reason: { code: 'overtaken', message: 'a later request for this name holds' } },
+      ]),
+    );
+    expect(scene.ignored).toEqual(['configured_again_since', 'configured_again_since']);
     expect((await scene.repositories.list())[0]?.config).toEqual({ limit: 7 });
   });
 
@@ -75,7 +89,8 @@ describe('a configuration that is asked for', () => {
     await scene.deliver(configureRepository, first);
     const told = await scene.deliver(configureRepository, asked(null, { id: 'second', seconds: 2 }));
     expect(told[0]?.detail.data).toEqual({ name, removed: true, limit: null });
-    expect(await scene.deliver(configureRepository, first, { tries: 2 })).toEqual([]);
+    const late = await scene.deliver(configureRepository, first, { tries: 2 });
+    expect(late.map(({ detail }) => detail.data)).toMatchObject([{ name, reason: { code: 'overtaken' } }]);
     expect(await scene.repositories.list()).toEqual([]);
   });
 
@@ -154,7 +169,7 @@ describe('a configuration is refused, and nothing is stored', () => {
   it('when there are as many as there may be', async () => {
     const scene = aScene();
     for (let n = 0; n < CONFIGURATIONS_MAX; n++)
-      await scene.repositories.set(`https://git.example/${n}`, {}, { id: `${n}`, at: at(0) });
+      await scene.configurations.set(`https://git.example/${n}`, {}, { id: `${n}`, at: at(0) });
     const told = await scene.deliver(configureRepository, asked({ limit: 2 }));
     expect(told[0]?.detail.data).toMatchObject({ reason: { message: expect.stringContaining('no room') } });
     expect(await scene.repositories.list()).toHaveLength(CONFIGURATIONS_MAX);

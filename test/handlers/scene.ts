@@ -5,7 +5,7 @@ import type { Contexts, Ports, Settings } from '../../runtime/ports.ts';
 import { entryEvents } from '../../runtime/published.ts';
 import type { Reaction } from '../../runtime/react.ts';
 import { runKey, slotKey, taskKey } from '../../runtime/records.ts';
-import { limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
+import { configurationsOver, limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
 import { runsOver } from '../../runtime/runs.ts';
 import { slotsOver } from '../../runtime/slots.ts';
 import { tasksOver } from '../../runtime/tasks.ts';
@@ -44,6 +44,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const runs = runsOver({ store, clock, secret: () => 'secret' });
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => testTimings });
   const repositories = repositoriesOver({ store });
+  const configurations = configurationsOver({ store });
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, () => limit) });
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
@@ -54,6 +55,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     runs,
     payloads,
     repositories,
+    configurations,
     settings,
     clock,
     webhooks,

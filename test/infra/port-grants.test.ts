@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { type Grant, type Places, portGrants, runnerGrants } from '../../infra/port-grants.ts';
+import { rules } from '../../rules/index.ts';
 import { type PortName, portEnvironment } from '../../schemas/environment.ts';
 
 const places: Places = {
@@ -31,6 +32,7 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
   runs: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/deployment-secret.ts': 'secretsmanager' },
   payloads: { 'runtime/aws/s3-payloads.ts': 's3', 'runtime/aws/deployment-secret.ts': 'secretsmanager' },
   repositories: { 'runtime/aws/dynamo-store.ts': 'dynamodb' },
+  configurations: { 'runtime/aws/dynamo-store.ts': 'dynamodb' },
   settings: {},
   clock: {},
   webhooks: {},
@@ -48,6 +50,8 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
 const OTHERWISE: Readonly<Record<string, string>> = { ListObjectsV2: 'ListBucket', DeleteObjects: 'DeleteObject' };
 /** What the store can do and no port of a function asks of it: payloads alone are put without a condition and deleted, and they are in S3. */
 const UNUSED = new Set(['dynamodb:UpdateItem', 'dynamodb:DeleteItem']);
+/** Ports whose adapters only read: `repositoriesOver` takes no more of a store. */
+const READING: ReadonlySet<PortName> = new Set(['repositories']);
 /** Actions that go with a call and are none: whose role a service may take. */
 const BESIDES = new Set(['iam:PassRole']);
 
@@ -67,7 +71,8 @@ const actionsOf = (grants: readonly Grant[]): string[] => [...new Set(grants.fla
 describe('the actions of a port', () => {
   it.each(Object.keys(portEnvironment) as PortName[])('of %s are those of the calls that its adapters make', (port) => {
     const calls = Object.entries(ADAPTERS[port]).flatMap(([file, services]) => called(file, services));
-    const unused = (action: string): boolean => port !== 'effects' && UNUSED.has(action);
+    const unused = (action: string): boolean =>
+      (port !== 'effects' && UNUSED.has(action)) || (READING.has(port) && action === 'dynamodb:PutItem');
     const wanted = [...new Set(calls)].filter((action) => !unused(action)).sort();
     expect(actionsOf(portGrants[port](places)).filter((action) => !BESIDES.has(action))).toEqual(wanted);
   });
@@ -95,6 +100,19 @@ describe('every grant', () => {
         expect.arrayContaining([expect.stringMatching(/^((TASK|RUN|SLOT|EFFECT)#|REPOSITORIES)\*$/)]),
       );
     }
+  });
+
+  it('to change what is configured for repositories is for the one rule that does', () => {
+    const changing = rules.filter(({ uses }) =>
+      uses.some((port) =>
+        portGrants[port as PortName](places).some(
+          ({ actions, conditions }) =>
+            actions.includes('dynamodb:PutItem') &&
+            conditions?.['ForAllValues:StringLike']?.['dynamodb:LeadingKeys']?.includes('REPOSITORIES*'),
+        ),
+      ),
+    );
+    expect(changing.map(({ name }) => name)).toEqual(['configure-repository']);
   });
 
   it('that publishes names its one source', () => {

@@ -532,6 +532,9 @@ describe('a runner', () => {
     expect((await post('confirm', { nativeId })).status).toBe(200);
     expect((await post('heartbeat', { nativeId })).status).toBe(200);
     expect((await post('heartbeat', { nativeId: 'somebody else' })).status).toBe(409);
+    expect((await post('first-word', { nativeId: 'somebody else' })).status).toBe(409);
+    expect(await post('first-word', { nativeId })).toMatchObject({ status: 200, json: { outcome: 'kept' } });
+    expect(await post('first-word', { nativeId })).toMatchObject({ status: 200, json: { outcome: 'already' } });
     expect((await post('saved-work', { nativeId, savedWork })).status).toBe(200);
     const data = { text: 'half way' };
     expect((await post('events', { nativeId, seq: 1, type: 'RunProgressed', data })).status).toBe(202);

@@ -16,6 +16,7 @@ describe('a record that its runner wrote itself', () => {
     ['claim', { nativeId: 7 }],
     ['progress', { seq: 'one' }],
     ['heartbeatAt', 'now and then'],
+    ['firstOutputAt', 7],
     ['savedWork', [1, 2]],
   ])('counts its %s as not written when it is %j, and keeps the rest', (field, value) => {
     const { [field]: _, ...rest } = { ...written } as Record<string, unknown>;

@@ -1,5 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { entryFor, repositoryConfig, repositoryName } from '../../schemas/repository-config.ts';
+import {
+  entryFor,
+  entryIn,
+  plainName,
+  repositoriesRecord,
+  repositoryConfig,
+  repositoryName,
+  repositoryOfSlotKey,
+  repositoryView,
+  slotKeyOfRepository,
+} from '../../schemas/repository-config.ts';
 import { at } from '../builders.ts';
 
 const entries = (...names: string[]) => names.map((name) => ({ name, config: {}, setAt: at(0), setBy: 'x' }));
@@ -30,12 +40,31 @@ describe('the configuration that holds for a repository', () => {
 });
 
 describe('the name of a configuration', () => {
-  it.each(['/srv/app', '/srv/*', '*', '*/app', 'https://github.com/acme/*', 'git@github.com:acme/app.git', 'C:\\app'])(
+  it.each(['/srv/app', '/srv/*', '*', '*/app', 'https://github.com/acme/*', 'git@github.com:acme/app', 'C:\\app'])(
     'may be %s',
     (name) => {
       expect(repositoryName.parse(` ${name} `)).toBe(name);
     },
   );
+
+  it.each([
+    ['https://h/a/app.git', 'https://h/a/app'],
+    ['https://h/a/app/', 'https://h/a/app'],
+    ['/srv/app/.git', '/srv/app'],
+    ['/srv/app.git//', '/srv/app'],
+    ['https://h/a/*.git', 'https://h/a/*'],
+    ['/', '/'],
+    ['.git.git', '.git.git'],
+  ])('is the plain one: %s is %s', (given, plain) => {
+    expect(plainName(given)).toBe(plain);
+    expect(plainName(plain)).toBe(plain);
+    expect(repositoryName.safeParse(given).data ?? plain).toBe(plain);
+  });
+
+  it('is the same in the key of its slots', () => {
+    expect(slotKeyOfRepository('/srv/app.git')).toBe('repository:/srv/app');
+    expect(repositoryOfSlotKey('repository:/srv/app.git')).toBe('/srv/app');
+  });
 
   it.each([
     '',
@@ -58,5 +87,32 @@ describe('a configuration', () => {
 
   it('that is misspelt is refused, so that nothing is lost without a word', () => {
     expect(repositoryConfig.safeParse({ limt: 3 }).success).toBe(false);
+  });
+});
+
+// F25
+describe('an entry that was stored', () => {
+  const stored = { name: '/srv/app', config: { limit: 2, colour: 'red' }, setAt: at(0), setBy: 'x', reviewedBy: 'ada' };
+
+  it('is told as it is, with what this version does not know', () => {
+    expect(entryIn(stored)).toEqual(stored);
+    expect(repositoriesRecord.parse({ entries: [stored] }).entries).toEqual([stored]);
+  });
+
+  it.each<[string, unknown, unknown]>([
+    ['name', { ...stored, name: '/srv/an app' }, { name: '/srv/an app' }],
+    ['name', { ...stored, name: 7 }, { name: '' }],
+    ['setAt', { ...stored, setAt: 'yesterday' }, { setAt: '' }],
+    ['setBy', { ...stored, setBy: undefined }, { setBy: '' }],
+    ['config.priority', { ...stored, config: { limit: 2, priority: 99 } }, { config: { limit: 2 } }],
+    ['config.limit', { ...stored, config: { limit: 'two' } }, { config: {} }],
+    ['config', { ...stored, config: null }, { config: {} }],
+    ['Invalid input', null, { name: '', config: {} }],
+    ['Invalid input', 'a text', { name: '' }],
+  ])('is told with what can be read of it when %s cannot', (field, odd, told) => {
+    const entry = entryIn(odd);
+    expect(entry).toMatchObject(told as object);
+    expect(entry.unreadable).toMatch(new RegExp(`^${field}: `));
+    expect(repositoryView.parse(JSON.parse(JSON.stringify(entry)))).toEqual(entry);
   });
 });

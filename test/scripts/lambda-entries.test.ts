@@ -44,6 +44,7 @@ const servicesOf: Readonly<Record<string, readonly string[]>> = {
   runs: ['dynamodb', 'secrets manager'],
   payloads: ['s3', 'secrets manager'],
   repositories: ['dynamodb'],
+  configurations: ['dynamodb'],
   ecs: ['ecs'],
   screening: ['bedrock'],
   contexts: ['github', 'secrets manager'],

@@ -352,6 +352,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     })),
   },
   {
+    name: 'the first word of an agent reaches its record by events alone',
+    within: 100,
+    faults: 'silent-agent,configuration,lose',
+    plant: porting('outside', (ports) => ({ ...ports, runs: { ...ports.runs, firstWord: async () => 'kept' } })),
+  },
+  {
     name: 'the warning of Spot is taken for the end',
     within: 50,
     faults: 'spot',

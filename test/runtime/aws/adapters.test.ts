@@ -3,6 +3,7 @@ import { awsTimings } from '../../../lifecycle/timings.ts';
 import { rules } from '../../../rules/index.ts';
 import * as bus from '../../../runtime/aws/adapters/bus.ts';
 import * as clock from '../../../runtime/aws/adapters/clock.ts';
+import * as configurations from '../../../runtime/aws/adapters/configurations.ts';
 import * as contexts from '../../../runtime/aws/adapters/contexts.ts';
 import * as ecs from '../../../runtime/aws/adapters/ecs.ts';
 import * as effects from '../../../runtime/aws/adapters/effects.ts';
@@ -28,6 +29,7 @@ describe('the ports on AWS', () => {
   const adapters = {
     bus,
     clock,
+    configurations,
     contexts,
     screening,
     ecs,

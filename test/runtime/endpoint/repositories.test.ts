@@ -6,7 +6,7 @@ import { openWorld, type World } from '../../../runtime/embedded-world.ts';
 import { repositoryDesk } from '../../../runtime/endpoint/repository-desk.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import { REPOSITORIES_KEY } from '../../../runtime/records.ts';
-import { repositoriesOver } from '../../../runtime/repositories.ts';
+import { configurationsOver } from '../../../runtime/repositories.ts';
 import type { BatonEvent } from '../../../schemas/envelope.ts';
 import { CONFIGURATIONS_MAX } from '../../../schemas/repository-config.ts';
 
@@ -113,20 +113,20 @@ describe('configuring a repository', () => {
 describe('the desk of configurations', () => {
   function aDesk() {
     const store = memoryStore();
-    const repositories = repositoriesOver({ store });
+    const configurations = configurationsOver({ store });
     let hear: (event: BatonEvent) => Promise<unknown> = async () => undefined;
     const bus = { publish: async (events: readonly unknown[]) => void (await hear(events[0] as BatonEvent)) };
     const desk = repositoryDesk({ store, bus });
     const on = (handler: typeof hear): void => {
       hear = handler;
     };
-    return { store, repositories, desk, on };
+    return { store, configurations, desk, on };
   }
 
   it('says when somebody else was later, and what holds then', async () => {
-    const { repositories, desk, on } = aDesk();
+    const { configurations, desk, on } = aDesk();
     on(async () =>
-      repositories.set(APP, { limit: 9 }, { id: 'theirs', at: new Date(Date.now() + 1_000).toISOString() }),
+      configurations.set(APP, { limit: 9 }, { id: 'theirs', at: new Date(Date.now() + 1_000).toISOString() }),
     );
     expect(await desk.set(APP, { limit: 2 })).toMatchObject({ superseded: true, entry: { config: { limit: 9 } } });
   });

@@ -44,7 +44,7 @@ const target = 'https://hooks.example.org/hidden';
 async function aWorld(receiver: ReturnType<typeof aReceiver>, options: EngineFixtureOptions = {}) {
   const world = anEngine({ limit: 5, ...options, more: { webhooks: receiver.webhooks } });
   const config = { subscribers: [{ channel: 'webhook' as const, target }] };
-  await world.engine.ports.repositories.set('*', config, { id: 'set-1', at: at(0) });
+  await world.engine.ports.configurations.set('*', config, { id: 'set-1', at: at(0) });
   return {
     ...world,
     /** A task that runs, reports and settles; answers its id. */

@@ -209,7 +209,7 @@ describe('two repositories on two back ends of one deployment', () => {
     const world = aDeployment(['ecs', toyCompute]);
     await world.configure({ compute: 'ecs', limit: 5 }, '/srv/ecs');
     // By the port: the schema of requests knows the back ends that are shipped.
-    await world.engine.ports.repositories.set(
+    await world.engine.ports.configurations.set(
       '/srv/toy/*',
       { compute: toyCompute, limit: 5 },
       { id: 'toy', at: world.time.now() },
@@ -232,7 +232,7 @@ describe('two repositories on two back ends of one deployment', () => {
 describe('a repository whose back end is not deployed', () => {
   it('has its tasks refused with a sentence that says so, before anything starts', async () => {
     const world = aDeployment(['ecs']);
-    await world.engine.ports.repositories.set('/srv/*', { compute: toyCompute }, { id: 'toy', at: world.time.now() });
+    await world.engine.ports.configurations.set('/srv/*', { compute: toyCompute }, { id: 'toy', at: world.time.now() });
     const taskId = await world.submit('roof');
     const told = world.heard.filter(({ 'detail-type': type }) => type === 'TaskRejected');
     expect(told.map(({ detail }) => detail)).toMatchObject([
