@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { type BuildOptions, build } from 'esbuild';
 import { rules } from '../rules/index.ts';
+import type { Rule } from '../rules/rule.ts';
+import type { PortName } from '../schemas/environment.ts';
 import { median } from './meter.ts';
 
 /** Longest load of one bundle in milliseconds; one that takes longer hangs. */
@@ -38,7 +40,14 @@ const clients = {
   dynamoDb: {
     package: 'client-dynamodb',
     name: 'DynamoDBClient',
-    commands: ['GetItemCommand', 'PutItemCommand', 'DeleteItemCommand', 'QueryCommand', 'ScanCommand'],
+    commands: [
+      'GetItemCommand',
+      'PutItemCommand',
+      'UpdateItemCommand',
+      'DeleteItemCommand',
+      'QueryCommand',
+      'ScanCommand',
+    ],
     first: `new GetItemCommand({ TableName: 'baton', Key: { key: { S: 'TASK#' } } })`,
   },
   sqs: { package: 'client-sqs', name: 'SQSClient', commands: ['SendMessageCommand'] },
@@ -74,8 +83,8 @@ const clients = {
 } as const satisfies Record<string, Client>;
 type ClientName = keyof typeof clients;
 
-/** The clients that each port is made of. */
-const clientsOf: Readonly<Record<string, readonly ClientName[]>> = {
+/** The clients that each port is made of; all ports are named, so that no function is measured against too little. */
+const clientsOf: Readonly<Record<PortName, readonly ClientName[]>> = {
   bus: ['eventBridge'],
   tasks: ['dynamoDb', 'sqs', 'scheduler'],
   slots: ['dynamoDb'],
@@ -84,10 +93,25 @@ const clientsOf: Readonly<Record<string, readonly ClientName[]>> = {
   ecs: ['ecs'],
   screening: ['bedrockRuntime'],
   contexts: ['octokit', 'secretsManager'],
+  repositories: ['dynamoDb'],
+  configurations: ['dynamoDb'],
+  effects: ['dynamoDb'],
+  letters: ['sqs'],
+  webhooks: [],
+  settings: [],
+  clock: [],
 };
 
+/** What a rule's function is made of, as `scripts/lambda-entries.mjs` puts it together. */
+const portsOf = ({ uses, delivery, once }: Rule): readonly PortName[] => [
+  'bus',
+  ...(once ? (['effects'] as const) : []),
+  ...(delivery === 'queue' ? (['letters'] as const) : []),
+  ...(uses as readonly PortName[]),
+];
+
 export interface BundleFigures {
-  /** Rules whose functions are made of the same clients; the first one was measured. */
+  /** Rules whose functions are made of the same clients, and remember what they did or do not; the first one was measured. */
   readonly rules: readonly string[];
   readonly ours: Weight;
   readonly bare: Weight;
@@ -112,7 +136,7 @@ export async function bundleFigures(rounds: number): Promise<BundleFigures[]> {
   writeFileSync(loader, LOADER);
   try {
     const figures: BundleFigures[] = [];
-    for (const [names, own] of byClients()) {
+    for (const { names, rules: own } of groups()) {
       const ours = join(root, 'dist/lambda', own[0] ?? '', 'index.mjs');
       const bare = join(bareDir, `${names.join('-')}.mjs`);
       await bundleBare(names, bare);
@@ -135,16 +159,17 @@ export async function bundleFigures(rounds: number): Promise<BundleFigures[]> {
   }
 }
 
-/** Rules by the clients that they are made of. */
-function byClients(): Map<readonly ClientName[], string[]> {
+/** Rules by the clients that they are made of; those that remember what they did carry Powertools for it, and are measured apart. */
+function groups(): Iterable<{ readonly names: readonly ClientName[]; readonly rules: readonly string[] }> {
   const found = new Map<string, { names: readonly ClientName[]; rules: string[] }>();
-  for (const { name, uses } of rules) {
-    const names = [...new Set(['bus', ...uses].flatMap((port) => clientsOf[port] ?? []))].sort();
-    const group = found.get(names.join()) ?? { names, rules: [] };
-    group.rules.push(name);
-    found.set(names.join(), group);
+  for (const rule of rules) {
+    const names = [...new Set(portsOf(rule).flatMap((port) => clientsOf[port]))].sort();
+    const kind = `${names.join()} ${rule.once ? 'once' : ''}`;
+    const group = found.get(kind) ?? { names, rules: [] };
+    group.rules.push(rule.name);
+    found.set(kind, group);
   }
-  return new Map([...found.values()].map((group) => [group.names, group.rules]));
+  return found.values();
 }
 
 async function bundleBare(names: readonly ClientName[], outfile: string): Promise<void> {
@@ -239,4 +264,5 @@ const ENVIRONMENT = {
   BATON_ECS_SECURITY_GROUPS: 'sg-a',
   BATON_GUARDRAIL_ID: 'guardrail',
   BATON_GUARDRAIL_VERSION: '1',
+  BATON_DEAD_LETTERS_URL: 'http://127.0.0.1/baton-dead-letters',
 } as const;

@@ -32,8 +32,7 @@ export async function main(words: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = tell(error, terminal, json);
   }
-  // Connections that are kept open for reuse must not keep the process.
-  process.exit();
+  await leave();
 }
 
 /** With `json`, what commander would write about bad usage is left to who catches its CommanderError. */
@@ -83,11 +82,29 @@ function tell(error: unknown, terminal: Terminal, asJson: boolean): number {
 
 /** A reader that went away (`| head`) is no error. */
 function endQuietlyUnread(words: readonly string[]): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    if (!GO_ON_UNREAD.has(words[0] ?? '')) process.exit();
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (stream === process.stdout && !GO_ON_UNREAD.has(words[0] ?? '')) void leave();
+    });
+  }
 }
+
+/** Ends the process when all that was written is with its readers, however slowly they read: a pipe takes 64 KiB at once. */
+async function leave(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(drained));
+  // Connections that are kept open for reuse must not keep the process.
+  process.exit();
+}
+
+/** Resolves too when the reader went away. */
+const drained = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    stream.once('close', resolve);
+    // What was written before it is taken before it.
+    if (stream.destroyed) resolve();
+    else stream.write('', () => resolve());
+  });
 
 const HELP = `
 Examples:

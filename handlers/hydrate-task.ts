@@ -21,6 +21,7 @@ export const hydrateTask = react(rule, async (event, { tasks, runs, payloads, se
     return tasks.decide(taskId, cause, () => ignore('task_has_moved_on'));
   }
 
+  if (awaitsScreening(task, 'request')) return refused('awaits_screening');
   if (awaitsContext(task) || awaitsScreening(task, 'context')) return refused('awaits_its_context');
   const prompt = await payloads.get(task.promptRef);
   const context = task.contextRef === undefined ? undefined : await payloads.get(task.contextRef);

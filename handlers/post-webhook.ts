@@ -36,7 +36,7 @@ export const postWebhook = react(rule, async (event, { tasks, webhooks }) => {
 });
 
 function bodyOf(task: TerminalTask): WebhookBody {
-  const { taskId, status, repository, userId, labels, attempt, submittedAt, endedAt, result } = task;
+  const { taskId, status, repository, userId, labels, attempt, submittedAt, endedAt, result, savedWork } = task;
   const reason = 'reason' in task ? { ...task.reason, remedy: remedyFor(task.reason.code) } : undefined;
   return {
     version: WEBHOOK_BODY_VERSION,
@@ -44,6 +44,7 @@ function bodyOf(task: TerminalTask): WebhookBody {
     status,
     ...(reason ? { reason } : {}),
     ...(result ? { result } : {}),
+    ...(savedWork ? { savedWork } : {}),
     repository,
     userId,
     ...(labels ? { labels } : {}),

@@ -3,6 +3,7 @@ import { taskFailed } from '../events/task-failed.ts';
 import { taskScreened } from '../events/task-screened.ts';
 import { awaitsScreening } from '../lifecycle/admission.ts';
 import { ignore, type Move, step } from '../lifecycle/move.ts';
+import { isTerminal, runOf } from '../lifecycle/states.ts';
 import { screenTask as rule } from '../rules/screen-task.ts';
 import { refused } from '../runtime/outcome.ts';
 import { causeOf, react, subject } from '../runtime/react.ts';
@@ -13,7 +14,8 @@ import type { Task } from '../schemas/task.ts';
 
 /**
  * Has a text screened before anything acts on it; what is not passed ends the task, whether something was found or nobody could look.
- * Twice is harmless: only the version that asked moves, and a text may be screened as often as anybody likes.
+ * Twice is harmless: only the version that asked moves, and a text may be screened as often as anybody likes. Where two deliveries get
+ * different answers, the worse one holds as long as no run has it.
  */
 export const screenTask = react(rule, async (event, { tasks, payloads, screening }) => {
   const { taskId, version } = subject(event);
@@ -27,8 +29,14 @@ export const screenTask = react(rule, async (event, { tasks, payloads, screening
   const ref = of === 'context' ? task.contextRef : task.promptRef;
   const text = ref === undefined ? undefined : await payloads.get(ref);
   const verdict = text === undefined ? GONE : await screening.screen({ taskId, of, text });
-  return tasks.decide(taskId, cause, (now) =>
+  const outcome = await tasks.decide(taskId, cause, (now) =>
     now.version === version ? answer(now, of, verdict) : ignore('task_has_moved_on'),
+  );
+  if (outcome.kind === 'moved' || verdict.outcome === 'passed') return outcome;
+  // Another delivery moved the task on while this one was screened: its answer was a better one.
+  const late = { id: `${cause.id}#${verdict.outcome}`, type: cause.type };
+  return tasks.decide(taskId, late, (now) =>
+    isTerminal(now) || runOf(now) ? ignore('task_has_moved_on') : answer(now, of, verdict),
   );
 });
 

@@ -18,14 +18,14 @@ const LOOKS_MAX = 2;
 export const settleTask = react(rule, async (event, { tasks, slots, runs, payloads }, { mayRepeat, isReplay }) => {
   const { taskId } = subject(event);
   const cause = causeOf(event);
-  const told = event['detail-type'] !== 'RunEnded';
+  const told = event['detail-type'] !== 'RunEnded' && !isReplay;
   const outcomes: Outcome[] = [];
   for (let look = 1; look <= LOOKS_MAX; look++) {
     const task = await tasks.get(taskId);
     if (!task) return refused('unknown_task');
     const ready = canSettle(task, told);
-    // Its subscribers are told when it settles, and a replay tells nobody: the task's own alarm settles it.
-    if (ready && isReplay && task.subscribers?.length) return refused('left_to_its_alarm', task);
+    // Who listens is told when it settles, and a replay tells nobody: the task's own alarm settles it.
+    if (ready && isReplay) return refused('left_to_its_alarm', task);
     if (ready) await giveBack(task);
     // The first delivery may have ended between giving the slot to the next and saying so.
     else if (isSettled(task) && mayRepeat({ committedAt: task.history.at(-1)?.at ?? event.time }))

@@ -1,4 +1,5 @@
 import type { ExplainedAttempt } from '../schemas/explanation.ts';
+import type { ReasonCode } from '../schemas/reason.ts';
 import { nativeIdOf } from '../schemas/run-handle.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { HistoryEntry, StoredFact, Task, TaskRun } from '../schemas/task.ts';
@@ -107,7 +108,7 @@ function lossTold(entry: HistoryEntry): NonNullable<ExplainedAttempt['lost']> {
   const data = fact?.data as LossData | undefined;
   return {
     at: entry.at,
-    paused: data?.paused ?? false,
+    paused: data ? (data.paused ?? false) : entry.lostFor === ('rate_limited' satisfies ReasonCode),
     reason: reasonIn(entry) ?? keptReason(entry),
     ...(data?.nextAttemptAt === undefined ? {} : { nextAttemptAt: data.nextAttemptAt }),
     factId: fact?.id ?? '',

@@ -18,8 +18,12 @@ export function expireTask(task: Task, record: RunRecord | undefined, at: string
     // A report that asks for more time has none left.
     if (judged.kind !== 'step' || judged.name !== 'stop') return judged;
   }
-  return end(task, 'timed_out', because('timed_out', `The task was not done by ${task.deadlineAt}.`), 'alarm');
+  return end(task, 'timed_out', because('timed_out', lateWords(task)), 'alarm');
 }
+
+/** A task that waited for its context to the end says why it could not be had. */
+const lateWords = ({ deadlineAt, delay }: Task): string =>
+  `The task was not done by ${deadlineAt}.${delay ? ` Its context could not be fetched: ${delay.message}` : ''}`;
 
 function end(task: Task, intent: 'cancelled' | 'timed_out', reason: Reason, detectedBy: DetectedBy): Move {
   switch (task.status) {

@@ -25,15 +25,17 @@ export function closeStop(
   if (!run.ended) return ignore('run_has_not_ended');
   const report = record?.attempt === task.attempt ? record.report : undefined;
   const result = report ? { result: report.result } : {};
+  const saved = savedWorkIn(task, record);
+  const left = saved ? { savedWork: saved } : {};
   const orphaned = run.ended.proof === 'given_up' ? [orphanFact(task, run, record)] : [];
   switch (task.intent) {
     case 'cancelled':
-      return step('cancel', { run, reason: task.reason, ...result, detectedBy }, [
+      return step('cancel', { run, reason: task.reason, ...result, ...left, detectedBy }, [
         ...orphaned,
         taskCancelled.of({ reason: task.reason, ...result }),
       ]);
     case 'timed_out':
-      return step('expire', { run, reason: task.reason, ...result, detectedBy }, [
+      return step('expire', { run, reason: task.reason, ...result, ...left, detectedBy }, [
         ...orphaned,
         taskTimedOut.of({ reason: task.reason, ...result }),
       ]);
@@ -56,8 +58,17 @@ export function closeStop(
   return hasAnotherAttempt(task) ? backOff(task, record, orphaned, at, timings) : fail(task.reason);
 
   function fail(reason: Reason): Move {
-    return step('fail', { run, reason, ...result, detectedBy }, [...orphaned, taskFailed.of({ reason, ...result })]);
+    return step('fail', { run, reason, ...result, ...left, detectedBy }, [
+      ...orphaned,
+      taskFailed.of({ reason, ...result }),
+    ]);
   }
+}
+
+/** What the run could push before it ended, else what an earlier one did. */
+function savedWorkIn(task: Task, record: RunRecord | undefined) {
+  const own = record?.attempt === task.attempt ? record : undefined;
+  return own?.savedWork ?? own?.report?.savedWork ?? task.savedWork;
 }
 
 function backOff(
@@ -67,8 +78,7 @@ function backOff(
   at: string,
   timings: Timings,
 ): Move {
-  const own = record?.attempt === task.attempt ? record : undefined;
-  const savedWork = own?.savedWork ?? own?.report?.savedWork ?? task.savedWork;
+  const savedWork = savedWorkIn(task, record);
   const paused = task.intent === 'paused';
   const { reason, resumeAt } = task;
   const pauses = (task.pauses ?? 0) + (paused ? 1 : 0);

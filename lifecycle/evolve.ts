@@ -61,6 +61,7 @@ export function touch(task: Task, move: Mark, cause: Cause): Task {
     ...task,
     ...(move.run ? { run: move.run } : {}),
     ...(move.settledAt ? { settledAt: move.settledAt } : {}),
+    ...(move.delay ? { delay: move.delay } : {}),
     due,
     history: proven(task.history, cause).map((entry) =>
       versions.has(entry.version) && !entry.proven ? { ...entry, proven: true } : entry,
@@ -93,7 +94,7 @@ const stored = (taskId: string, version: number, fact: { type: string; data: unk
 /** What a task keeps when it leaves a state: everything but what belongs to that state alone. */
 function carried(task: Task, to: Task['status']): object {
   const kept: Record<string, unknown> = { ...task };
-  for (const own of ['queuedAt', 'exitCode', 'intent', 'reason', 'resumeAt']) delete kept[own];
+  for (const own of ['queuedAt', 'exitCode', 'intent', 'reason', 'resumeAt', 'delay']) delete kept[own];
   if (!states[to].computes && !states[to].terminal) {
     delete kept['run'];
     delete kept['input'];
@@ -101,8 +102,9 @@ function carried(task: Task, to: Task['status']): object {
   return kept;
 }
 
-/** The entry whose driving fact caused this step has been delivered: that is its proof. */
+/** The entry whose driving fact caused this step has been delivered: that is its proof. A replay is none: it reaches state rules alone. */
 function proven(history: readonly HistoryEntry[], cause: Cause): HistoryEntry[] {
+  if (cause.replayed) return [...history];
   return history.map((entry) =>
     !entry.proven && entry.facts.some((fact) => fact.id === cause.id) ? { ...entry, proven: true } : entry,
   );

@@ -210,19 +210,34 @@ function reported(task: Working, record: RunRecord, run: TaskRun, at: string, de
   }
   const reason = report.reason ?? because('agent_failed', 'The report gives no reason.');
   const resumeAt = report.retryAfterSeconds === undefined ? undefined : later(at, report.retryAfterSeconds);
-  if (resumeAt !== undefined && mayPause(task, resumeAt)) return stopping(task, run, 'paused', reason, resumeAt);
-  if (resumeAt === undefined && task.retryAgentFailure && hasAnotherAttempt(task)) return lost(task, run, reason);
-  return step('fail', { run, reason, result: report.result, detectedBy }, [
-    taskFailed.of({ reason, result: report.result }),
-  ]);
+  const tooLong = resumeAt === undefined ? undefined : cannotPause(task, resumeAt, reason);
+  if (tooLong) return failedAs(tooLong);
+  if (resumeAt !== undefined) return stopping(task, run, 'paused', reason, resumeAt);
+  if (task.retryAgentFailure && hasAnotherAttempt(task)) return lost(task, run, reason);
+  return failedAs(reason);
+
+  function failedAs(why: Reason): Step {
+    const result = record.report?.result;
+    const savedWork = record.savedWork ?? record.report?.savedWork;
+    return step(
+      'fail',
+      { run, reason: why, ...(result ? { result } : {}), ...(savedWork ? { savedWork } : {}), detectedBy },
+      [taskFailed.of({ reason: why, ...(result ? { result } : {}) })],
+    );
+  }
 }
 
 /** Chances that are left after this attempt. */
 export const hasAnotherAttempt = (task: Task): boolean => attemptsUsed(task) < task.attempts;
 
-/** A pause must end before the deadline, and there is a bound: a limit that never lifts is a failure. */
-const mayPause = (task: Task, resumeAt: string): boolean =>
-  resumeAt < task.deadlineAt && (task.pauses ?? 0) < PAUSES_MAX;
+/** A pause must end before the deadline, and there is a bound: a limit that never lifts is a failure. Says so; undefined when it may be. */
+function cannotPause({ deadlineAt, pauses = 0 }: Task, resumeAt: string, { message }: Reason): Reason | undefined {
+  if (resumeAt >= deadlineAt) {
+    return because('wait_too_long', `It would go on at ${resumeAt}, after its deadline at ${deadlineAt}. ${message}`);
+  }
+  if (pauses < PAUSES_MAX) return undefined;
+  return because('wait_too_long', `It has paused ${pauses} times, as often as a task may. ${message}`);
+}
 
 export const failed = (run: TaskRun | undefined, reason: Reason, detectedBy: DetectedBy): Step =>
   step('fail', { ...(run ? { run } : {}), reason, detectedBy }, [taskFailed.of({ reason })]);

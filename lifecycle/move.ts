@@ -1,7 +1,7 @@
 import type { Fact } from '../events/define.ts';
 import type { Reason } from '../schemas/reason.ts';
 import type { ScreenedText } from '../schemas/screening.ts';
-import type { DuePurpose, HistoryEntry, StopIntent, TaskRun, TerminalTask } from '../schemas/task.ts';
+import type { Delay, DuePurpose, HistoryEntry, StopIntent, TaskRun, TerminalTask } from '../schemas/task.ts';
 import type { SavedWork, TaskResult } from '../schemas/task-result.ts';
 
 /** Who noticed the end of a task first: the agent's report, a native event, an alarm, or a request. */
@@ -19,11 +19,11 @@ export interface Brings {
   run: { run: TaskRun };
   finalize: { run: TaskRun; exitCode: number };
   complete: { run: TaskRun; result: TaskResult; detectedBy: DetectedBy };
-  fail: { run?: TaskRun; reason: Reason; result?: TaskResult; detectedBy: DetectedBy };
+  fail: { run?: TaskRun; reason: Reason; result?: TaskResult; savedWork?: SavedWork; detectedBy: DetectedBy };
   stop: { run: TaskRun; intent: StopIntent; reason: Reason; resumeAt?: string };
   redirect: { intent: StopIntent; reason: Reason };
-  cancel: { run?: TaskRun; reason: Reason; result?: TaskResult; detectedBy: DetectedBy };
-  expire: { run?: TaskRun; reason: Reason; result?: TaskResult; detectedBy: DetectedBy };
+  cancel: { run?: TaskRun; reason: Reason; result?: TaskResult; savedWork?: SavedWork; detectedBy: DetectedBy };
+  expire: { run?: TaskRun; reason: Reason; result?: TaskResult; savedWork?: SavedWork; detectedBy: DetectedBy };
   backOff: { reason: Reason; savedWork?: SavedWork; resumeAt?: string; pauses?: number };
 }
 
@@ -54,6 +54,8 @@ export interface Mark {
   /** Versions of entries that need no repetition any more. */
   readonly proven?: readonly number[];
   readonly settledAt?: string;
+  /** Why the next step was put off; its due date comes along. */
+  readonly delay?: Delay;
   /** Facts that the mark says, in the order of publishing. */
   readonly notes: readonly Note[];
   /** Entries whose facts are published again as they were stored. */

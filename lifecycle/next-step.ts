@@ -99,7 +99,10 @@ function inLine({ slotKey }: TaskIn<'QUEUED'>, slot: ExplainedSlot): Wait {
 }
 
 function preparing(task: TaskIn<'ADMITTED'>): Wait {
-  if (awaitsContext(task)) return step('the text of the issue or pull request is fetched', 'fetch-context');
+  if (awaitsContext(task)) {
+    const trouble = task.delay ? `; at ${task.delay.at} it could not be: ${task.delay.message}` : '';
+    return step(`the text of the issue or pull request is fetched${trouble}`, 'fetch-context');
+  }
   if (awaitsScreening(task, 'context')) return step('the text that was fetched is screened', 'screen-task');
   return step('the input of the run is stored', 'hydrate-task');
 }

@@ -84,6 +84,28 @@ export function nextAttemptAt(
   return after(from, timings.BACKOFF_FIRST_S * shareOf(`${taskId}#${attempt + 1}`));
 }
 
+/** Longest time that somebody outside may ask a task to wait, in seconds: limits of rates are by the hour. */
+const ASKED_FOR_MAX_S = 3_600;
+
+/**
+ * When a task asks again for what it waits for outside: at the time that was named (`notBefore`) and a share of the first wait, which
+ * differs from task to task; or after about as long as it has waited already, within the bounds of the waits between attempts.
+ */
+export function askedAgainAt(
+  { taskId, since, notBefore }: { taskId: string; since: string; notBefore?: string | undefined },
+  at: string,
+  timings: Timings,
+): string {
+  const share = shareOf(`${taskId}#${at}`);
+  const { BACKOFF_FIRST_S: first, BACKOFF_MAX_S: most } = timings;
+  if (notBefore !== undefined && notBefore > at) {
+    const latest = after(at, ASKED_FOR_MAX_S);
+    return after(notBefore < latest ? notBefore : latest, first * share);
+  }
+  const waited = (Date.parse(at) - Date.parse(since)) / 1000;
+  return after(at, (Math.min(most, Math.max(first, waited)) * (1 + share)) / 2);
+}
+
 const after = (at: string, seconds: number): string => new Date(Date.parse(at) + seconds * 1000).toISOString();
 
 /**

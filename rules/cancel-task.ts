@@ -10,6 +10,7 @@ export const cancelTask = defineRule({
   on: [taskCancelRequested],
   emits: [taskCancelled, runStopRequested, runEnded],
   uses: ['tasks'],
-  kind: 'state',
+  // What a person asked for once is not asked again by a replay: the task may not have been there then.
+  kind: 'effect',
   delivery: 'queue',
 });

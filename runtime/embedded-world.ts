@@ -37,6 +37,7 @@ import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
 import { noScreening, standInScreening } from './engine/stand-in-screening.ts';
 import { taskCensus } from './engine/task-census.ts';
+import { undoneIn } from './engine/undone.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
 import { BatonError, StoreError } from './errors.ts';
 import { githubContexts } from './github-contexts.ts';
@@ -230,6 +231,8 @@ async function opened(
 
   await census.take(observed);
   await letters.take(observed);
+  // What a crash took back goes out of the archive while nothing has moved since.
+  await archive.takeBack(undoneIn(observed));
   // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
   const ecs = ecsOf(parts);
   await ecs.recover();

@@ -110,13 +110,20 @@ export class BatonError extends Error {
   readonly code: ErrorCode;
   readonly retry: Retry;
   readonly remedy: string;
+  /** Before then it is in vain to try again, where that is known. */
+  readonly notBefore: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; remedy?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; remedy?: string; notBefore?: string } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'BatonError';
     this.code = code;
     this.retry = errorCodes[code].retry;
     this.remedy = options.remedy ?? errorCodes[code].remedy;
+    this.notBefore = options.notBefore;
   }
 }
 

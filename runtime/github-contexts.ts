@@ -53,6 +53,7 @@ export function githubContexts(options: GithubContextsOptions): Contexts {
       try {
         return { outcome: 'fetched', text: await text({ address, owner, repo, number, ends }) };
       } catch (error) {
+        if (over?.aborted) throw passing('store_closed', `The world ends while GitHub is asked (${address})`);
         const refusal = refusalOf(error);
         if (!refusal || !isTooFast(refusal)) return outcomeOf(address, error, refusal);
         quietUntilMs = quietUntil(refusal, Date.now());
@@ -149,7 +150,7 @@ const nameOf = (user: z.infer<typeof writer>): string => user?.login ?? 'ghost';
 
 const unavailable = (message: string): FetchedContext => ({ outcome: 'unavailable', message: shortText(message) });
 
-/** What an error of GitHub means for whoever asked. Only its status and headers are looked at; its body may hold anything. */
+/** What an error of GitHub means for whoever asked. Nothing of its body is told on; it may hold anything. */
 function outcomeOf(address: string, error: unknown, refusal: Refusal | undefined): FetchedContext {
   if (error instanceof BatonError) throw error;
   if (!refusal) {
@@ -174,27 +175,39 @@ const passing = (code: ErrorCode, message: string): BatonError => new BatonError
 
 interface Refusal {
   readonly status: number;
+  /** GitHub says in its message that it is the secondary limit, where no header may tell so. */
+  readonly isSecondary: boolean;
   readonly headers: Readonly<Record<string, string | number | undefined>>;
 }
 
 /** Status and headers of an answer that is an error; undefined where nothing answered. */
 function refusalOf(error: unknown): Refusal | undefined {
-  const { response } = (error ?? {}) as { response?: Partial<Refusal> };
-  return response?.status === undefined ? undefined : { status: response.status, headers: response.headers ?? {} };
+  const { response } = (error ?? {}) as { response?: Partial<Refusal> & { data?: { message?: unknown } } };
+  if (response?.status === undefined) return undefined;
+  const { status, headers = {}, data } = response;
+  return { status, headers, isSecondary: /secondary rate/i.test(String(data?.message ?? '')) };
 }
 
-/** GitHub says 403 as well as 429 to who asks too often, and tells it by headers (GitHub REST API, "Rate limits"). */
-const isTooFast = ({ status, headers }: Refusal): boolean =>
+/** GitHub says 403 as well as 429 to who asks too often, and tells it by headers or its message (GitHub REST API, "Rate limits"). */
+const isTooFast = ({ status, headers, isSecondary }: Refusal): boolean =>
   status === 429 ||
-  (status === 403 && (headers['retry-after'] !== undefined || String(headers['x-ratelimit-remaining'] ?? '') === '0'));
+  (status === 403 && (isSecondary || headers['retry-after'] !== undefined || remainingOf(headers) === '0'));
+
+const remainingOf = (headers: Refusal['headers']): string | undefined => headers['x-ratelimit-remaining']?.toString();
 
 /** When GitHub may be asked again, in milliseconds: as it says, and within bounds that no header moves. */
-function quietUntil({ headers }: Refusal, nowMs: number): number {
+function quietUntil({ headers, isSecondary }: Refusal, nowMs: number): number {
   const after = nowMs + Number(headers['retry-after']) * 1000;
-  const reset = Number(headers['x-ratelimit-reset']) * 1000;
+  // The end of the hour says nothing about the secondary limit while requests of that hour are left.
+  const isTold = !isSecondary || remainingOf(headers) === '0';
+  const reset = isTold ? Number(headers['x-ratelimit-reset']) * 1000 : Number.NaN;
   const told = [after, reset].find(Number.isFinite) ?? nowMs + QUIET_S * 1000;
   return Math.min(Math.max(told, nowMs + QUIET_MIN_S * 1000), nowMs + QUIET_MAX_S * 1000);
 }
 
-const tooFast = (address: string, untilMs: number): BatonError =>
-  passing('service_throttled', `GitHub takes no more requests until ${new Date(untilMs).toISOString()} (${address})`);
+function tooFast(address: string, untilMs: number): BatonError {
+  const notBefore = new Date(untilMs).toISOString();
+  return new BatonError('service_throttled', `GitHub takes no more requests until ${notBefore} (${address})`, {
+    notBefore,
+  });
+}

@@ -74,6 +74,8 @@ export interface Slots {
   release(key: string, lease: string, cause: Cause): Promise<Said>;
   /** The task has taken up its grant. */
   confirm(key: string, lease: string, cause: Cause): Promise<Said>;
+  /** Whether the lease has a place now. */
+  holds(key: string, lease: string): Promise<boolean>;
   /** Evicts stale leases, gives free places to waiters, and says every grant that is not confirmed. */
   check(key: string, cause: Cause): Promise<Said>;
 }
@@ -142,7 +144,10 @@ export interface Screening {
 
 /** Texts outside Baton that a task may name. */
 export interface Contexts {
-  /** What stands at an address. Passing troubles throw an error that is tried again `soon`; `unavailable` is final. */
+  /**
+   * What stands at an address; `unavailable` is final. Passing troubles throw `service_throttled` or `service_unavailable`, with
+   * `notBefore` where it is known when to ask again.
+   */
   fetch(address: string): Promise<FetchedContext>;
 }
 

@@ -104,8 +104,8 @@ export function react<On extends AnyEventDefinition, Uses extends string>(
 /** What caused a step: our own events carry their id; native ones are known by what ECS, SSM and EventBridge keep the same. */
 export function causeOf(event: Envelope): Cause {
   const detail = event.detail as { metadata?: { id?: string }; taskArn?: string; version?: number };
-  if (event.source === 'aws.ecs') return { id: `${detail.taskArn}#${detail.version}`, type: event['detail-type'] };
-  return { id: detail.metadata?.id ?? event.id, type: event['detail-type'] };
+  const id = event.source === 'aws.ecs' ? `${detail.taskArn}#${detail.version}` : (detail.metadata?.id ?? event.id);
+  return { id, type: event['detail-type'], ...(replayOf(event) === undefined ? {} : { replayed: true as const }) };
 }
 
 /** The task, attempt and version that one of our own facts is about. Throws `malformed_event` when it says none. */

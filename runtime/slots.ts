@@ -40,6 +40,10 @@ export function slotsOver({ store, tasks, clock, limitOf, pause }: SlotsOver): S
         said: said(decided.grants.map(grantEvent)),
       };
     },
+    async holds(key, lease) {
+      const slot = (await store.get(slotKey(key)))?.value as Slot | undefined;
+      return slot?.holders[lease] !== undefined;
+    },
     release: async (key, lease, cause) =>
       said((await change(key, { kind: 'release', lease }, cause)).grants.map(grantEvent)),
     confirm: async (key, lease, cause) =>

@@ -51,5 +51,10 @@ export interface BatonDetail<Data = unknown> {
 export type BatonEvent<Type extends string = string, Data = unknown> = Envelope<Type, BatonDetail<Data>>;
 
 /** What caused a step: the id that makes a duplicate recognisable, and the type for people. */
-export const cause = z.object({ id: z.string().min(1), type: z.string().min(1) });
+export const cause = z.object({
+  id: z.string().min(1),
+  type: z.string().min(1),
+  /** It came by a replay: that proves no delivery, since effect rules and others did not hear it. */
+  replayed: z.literal(true).optional(),
+});
 export type Cause = z.infer<typeof cause>;

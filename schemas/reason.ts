@@ -21,6 +21,8 @@ export const reasons = {
     'The agent said nothing within the time for its first word. Baton tries again; look at the log, or allow more time.',
   rate_limited:
     'A service that the agent needs asked it to wait. Baton pauses the task, without a slot, and goes on from saved work.',
+  wait_too_long:
+    'A service that the agent needs asked it to wait for longer than the task has time, or once more than a task may pause. Give it more time, or submit it again later.',
   guardrail_blocked:
     'The guardrail found something in the text (the event ScreeningBlocked says which filter). Say it otherwise, submit again.',
   screening_failed:

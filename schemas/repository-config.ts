@@ -131,7 +131,7 @@ const faultsIn = ({ issues }: z.ZodError): string =>
 
 /** A configuration that was removed, and by which request. */
 export const repositoryRemoval = z.looseObject({
-  name: z.string().overwrite(plainName),
+  name: z.string(),
   at: instant,
   by: z.string().max(ID_MAX),
 });

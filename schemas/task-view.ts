@@ -3,7 +3,7 @@ import { compute } from './compute.ts';
 import { cause } from './envelope.ts';
 import { instant } from './json.ts';
 import { reason } from './reason.ts';
-import { computeEnd, duePurpose, status, stopIntent } from './task.ts';
+import { computeEnd, delay, duePurpose, status, stopIntent } from './task.ts';
 import { savedWork, taskResult } from './task-result.ts';
 
 /** One committed transition, as people and programs see it: who moved the task, and what was said about it. */
@@ -65,6 +65,8 @@ const summary = {
       holders: z.array(z.object({ taskId: z.string(), since: instant })),
     })
     .optional(),
+  /** Why its next step was put off, and when that was found out: what it needs from outside cannot be had for now. */
+  delay: delay.optional(),
   priority: z.int(),
   /** Name of the configuration that held for the repository when the task was accepted. */
   configuration: z.string().optional(),

@@ -3,7 +3,7 @@ import { compute, isolation } from './compute.ts';
 import { cause } from './envelope.ts';
 import { environmentReferences } from './environment-references.ts';
 import { githubReference } from './github-reference.ts';
-import { instant } from './json.ts';
+import { instant, TEXT_MAX_CHARS } from './json.ts';
 import { reason } from './reason.ts';
 import { runHandle } from './run-handle.ts';
 import { screenedText } from './screening.ts';
@@ -99,6 +99,10 @@ export const taskRun = z.object({
 });
 export type TaskRun = z.infer<typeof taskRun>;
 
+/** Why a step was put off: what was asked for cannot be had for now. `due.step` says until when. */
+export const delay = z.object({ at: instant, message: z.string().max(TEXT_MAX_CHARS) });
+export type Delay = z.infer<typeof delay>;
+
 export const stopIntent = z.enum(['cancelled', 'timed_out', 'lost', 'paused']);
 export type StopIntent = z.infer<typeof stopIntent>;
 
@@ -128,6 +132,8 @@ const base = {
   /** The issue or pull request that the task names, and where its text is kept once it was fetched. */
   context: githubReference.optional(),
   contextRef: z.string().optional(),
+  /** The latest trouble in the way of the next step; gone with any step. */
+  delay: delay.optional(),
   /** Present where every text of the task must pass screening before a run may start; which of them did. */
   screening: z.literal('required').optional(),
   screened: z.array(screenedText).optional(),

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { instant } from './json.ts';
 import { reason } from './reason.ts';
 import { status } from './task.ts';
-import { taskResult } from './task-result.ts';
+import { savedWork, taskResult } from './task-result.ts';
 
 /** Version of the body's shape; inside a version fields are only added. */
 export const WEBHOOK_BODY_VERSION = 1;
@@ -19,6 +19,8 @@ export const webhookBody = z.object({
   reason: reason.extend({ remedy: z.string() }).optional(),
   /** What the runs left behind. */
   result: taskResult.optional(),
+  /** Unfinished work that a run pushed before it failed or was stopped. */
+  savedWork: savedWork.optional(),
   repository: z.string(),
   userId: z.string(),
   labels: z.record(z.string(), z.string()).optional(),

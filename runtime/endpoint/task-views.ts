@@ -63,6 +63,7 @@ export function summaryOf(task: Task, { record, journal, slot, runDir }: Beside)
     ...('settledAt' in task && task.settledAt ? { settledAt: task.settledAt } : {}),
     slot: task.slotKey,
     ...waitingOf(task, slot),
+    ...(task.delay ? { delay: task.delay } : {}),
     priority: task.priority,
     ...(task.configuration === undefined ? {} : { configuration: task.configuration }),
     ...(task.pauses === undefined ? {} : { pauses: task.pauses }),

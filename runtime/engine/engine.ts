@@ -7,7 +7,7 @@ import { BatonError } from '../errors.ts';
 import { onceOnly } from '../once.ts';
 import { payloadsOver } from '../payloads.ts';
 import type { OutsidePort, Ports, RecordStore, Settings } from '../ports.ts';
-import type { Reaction } from '../react.ts';
+import { type Reaction, replayOf } from '../react.ts';
 import { configurationsOver, limitsOver, repositoriesOver } from '../repositories.ts';
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
@@ -96,7 +96,8 @@ export function createEngine(options: EngineOptions): Engine {
   all = { ...ports, ...options.outside({ bus, ports }) };
   for (const { rule } of options.reactions) assertPorts(rule, all);
   bus.listen((event) => {
-    if (event['detail-type'] === 'TaskSettled') alarms.forget((event as BatonEvent).detail.metadata.taskId ?? '');
+    const isTold = event['detail-type'] === 'TaskSettled' && event.source === 'baton' && replayOf(event) === undefined;
+    if (isTold) alarms.forget((event as BatonEvent).detail.metadata.taskId ?? '');
   });
 
   const archive = options.archive ?? NO_ARCHIVE;

@@ -57,19 +57,19 @@ export function onLoopback(tell: () => void): void {
 }
 
 export async function openLoopbackScene(
-  options: SceneOptions & Pick<LoopbackOptions, 'dieAt' | 'environment'> = {},
+  options: SceneOptions & Pick<LoopbackOptions, 'dieAt' | 'environment'> & { timings?: Partial<Timings> } = {},
 ): Promise<FlowScene<LoopbackWorld>> {
-  const { screening, github, ...more } = options;
+  const { screening, github, timings, environment, ...more } = options;
   const folder = sceneFolder();
   const world = await openAwsOnLoopback({
     assembly: cloudAssembly({
       ...(screening ? { screening: 'required' } : {}),
       ...(github?.token ? { githubToken: GITHUB_TOKEN_ARN } : {}),
     }),
-    environment: github?.url ? { BATON_GITHUB_URL: github.url } : {},
+    environment: { ...(github?.url ? { BATON_GITHUB_URL: github.url } : {}), ...environment },
     secrets: github?.token ? { [GITHUB_TOKEN_ARN]: github.token } : {},
     dataDir: join(folder, 'data'),
-    timings: loopbackTimings,
+    timings: { ...loopbackTimings, ...timings },
     stopTimeoutSeconds: QUICK_STOP_S,
     ...more,
   });

@@ -5,6 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { REPOSITORIES_KEY } from '../../runtime/records.ts';
 import type { BatonEvent } from '../../schemas/envelope.ts';
 import {
+  plainName,
   type RepositoriesRecord,
   type RepositoryConfig,
   slotKeyOfRepository,
@@ -50,7 +51,7 @@ onEveryWorld((openAnyScene) => {
         await expect(submitted(scene)).rejects.toMatchObject({
           code: 'rejected',
           message: expect.stringContaining(
-            `isolation: "ecs" offers shared, not "per-user" (the configuration "${scene.remote}" says so)`,
+            `isolation: "ecs" offers shared, not "per-user" (the configuration "${plainName(scene.remote)}" says so)`,
           ),
         });
         const facts = scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);

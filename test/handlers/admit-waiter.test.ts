@@ -76,3 +76,30 @@ describe('a waiting task that is given a slot', () => {
     expect(leasesOf(await scene.slot()).holders).toEqual([]);
   });
 });
+
+describe('a grant that nobody gave', () => {
+  it('admits nobody: who says it may be a replay of what never reached the disk', async () => {
+    const scene = await sceneOfAGrant();
+    await scene.slots.release('user:ada', red, cause);
+    expect(await scene.deliver(admitWaiter, granted())).toEqual([]);
+    expect((await scene.task())?.status).toBe('QUEUED');
+    expect(scene.ignored).toEqual(['grant_is_not_held']);
+  });
+
+  it('of another key admits nobody', async () => {
+    const scene = await sceneOfAGrant();
+    const other = anEvent(slotGranted.of({ slotKey: 'user:bob', taskId: aTaskId(), attempt: 1 }));
+    expect(await scene.deliver(admitWaiter, other)).toEqual([]);
+    expect((await scene.task())?.status).toBe('QUEUED');
+  });
+});
+
+describe('a task whose request has not passed screening', () => {
+  it('is admitted by no grant', async () => {
+    const scene = await sceneOfAGrant();
+    await scene.has({ ...aTask({ status: 'SUBMITTED' }), screening: 'required' });
+    expect(await scene.deliver(admitWaiter, granted())).toEqual([]);
+    expect((await scene.task())?.status).toBe('SUBMITTED');
+    expect(scene.ignored).toEqual(['awaits_screening']);
+  });
+});

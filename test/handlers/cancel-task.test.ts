@@ -72,3 +72,12 @@ describe('a cancel', () => {
     expect(typesOf(await scene.deliver(cancelTask, event, { tries: 2 }))).toEqual(['RunStopRequested']);
   });
 });
+
+describe('a cancel that is replayed', () => {
+  it('cancels nothing: the task may have come after the wish', async () => {
+    const scene = aScene();
+    await scene.has(aTask({ status: 'RUNNING' }));
+    expect(await scene.deliver(cancelTask, { ...asked(), 'replay-name': 'again' })).toEqual([]);
+    expect((await scene.task())?.status).toBe('RUNNING');
+  });
+});

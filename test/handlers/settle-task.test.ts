@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { runEnded } from '../../events/run-ended.ts';
 import { cancelTask } from '../../handlers/cancel-task.ts';
 import { settleTask } from '../../handlers/settle-task.ts';
 import { endNote } from '../../lifecycle/judge.ts';
@@ -6,7 +7,7 @@ import { noteEvents } from '../../runtime/published.ts';
 import type { BatonEvent } from '../../schemas/envelope.ts';
 import { leaseOf } from '../../schemas/slot.ts';
 import type { TerminalTask } from '../../schemas/task.ts';
-import { aKnownRun, aRequest, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
+import { aKnownRun, anEvent, aRequest, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
 import { aScene, latestEvent, leasesOf, typesOf } from './scene.ts';
 
 const ended = { at: at(0), proof: 'proven' as const };
@@ -45,22 +46,28 @@ describe('an ended task whose compute is over', () => {
     expect(await scene.record()).toMatchObject({ closed: true });
   });
 
-  it('with subscribers is settled by no replay, which may tell nobody; its own alarm does it', async () => {
+  it('is settled by no replay, which tells nobody and proves nothing; its own alarm does it', async () => {
     const { scene, task } = await sceneOfACompleted();
     const hook = { channel: 'webhook' as const, target: 'https://hooks.example.org' };
     await scene.has({ ...task, subscribers: [hook] });
     const replayed = { ...latestEvent(task), 'replay-name': 'again' };
     expect(typesOf(await scene.deliver(settleTask, replayed))).toEqual([]);
-    expect(scene.ignored).toEqual(['left_to_its_alarm']);
+    expect(scene.ignored).toEqual(['terminal_fact_is_not_proven']);
     expect(await scene.task()).not.toHaveProperty('settledAt');
     expect(leasesOf(await scene.slot()).holders).toEqual([red]);
     expect(typesOf(await scene.deliver(settleTask, latestEvent(task)))).toContain('NotificationDue');
   });
 
-  it('without subscribers is settled by a replay too', async () => {
+  it('whose end was heard before is left to its alarm by a replay of what came after', async () => {
     const { scene, task } = await sceneOfACompleted();
-    await scene.deliver(settleTask, { ...latestEvent(task), 'replay-name': 'again' });
-    expect(await scene.task()).toMatchObject({ settledAt: at(0) });
+    const history = task.history.map((entry) => ({ ...entry, proven: true }));
+    await scene.has({ ...task, history });
+    const ended = anEvent(runEnded.of({ compute: 'ecs', status: 'COMPLETED', proof: 'proven' }), {
+      taskId: task.taskId,
+    });
+    expect(await scene.deliver(settleTask, { ...ended, 'replay-name': 'again' })).toEqual([]);
+    expect(scene.ignored).toEqual(['left_to_its_alarm']);
+    expect(typesOf(await scene.deliver(settleTask, ended))).toContain('TaskSettled');
   });
 
   it('told three times is settled once', async () => {

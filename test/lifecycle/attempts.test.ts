@@ -85,12 +85,12 @@ describe('a rate limit', () => {
   });
 
   it('that ends after the deadline is a failure at once', () => {
-    expect(inWords(judged(aTask({ status: 'RUNNING' }), limited(3_600)))).toBe('fail rate_limited: TaskFailed');
+    expect(inWords(judged(aTask({ status: 'RUNNING' }), limited(3_600)))).toBe('fail wait_too_long: TaskFailed');
   });
 
   it(`is a failure after ${PAUSES_MAX} pauses`, () => {
     const often = { ...aTask({ status: 'RUNNING' }), pauses: PAUSES_MAX };
-    expect(inWords(judged(often, limited(60)))).toBe('fail rate_limited: TaskFailed');
+    expect(inWords(judged(often, limited(60)))).toBe('fail wait_too_long: TaskFailed');
     expect(inWords(judged({ ...often, pauses: PAUSES_MAX - 1 }, limited(60)))).toBe(
       'stop paused rate_limited: RunStopRequested',
     );
@@ -99,7 +99,7 @@ describe('a rate limit', () => {
   it('that is found when the deadline has passed is no reason to wait', () => {
     const task = aTask({ status: 'RUNNING' });
     const move = expireTask(task, aRunRecord({ report: limited(60) }), at(3_601));
-    expect(inWords(move)).toBe('fail rate_limited: TaskFailed');
+    expect(inWords(move)).toBe('fail wait_too_long: TaskFailed');
     expect(inWords(expireTask(task, aRunRecord({ report: limited(60) }), at(3_000)))).toMatch(/^stop timed_out/);
   });
 

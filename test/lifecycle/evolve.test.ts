@@ -281,3 +281,15 @@ function lifeOfTheLongestTask(): Task {
   }
   return task;
 }
+
+describe('a step that a replay caused', () => {
+  it('proves no delivery: what it answers is said again by the alarm, so that everybody hears it', () => {
+    const submitted = aTask({ status: 'SUBMITTED' });
+    const fact = submitted.history[0]?.facts[0]?.id ?? '';
+    const admit = { kind: 'step', name: 'admit', bring: {}, facts: [] } as const;
+    const live = follow(submitted, admit, aContext({ cause: { id: fact, type: 'TaskSubmitted' } }));
+    const replayed = follow(submitted, admit, aContext({ cause: { id: fact, type: 'TaskSubmitted', replayed: true } }));
+    expect(live.history[0]?.proven).toBe(true);
+    expect(replayed.history[0]?.proven).toBeUndefined();
+  });
+});

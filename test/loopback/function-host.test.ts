@@ -63,7 +63,7 @@ const open = async (changes: Partial<DeployedFunction> = {}, options: Partial<Fu
 
 const givenUpRecord = () => eventually(() => givenUp[0], 'the record of what was given up');
 const linesIn = (name: string) =>
-  eventually(() => host.log().find((line) => line.includes(name)), `"${name}" in the log`);
+  eventually(() => host.log('greet').find((line) => line.includes(name)), `"${name}" in the log`);
 
 describe('a function that is invoked', () => {
   it('answers from a process of its own, with its environment and no other', async () => {

@@ -61,8 +61,8 @@ export interface FunctionHost {
   killCaller(id: string): void;
   /** Name of the function whose process calls itself so. */
   functionOf(id: string): string | undefined;
-  /** What a function has written, oldest first; of all functions when none is named. */
-  log(nameOrArn?: string): string[];
+  /** What a function has written, oldest first. */
+  log(nameOrArn: string): string[];
   pids(): number[];
   close(): Promise<void>;
 }
@@ -122,8 +122,7 @@ export async function functionHost(options: FunctionHostOptions): Promise<Functi
     },
     functionOf: (id) =>
       [...hosted].find(([, { processes }]) => [...processes].some((process) => process.id === id))?.[0],
-    log: (nameOrArn) =>
-      nameOrArn === undefined ? [...hosted.values()].flatMap(({ log }) => log) : [...(found(nameOrArn)?.log ?? [])],
+    log: (nameOrArn) => [...(found(nameOrArn)?.log ?? [])],
     pids: () => [...hosted.values()].flatMap(({ processes }) => [...processes].flatMap(({ pid }) => pid ?? [])),
     async close() {
       closed = true;

@@ -353,7 +353,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the first word of an agent reaches its record by events alone',
-    within: 100,
+    within: 200,
     faults: 'silent-agent,configuration,lose',
     plant: porting('outside', (ports) => ({ ...ports, runs: { ...ports.runs, firstWord: async () => 'kept' } })),
   },

@@ -6,7 +6,9 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +17,7 @@ import { taskAdmitted } from '../../../events/task-admitted.ts';
 import { taskRequested } from '../../../events/task-requested.ts';
 import { alarmEvent } from '../../../runtime/alarm-event.ts';
 import { ARCHIVE_RETENTION_D, type Archive, SLICE_EVENTS_MAX } from '../../../runtime/engine/archive.ts';
-import { fileArchive } from '../../../runtime/engine/file-archive.ts';
+import { type FileArchive, fileArchive } from '../../../runtime/engine/file-archive.ts';
 import { memoryArchive } from '../../../runtime/engine/memory-archive.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
 import { anEvent } from '../../builders.ts';
@@ -34,7 +36,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const open = (): Archive => fileArchive({ dir, nowMs: () => nowMs, warn: (message) => warnings.push(message) });
+const open = (): FileArchive => fileArchive({ dir, nowMs: () => nowMs, warn: (message) => warnings.push(message) });
 
 let made = 0;
 const at = (time: string): Envelope => ({ ...anEvent(taskAdmitted.of({ slotKey: 'k' })), id: `e${++made}`, time });
@@ -131,6 +133,154 @@ describe('an archive in files', () => {
     second.append(after);
     expect(await read(second)).toEqual([{ minute: '2026-11-21T16:45', ids: [before.id, after.id] }]);
     second.close();
+  });
+
+  it('begins the next event on its own line when the disk was full in the middle of one', async () => {
+    let room = Number.POSITIVE_INFINITY;
+    const archive = fileArchive({
+      dir,
+      nowMs: () => nowMs,
+      warn: (message) => warnings.push(message),
+      writeTo(descriptor, bytes) {
+        const taken = Math.min(room, bytes.length);
+        if (taken === 0) throw new Error('ENOSPC');
+        room -= taken;
+        return writeSync(descriptor, bytes, 0, taken);
+      },
+    });
+    const [before, torn, after] = [10, 20, 30].map((second) => at(`2026-11-21T16:45:${second}.000Z`)) as [
+      Envelope,
+      Envelope,
+      Envelope,
+    ];
+    archive.append(before);
+    room = 40;
+    archive.append(torn);
+    room = Number.POSITIVE_INFINITY;
+    archive.append(after);
+    expect(await read(archive)).toEqual([{ minute: '2026-11-21T16:45', ids: [before.id, after.id] }]);
+    expect(warnings).toHaveLength(1);
+    archive.close();
+  });
+
+  it('gives up what a crash took back, keeps it aside for people, and goes on in the same file', async () => {
+    const first = open();
+    const [kept, lost, late] = ['16:44:59', '16:45:10', '16:45:20'].map((time) => at(`2026-11-21T${time}.000Z`)) as [
+      Envelope,
+      Envelope,
+      Envelope,
+    ];
+    for (const event of [kept, lost, late]) first.append(event);
+    first.close();
+    appendFileSync(file(), '{"version":"0","id":"torn');
+    const second = open();
+    expect(await second.takeBack(async ({ id }) => id === lost.id)).toBe(1);
+    const next = at('2026-11-21T16:45:30.000Z');
+    second.append(next);
+    expect((await read(second)).map(({ ids }) => ids)).toEqual([[kept.id], [late.id, next.id]]);
+    expect(JSON.parse(readFileSync(file().replace('.ndjson', '.taken'), 'utf8'))).toEqual(lost);
+    expect(readdirSync(join(dir, '2026-11-21')).sort()).toEqual(['16-44.ndjson', '16-45.ndjson', '16-45.taken']);
+    expect((statSync(file()).mode & 0o777).toString(8)).toBe('600');
+    second.close();
+  });
+
+  it('looks through what was written last alone, whatever minute that is of', async () => {
+    const first = open();
+    for (let minute = 10; minute < 30; minute++) first.append(at(`2026-11-21T16:${minute}:00.000Z`));
+    first.close();
+    const seen: string[] = [];
+    const second = open();
+    const look = async ({ time }: Envelope) => seen.push(time.slice(14, 16)) < 0;
+    await second.takeBack(look);
+    expect(seen.length).toBe(8);
+    for (let minute = 10; minute < 30; minute++)
+      utimesSync(join(dir, '2026-11-21', `16-${minute}.ndjson`), minute * 60, minute === 12 ? 1e6 : minute * 60);
+    seen.length = 0;
+    await second.takeBack(look);
+    expect(seen).toEqual(['12']);
+    second.close();
+  });
+
+  it('that cannot be looked through says so, and the world opens', async () => {
+    mkdirSync(file(), { recursive: true });
+    const archive = open();
+    expect(await archive.takeBack(async () => true)).toBe(0);
+    expect(warnings).toEqual([expect.stringContaining('may tell of steps')]);
+    archive.close();
+  });
+
+  it('begins the next event on its own line when the disk was full in the middle of one', async () => {
+    let room = Number.POSITIVE_INFINITY;
+    const archive = fileArchive({
+      dir,
+      nowMs: () => nowMs,
+      warn: (message) => warnings.push(message),
+      writeTo(descriptor, bytes) {
+        const taken = Math.min(room, bytes.length);
+        if (taken === 0) throw new Error('ENOSPC');
+        room -= taken;
+        return writeSync(descriptor, bytes, 0, taken);
+      },
+    });
+    const [before, torn, after] = [10, 20, 30].map((second) => at(`2026-11-21T16:45:${second}.000Z`)) as [
+      Envelope,
+      Envelope,
+      Envelope,
+    ];
+    archive.append(before);
+    room = 40;
+    archive.append(torn);
+    room = Number.POSITIVE_INFINITY;
+    archive.append(after);
+    expect(await read(archive)).toEqual([{ minute: '2026-11-21T16:45', ids: [before.id, after.id] }]);
+    expect(warnings).toHaveLength(1);
+    archive.close();
+  });
+
+  it('gives up what a crash took back, keeps it aside for people, and goes on in the same file', async () => {
+    const first = open();
+    const [kept, lost, late] = ['16:44:59', '16:45:10', '16:45:20'].map((time) => at(`2026-11-21T${time}.000Z`)) as [
+      Envelope,
+      Envelope,
+      Envelope,
+    ];
+    for (const event of [kept, lost, late]) first.append(event);
+    first.close();
+    appendFileSync(file(), '{"version":"0","id":"torn');
+    const second = open();
+    expect(await second.takeBack(async ({ id }) => id === lost.id)).toBe(1);
+    const next = at('2026-11-21T16:45:30.000Z');
+    second.append(next);
+    expect((await read(second)).map(({ ids }) => ids)).toEqual([[kept.id], [late.id, next.id]]);
+    expect(JSON.parse(readFileSync(file().replace('.ndjson', '.taken'), 'utf8'))).toEqual(lost);
+    expect(readdirSync(join(dir, '2026-11-21')).sort()).toEqual(['16-44.ndjson', '16-45.ndjson', '16-45.taken']);
+    expect((statSync(file()).mode & 0o777).toString(8)).toBe('600');
+    second.close();
+  });
+
+  it('looks through what was written last alone, whatever minute that is of', async () => {
+    const first = open();
+    for (let minute = 10; minute < 30; minute++) first.append(at(`2026-11-21T16:${minute}:00.000Z`));
+    first.close();
+    const seen: string[] = [];
+    const second = open();
+    const look = async ({ time }: Envelope) => seen.push(time.slice(14, 16)) < 0;
+    await second.takeBack(look);
+    expect(seen.length).toBe(8);
+    for (let minute = 10; minute < 30; minute++)
+      utimesSync(join(dir, '2026-11-21', `16-${minute}.ndjson`), minute * 60, minute === 12 ? 1e6 : minute * 60);
+    seen.length = 0;
+    await second.takeBack(look);
+    expect(seen).toEqual(['12']);
+    second.close();
+  });
+
+  it('that cannot be looked through says so, and the world opens', async () => {
+    mkdirSync(file(), { recursive: true });
+    const archive = open();
+    expect(await archive.takeBack(async () => true)).toBe(0);
+    expect(warnings).toEqual([expect.stringContaining('may tell of steps')]);
+    archive.close();
   });
 
   it('that cannot be read fails who reads it, and nobody else', async () => {

@@ -8,7 +8,7 @@ import { BatonError, ComputeError, StoreError } from '../../../runtime/errors.ts
 import { said } from '../../../runtime/outcome.ts';
 import type { RecordStore } from '../../../runtime/ports.ts';
 import { react } from '../../../runtime/react.ts';
-import { aFailedReport, anEcsEvent } from '../../builders.ts';
+import { aFailedReport, anEcsEvent, anEvent } from '../../builders.ts';
 import { computeTwin } from '../../compute-twin.ts';
 import { anEngine, runAt } from './engine-fixture.ts';
 import { virtualTime } from './virtual-time.ts';
@@ -365,6 +365,19 @@ describe('a store that takes nothing any more', () => {
     await world.time.pass(600);
     expect(failures).toEqual([expect.objectContaining({ code: 'store_full' })]);
     expect(world.engine.bus.pending()).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('a word from outside that a task has settled', () => {
+  it('takes no alarm from it', async () => {
+    const world = anEngine();
+    const taskId = await world.submit('roof', { timeoutSeconds: 60 });
+    await world.comesUp(runAt(world.compute, 0));
+    await world.engine.bus.publish([
+      { ...anEvent(taskSettled.of({ status: 'COMPLETED' }), { taskId }), source: 'made.up' },
+    ]);
+    await world.time.pass(61);
+    expect(await world.task(taskId)).toMatchObject({ status: 'STOPPING', intent: 'timed_out' });
   });
 });
 
