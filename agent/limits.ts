@@ -67,6 +67,8 @@ export const RETRY_AFTER_DEFAULT_S = 300;
 
 /** Longest wait that a report may ask for; longer than what is left of the task ends it. */
 export const RETRY_AFTER_MAX_S = TIMEOUT_MAX_S;
+/** Wait after a date that has passed already, in seconds: at once would use up the pauses of a task within seconds. */
+export const RETRY_AFTER_PAST_S = 30;
 
 /** What is read of the file in which the agent says how long: a date of HTTP has 29 characters. */
 export const RETRY_AFTER_FILE_MAX_BYTES = 64;

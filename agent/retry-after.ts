@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { RETRY_AFTER_DEFAULT_S, RETRY_AFTER_FILE_MAX_BYTES, RETRY_AFTER_MAX_S } from './limits.ts';
+import { RETRY_AFTER_DEFAULT_S, RETRY_AFTER_FILE_MAX_BYTES, RETRY_AFTER_MAX_S, RETRY_AFTER_PAST_S } from './limits.ts';
 
 /**
  * For how many seconds a service asked the agent to wait: what the agent wrote into its file, in the words of the HTTP header
@@ -16,7 +16,8 @@ export function secondsIn(word: string, nowMs: number): number {
   // Fractions are not in the standard, but what clients make of a limit is often one.
   if (/^\d{1,9}(\.\d*)?$/.test(text)) return bounded(Number(text));
   const atMs = /^[A-Za-z]+, /.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(atMs) ? RETRY_AFTER_DEFAULT_S : bounded((atMs - nowMs) / 1_000);
+  if (Number.isNaN(atMs)) return RETRY_AFTER_DEFAULT_S;
+  return atMs > nowMs ? bounded((atMs - nowMs) / 1_000) : RETRY_AFTER_PAST_S;
 }
 
 const bounded = (seconds: number): number => Math.min(RETRY_AFTER_MAX_S, Math.max(1, Math.ceil(seconds)));

@@ -82,10 +82,14 @@ function tell(error: unknown, terminal: Terminal, asJson: boolean): number {
 
 /** A reader that went away (`| head`) is no error. */
 function endQuietlyUnread(words: readonly string[]): void {
+  let isUnread = false;
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
-      if (stream === process.stdout && !GO_ON_UNREAD.has(words[0] ?? '')) void leave();
+      // Every further write says so again.
+      if (stream !== process.stdout || isUnread) return;
+      isUnread = true;
+      if (!GO_ON_UNREAD.has(words[0] ?? '')) void leave();
     });
   }
 }

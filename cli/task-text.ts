@@ -38,7 +38,7 @@ function facts(view: TaskView, nowMs: number): [string, string][] {
     ['configured', view.configuration && `by ${shown(view.configuration)}`],
     ['labels', view.labels && labelsText(view.labels)],
     ['waits for', view.waiting && waitingText(view, view.waiting, nowMs)],
-    ['delayed', view.delay && `since ${view.delay.at}: ${shown(view.delay.message)}`],
+    ['delayed', view.delay && `at ${view.delay.at}: ${shown(view.delay.message)}`],
     ['attempt', `${attemptText(view)}, on ${view.compute}`],
     ['run', view.run && runText(view.run)],
     ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],

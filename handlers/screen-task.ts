@@ -34,10 +34,10 @@ export const screenTask = react(rule, async (event, { tasks, payloads, screening
   );
   if (outcome.kind === 'moved' || verdict.outcome === 'passed') return outcome;
   // Another delivery moved the task on while this one was screened: its answer was a better one.
-  const late = { id: `${cause.id}#${verdict.outcome}`, type: cause.type };
-  return tasks.decide(taskId, late, (now) =>
+  const late = await tasks.decide(taskId, { id: `${cause.id}#${verdict.outcome}`, type: 'TextScreened' }, (now) =>
     isTerminal(now) || runOf(now) ? ignore('task_has_moved_on') : answer(now, of, verdict),
   );
+  return late.kind === 'moved' ? late : outcome;
 });
 
 const GONE: ScreeningVerdict = { outcome: 'failed', message: 'It is not in the payload store any more.' };

@@ -29,6 +29,7 @@ export const outsiders: Readonly<Record<string, Outsider>> = {
   RunClaimed: { who: 'the runner', what: 'claimed the attempt', below: 'start' },
   RunReported: { who: 'the runner', what: 'stored its report', below: 'start' },
   RunAsked: { who: 'the back end', what: 'was asked about the run and answered', below: 'named' },
+  TextScreened: { who: 'the guardrail', what: 'was asked more than once; its worst answer holds', below: 'named' },
   StartRefused: { who: 'the back end', what: 'refused the start', below: 'start' },
   'ECS Task State Change': { who: 'Amazon ECS', what: 'told of the run', below: 'start' },
 };

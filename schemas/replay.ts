@@ -27,7 +27,7 @@ export type ReplayRequest = z.infer<typeof replayRequest>;
 export const replayView = z.object({
   ...replayRequest.shape,
   state: replayState,
-  /** Why it failed. */
+  /** Why it failed, or why the last of its deliveries did. */
   reason: z.string().optional(),
   startedAt: instant,
   endedAt: instant.optional(),
@@ -35,6 +35,8 @@ export const replayView = z.object({
   lastReplayedAt: instant.optional(),
   /** How many events were delivered again, where the world counts them; some of them twice if it was restarted meanwhile. */
   events: z.int().min(0).optional(),
+  /** How many deliveries failed for good, where the world counts them. No dead letter is made of them: the archive has the event. */
+  failed: z.int().min(0).optional(),
 });
 export type ReplayView = z.infer<typeof replayView>;
 

@@ -91,6 +91,7 @@ export function createEngine(options: EngineOptions): Engine {
       options.onDeadLetter?.(letter, id);
       if (id !== undefined) ringAgainLater(letter, id);
     },
+    onReplayFailure: (replay, { rule, error: { message } }) => replays.gaveUp(replay, { rule, message }),
     onStoreFailure: storeFailed,
   });
   all = { ...ports, ...options.outside({ bus, ports }) };

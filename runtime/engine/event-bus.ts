@@ -83,6 +83,8 @@ export interface EventBusOptions {
   readonly copies?: (event: Envelope) => number;
   /** Told of every delivery that was given up; `id` names the letter, where it is kept. */
   readonly onDeadLetter?: (letter: DeadLetter, id?: string) => void;
+  /** Told of every delivery of a replay that was given up, of which no letter is kept. */
+  readonly onReplayFailure?: (replay: string, letter: DeadLetter) => void;
   /** The store takes nothing any more: nothing can be handled until the next start. */
   readonly onStoreFailure?: (error: unknown) => void;
 }
@@ -316,6 +318,13 @@ export function eventBus(options: EventBusOptions): EventBus {
     const known = before === undefined ? undefined : ((await store.get(before))?.value as DeadLetter | undefined);
     // A redelivery begins with the number 2, and adds to the tries that were made before.
     const letter = letterOf(event, rule.name, known ? known.tries + tries - 1 : tries, error);
+    const replay = replayOf(event);
+    if (before === undefined && replay !== undefined) {
+      // No letter, or each replay of the same time would make one more: the event is in the archive, and what did happen has its own.
+      options.onReplayFailure?.(replay, letter);
+      await acknowledge(key, rule.name, copies);
+      return;
+    }
     const letterKey = before ?? `${DEAD}${key.slice(EVENT.length)}#${rule.name}`;
     await store.put(letterKey, letter, 'any');
     await acknowledge(key, rule.name, copies);

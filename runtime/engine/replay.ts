@@ -2,7 +2,7 @@ import type { Envelope } from '../../schemas/envelope.ts';
 import { isReplayOver, type ReplayRequest, type ReplayView } from '../../schemas/replay.ts';
 import { BatonError } from '../errors.ts';
 import type { RecordStore } from '../ports.ts';
-import { REPLAY_PREFIX, replayKey } from '../records.ts';
+import { DECIDE_TRIES, REPLAY_PREFIX, replayKey } from '../records.ts';
 import type { Archive } from './archive.ts';
 import type { Archives } from './archives.ts';
 import type { EventBus } from './event-bus.ts';
@@ -16,6 +16,12 @@ const REPLAYS_KEPT = 200;
 const IN_FLIGHT_MAX = 200;
 /** Wait before the bus is looked at again, in milliseconds. */
 const LOOK_PAUSE_MS = 10;
+/** Wait before an end that could not be stored is stored again, in milliseconds, and how often: then the next start goes on. */
+const SAVE_AGAIN_MS = 1_000;
+const SAVE_TRIES = 5;
+
+/** As many are under way as there may be; also `replay_refused`. */
+export class TooManyReplays extends BatonError {}
 
 /** A replay with what its archive lets through. */
 export interface StoredReplay extends ReplayView {
@@ -35,6 +41,8 @@ export interface Replays {
   cancel(name: string): Promise<StoredReplay>;
   /** Goes on with what an earlier process left: from the minute in which it stood. */
   recover(): Promise<void>;
+  /** A delivery of this replay was given up: it is counted, and no dead letter, because the archive has the event. */
+  gaveUp(name: string, why: { readonly rule: string; readonly message: string }): void;
   stop(): Promise<void>;
 }
 
@@ -48,25 +56,36 @@ export interface ReplaysOver {
   readonly random: () => number;
 }
 
+/** A replay under way. */
+interface Running {
+  /** It shall end early. */
+  cancelled: boolean;
+  /** Deliveries given up, and the last of them. */
+  failed: number;
+  reason?: string;
+  done: Promise<void>;
+}
+
 /**
  * Replays as EventBridge makes them: minute by minute, in any order inside a minute, each event with `replay-name`, to all rules that
  * match or to some of them, at least once. A replay is a record, so it goes on after a restart.
  */
 export function replaysOver({ store, bus, scheduler, archive, archives, random }: ReplaysOver): Replays {
-  /** Replays under way, and whether they shall end early. */
-  const running = new Map<string, { cancelled: boolean; done: Promise<void> }>();
+  const running = new Map<string, Running>();
+  /** Replays that are being stored. */
+  let starting = 0;
   const waits = new Set<() => void>();
   let stopped = false;
   const now = (): string => new Date(scheduler.nowMs()).toISOString();
 
-  return { start, get, list, cancel, recover, stop };
+  return { start, get, list, cancel, recover, gaveUp, stop };
 
   async function start(wanted: Parameters<Replays['start']>[0]): Promise<StoredReplay> {
     const at = now();
     if (wanted.from >= wanted.to) throw refused(`the time ${wanted.from} is not before ${wanted.to}`);
     if (wanted.from >= at) throw refused(`the time ${wanted.from} has not come yet`);
-    if (running.size >= REPLAYS_AT_ONCE)
-      throw refused(`${running.size} replays are under way, and there may be no more`);
+    if (running.size + starting >= REPLAYS_AT_ONCE)
+      throw new TooManyReplays('replay_refused', refusal(`${REPLAYS_AT_ONCE} replays are under way, and there may be no more`));
     // What is published from now on is not meant.
     const replay: StoredReplay = {
       ...wanted,
@@ -75,18 +94,23 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
       startedAt: at,
       events: 0,
     };
-    const written = await store.put(replayKey(wanted.name), replay, 'absent');
-    if (written.outcome === 'conflict')
-      throw new BatonError('replay_exists', `There was a replay "${wanted.name}" before.`);
+    starting++;
+    try {
+      const written = await store.put(replayKey(wanted.name), replay, 'absent');
+      if (written.outcome === 'conflict')
+        throw new BatonError('replay_exists', `There was a replay "${wanted.name}" before.`);
+      begin(replay);
+    } finally {
+      starting--;
+    }
     await forget();
-    begin(replay);
     return replay;
   }
 
   async function get(name: string): Promise<StoredReplay> {
     const stored = await store.get(replayKey(name));
     if (stored) return replayIn(stored.value);
-    throw new BatonError('unknown_replay', `There is no replay "${name}" here.`);
+    throw unknown(name);
   }
 
   async function list(): Promise<StoredReplay[]> {
@@ -95,17 +119,26 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
   }
 
   async function cancel(name: string): Promise<StoredReplay> {
-    const replay = await get(name);
+    const cancelling = await change(name, (replay) => {
+      if (isReplayOver(replay)) throw refused(`the replay "${name}" is ${replay.state}`);
+      return { ...replay, state: 'CANCELLING' };
+    });
     const one = running.get(name);
-    if (isReplayOver(replay) || !one) throw refused(`the replay "${name}" is ${replay.state}`);
-    one.cancelled = true;
-    const cancelling: StoredReplay = { ...replay, state: 'CANCELLING' };
-    await save(cancelling);
+    if (one) one.cancelled = true;
+    // Its end could not be stored: nothing is on its way any more, and it ends now.
+    else begin(cancelling, true);
     return cancelling;
   }
 
   async function recover(): Promise<void> {
     for (const replay of await list()) if (!isReplayOver(replay)) begin(replay, replay.state === 'CANCELLING');
+  }
+
+  function gaveUp(name: string, { rule, message }: { readonly rule: string; readonly message: string }): void {
+    const one = running.get(name);
+    if (!one) return;
+    one.failed++;
+    one.reason = `The last delivery that failed was to the rule "${rule}": ${message}`;
   }
 
   async function stop(): Promise<void> {
@@ -115,7 +148,12 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
   }
 
   function begin(replay: StoredReplay, cancelled = false): void {
-    const one = { cancelled, done: Promise.resolve() };
+    const one: Running = {
+      cancelled,
+      failed: replay.failed ?? 0,
+      ...(replay.reason === undefined ? {} : { reason: replay.reason }),
+      done: Promise.resolve(),
+    };
     running.set(replay.name, one);
     one.done = run(replay, one)
       // A store that takes nothing says so to everybody else; the next start goes on.
@@ -123,31 +161,70 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
       .finally(() => running.delete(replay.name));
   }
 
-  async function run(begun: StoredReplay, one: { readonly cancelled: boolean }): Promise<void> {
-    let replay = begun;
-    const only = replay.rules && new Set(replay.rules);
+  async function run(begun: StoredReplay, one: Running): Promise<void> {
+    const { name } = begun;
+    let { events: sentBefore = 0, lastReplayedAt = '' } = begun;
+    const only = begun.rules && new Set(begun.rules);
     const goesOn = (): boolean => !stopped && !one.cancelled;
+    /** What this process knows of it; whether it is cancelled stands in the record. */
+    const progress = () => ({
+      events: sentBefore,
+      ...(lastReplayedAt === '' ? {} : { lastReplayedAt }),
+      ...(one.failed === 0 ? {} : { failed: one.failed }),
+      ...(one.reason === undefined ? {} : { reason: one.reason }),
+    });
     try {
-      for await (const { minute, events } of archive.slices(resumedAtMs(replay), Date.parse(replay.to))) {
+      for await (const { minute, events } of archive.slices(resumedAtMs(begun), Date.parse(begun.to))) {
         if (!goesOn()) break;
-        const sent = await send(replay, shuffled(events, random), only && { only }, goesOn);
+        const sent = await send(begun, shuffled(events, random), only && { only }, goesOn);
         if (sent.events === 0 && !goesOn()) break;
-        const { lastReplayedAt = '' } = replay;
-        replay = {
-          ...replay,
-          state: one.cancelled ? 'CANCELLING' : 'RUNNING',
-          events: (replay.events ?? 0) + sent.events,
-          lastReplayedAt: [lastReplayedAt, sent.latest, `${minute}:00.000Z`].sort().at(-1) ?? minute,
-        };
-        if (goesOn()) await save(replay);
+        sentBefore += sent.events;
+        lastReplayedAt = [lastReplayedAt, sent.latest, `${minute}:00.000Z`].sort().at(-1) ?? minute;
+        if (goesOn())
+          await change(name, (replay) => ({
+            ...replay,
+            ...progress(),
+            state: replay.state === 'CANCELLING' ? 'CANCELLING' : 'RUNNING',
+          }));
       }
-      await until(() => stopped || bus.pending(replay.name) === 0);
-      if (!stopped) await save({ ...replay, state: one.cancelled ? 'CANCELLED' : 'COMPLETED', endedAt: now() });
+      await until(() => stopped || bus.pending(name) === 0);
     } catch (error) {
-      if (stopped || (error instanceof BatonError && error.code === 'store_closed')) return;
+      if (stopped || isClosed(error)) return;
       const reason = error instanceof Error ? error.message : String(error);
-      await save({ ...replay, state: 'FAILED', reason, endedAt: now() });
+      await end(name, (replay) => ({ ...replay, ...progress(), state: 'FAILED', reason, endedAt: now() }));
+      return;
     }
+    if (stopped) return;
+    await end(name, (replay) => ({
+      ...replay,
+      ...progress(),
+      state: replay.state === 'CANCELLING' ? 'CANCELLED' : 'COMPLETED',
+      endedAt: now(),
+    }));
+  }
+
+  /** Stores the end, again if the store does not take it at once. What is not stored at all is under way, and the next start goes on with it. */
+  async function end(name: string, ended: (replay: StoredReplay) => StoredReplay): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await change(name, ended);
+        return;
+      } catch (error) {
+        if (stopped || isClosed(error) || tries >= SAVE_TRIES) throw error;
+        await pause(SAVE_AGAIN_MS);
+      }
+    }
+  }
+
+  /** Decides by what stands there, and again when another wrote meanwhile: an end is never overwritten by what was read before. */
+  async function change(name: string, decide: (replay: StoredReplay) => StoredReplay): Promise<StoredReplay> {
+    for (let tries = 0; tries < DECIDE_TRIES; tries++) {
+      const stored = await store.get(replayKey(name));
+      if (!stored) throw unknown(name);
+      const decided = decide(replayIn(stored.value));
+      if ((await store.put(replayKey(name), decided, stored.revision)).outcome === 'written') return decided;
+    }
+    throw new BatonError('contention', `the replay "${name}" was written by others ${DECIDE_TRIES} times`);
   }
 
   async function send(
@@ -173,19 +250,18 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
 
   /** Looks again and again, in the time of the world. */
   async function until(holds: () => boolean): Promise<void> {
-    while (!holds()) {
-      await new Promise<void>((resolve) => {
-        waits.add(resolve);
-        scheduler.at(scheduler.nowMs() + LOOK_PAUSE_MS, () => {
-          waits.delete(resolve);
-          resolve();
-        });
-      });
-    }
+    while (!holds()) await pause(LOOK_PAUSE_MS);
   }
 
-  async function save(replay: StoredReplay): Promise<void> {
-    await store.put(replayKey(replay.name), replay, 'any');
+  /** Ends early when the world stops. */
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      waits.add(resolve);
+      scheduler.at(scheduler.nowMs() + ms, () => {
+        waits.delete(resolve);
+        resolve();
+      });
+    });
   }
 
   async function forget(): Promise<void> {
@@ -194,7 +270,10 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
   }
 }
 
-const refused = (why: string): BatonError => new BatonError('replay_refused', `The replay is refused: ${why}.`);
+const refusal = (why: string): string => `The replay is refused: ${why}.`;
+const refused = (why: string): BatonError => new BatonError('replay_refused', refusal(why));
+const unknown = (name: string): BatonError => new BatonError('unknown_replay', `There is no replay "${name}" here.`);
+const isClosed = (error: unknown): boolean => error instanceof BatonError && error.code === 'store_closed';
 
 /** Only this module writes below the prefix. */
 const replayIn = (value: unknown): StoredReplay => value as StoredReplay;

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { RETRY_AFTER_DEFAULT_S, RETRY_AFTER_MAX_S } from '../../agent/limits.ts';
+import { RETRY_AFTER_DEFAULT_S, RETRY_AFTER_MAX_S, RETRY_AFTER_PAST_S } from '../../agent/limits.ts';
 import { retryAfterSeconds, secondsIn } from '../../agent/retry-after.ts';
 
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
@@ -14,7 +14,7 @@ describe('what an agent says about a wait', () => {
     ['a fraction', '0.4', 1],
     ['nothing left to wait', '0', 1],
     ['a date of HTTP', 'Thu, 01 Jan 2026 00:02:00 GMT', 120],
-    ['a date that has passed', 'Wed, 31 Dec 2025 23:59:00 GMT', 1],
+    ['a date that has passed', 'Wed, 31 Dec 2025 23:59:00 GMT', RETRY_AFTER_PAST_S],
     ['longer than any task', '999999999', RETRY_AFTER_MAX_S],
     ['a date in years', 'Thu, 01 Jan 2099 00:00:00 GMT', RETRY_AFTER_MAX_S],
     ['nothing', '', RETRY_AFTER_DEFAULT_S],

@@ -78,6 +78,17 @@ describe('what is printed into a pipe', () => {
     expect(await piped('2>&1 | head -c 10')).toEqual({ code: '0', text: JSON.stringify(TASKS).slice(0, 10) });
   });
 
+  it('ends where the reader leaves before anything is written', async () => {
+    refuses = 'no';
+    const child = spawn(process.execPath, [BATON, 'list', '--endpoint', url], {
+      cwd: scene.folder,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 20_000,
+    });
+    child.stdout.destroy();
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(2);
+  });
+
   it('is dropped without a crash where the reader of standard error leaves', async () => {
     refuses = 'x'.repeat(4 * PIPE_BYTES);
     expect(await piped('2>&1 >/dev/null | head -c 10')).toEqual({ code: '2', text: '{"error":{' });

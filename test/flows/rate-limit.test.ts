@@ -48,7 +48,7 @@ onEveryWorld((openAnyScene) => {
       try {
         const taskId = await scene.submit('echo 3600 > "$BATON_RETRY_AFTER_FILE"; exit 75', { timeoutSeconds: 300 });
         const task = await scene.settled(taskId);
-        expect(task).toMatchObject({ status: 'FAILED', attempt: 1, reason: { code: 'rate_limited' } });
+        expect(task).toMatchObject({ status: 'FAILED', attempt: 1, reason: { code: 'wait_too_long' } });
       } finally {
         await scene.close();
       }
@@ -64,7 +64,7 @@ describe('embedded, a limit that never lifts', () => {
       const taskId = await scene.submit(`echo start >> ${starts}; echo 1 > "$BATON_RETRY_AFTER_FILE"; exit 75`);
       await scene.until(taskId, ({ pauses }) => pauses === PAUSES_MAX, 'to pause for the last time');
       const task = await scene.settled(taskId);
-      expect(task).toMatchObject({ status: 'FAILED', pauses: PAUSES_MAX, reason: { code: 'rate_limited' } });
+      expect(task).toMatchObject({ status: 'FAILED', pauses: PAUSES_MAX, reason: { code: 'wait_too_long' } });
       expect(linesOf(starts)).toHaveLength(PAUSES_MAX + 1);
     } finally {
       await scene.close();

@@ -1,13 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
+import { alarmRang } from '../../events/alarm-rang.ts';
 import { cancelTask } from '../../handlers/cancel-task.ts';
 import { fetchContext } from '../../handlers/fetch-context.ts';
 import { hydrateTask } from '../../handlers/hydrate-task.ts';
 import { settleTask } from '../../handlers/settle-task.ts';
-import { BatonError } from '../../runtime/errors.ts';
+import { wakeTask } from '../../handlers/wake-task.ts';
+import { BatonError, type ErrorCode } from '../../runtime/errors.ts';
 import type { Contexts } from '../../runtime/ports.ts';
-import { CONTEXT_MAX_BYTES } from '../../schemas/context-text.ts';
+import { CONTEXT_MAX_BYTES, SCREENED_CONTEXT_MAX_BYTES } from '../../schemas/context-text.ts';
 import { runPayload } from '../../schemas/run-payload.ts';
-import { aRequest, aTask, aTaskId, at } from '../builders.ts';
+import { anEvent, aRequest, aTask, aTaskId, at, testTimings } from '../builders.ts';
 import { aScene, latestEvent, typesOf } from './scene.ts';
 
 const ADDRESS = 'https://github.com/ada/engine/pull/7';
@@ -24,6 +26,11 @@ function someContexts(...texts: string[]) {
   };
   return { contexts, asked };
 }
+
+/** Nothing can be fetched, for this trouble. */
+const throwing = (code: ErrorCode, options: { notBefore?: string } = {}): Contexts => ({
+  fetch: () => Promise.reject(new BatonError(code, 'GitHub is down', options)),
+});
 
 async function sceneOfAnAdmitted(fields: Partial<ReturnType<typeof aTask<'ADMITTED'>>> = {}) {
   const scene = aScene();
@@ -95,12 +102,94 @@ describe('an admitted task that names a text', () => {
   it('waits for a passing trouble to pass', async () => {
     const { scene, event } = await sceneOfAnAdmitted();
     const contexts: Contexts = { fetch: () => Promise.reject(new BatonError('service_throttled', 'slow down')) };
-    await expect(scene.deliver(fetchContext, event, { instead: { contexts } })).rejects.toMatchObject({
-      retry: 'soon',
-    });
-    expect((await scene.task())?.status).toBe('ADMITTED');
+    expect(await scene.deliver(fetchContext, event, { instead: { contexts } })).toEqual([]);
+    expect(await scene.task()).toMatchObject({ status: 'ADMITTED', delay: { at: at(0), message: 'slow down' } });
+    expect(scene.ignored).toEqual(['context_unreachable: slow down']);
     const told = await scene.deliver(fetchContext, event, { tries: 2, instead: someContexts(TEXT) });
     expect(typesOf(told)).toEqual(['ContextFetched']);
+  });
+
+  it('asks again when its alarm rings, and not before the time that it was told', async () => {
+    const { scene, event } = await sceneOfAnAdmitted();
+    const down = throwing('service_throttled', { notBefore: at(1_800) });
+    await scene.deliver(fetchContext, event, { instead: { contexts: down } });
+    const { due, taskId } = (await scene.task()) ?? aTask({ status: 'ADMITTED' });
+    expect(Date.parse(due.step ?? '')).toBeGreaterThanOrEqual(Date.parse(at(1_800)));
+    expect(Date.parse(due.step ?? '')).toBeLessThan(Date.parse(at(1_800 + testTimings.BACKOFF_FIRST_S)));
+    expect(scene.armed).toContain(due.step);
+    scene.pass(1_900);
+    const again = await scene.deliver(wakeTask, anEvent(alarmRang.of({ taskId })));
+    expect(again).toEqual([event]);
+    expect(typesOf(await scene.deliver(fetchContext, event, { instead: someContexts(TEXT) }))).toEqual([
+      'ContextFetched',
+    ]);
+    expect(await scene.task()).not.toHaveProperty('delay');
+  });
+
+  it('asks again within an hour, whatever it was told', async () => {
+    const { scene, event } = await sceneOfAnAdmitted();
+    await scene.deliver(fetchContext, event, {
+      instead: { contexts: throwing('service_throttled', { notBefore: at(86_400) }) },
+    });
+    const { due } = (await scene.task()) ?? {};
+    expect(Date.parse(due?.step ?? '')).toBeLessThan(Date.parse(at(3_600 + testTimings.BACKOFF_FIRST_S)));
+  });
+
+  it('waits longer and longer, and not too long', async () => {
+    const { scene, event } = await sceneOfAnAdmitted();
+    const waits: number[] = [];
+    let now = 0;
+    for (let n = 0; n < 20; n++) {
+      await scene.deliver(fetchContext, event, { instead: { contexts: throwing('service_unavailable') } });
+      const next = (Date.parse((await scene.task())?.due.step ?? '') - Date.parse(at(0))) / 1000;
+      waits.push(next - now);
+      scene.pass(next - now);
+      now = next;
+    }
+    expect(waits[0]).toBeLessThanOrEqual(testTimings.BACKOFF_FIRST_S);
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(testTimings.BACKOFF_FIRST_S / 2);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(testTimings.BACKOFF_MAX_S);
+    expect(Math.min(...waits.slice(-5))).toBeGreaterThanOrEqual(testTimings.BACKOFF_MAX_S / 2);
+  });
+
+  it('is out of time with the reason why it waited', async () => {
+    const { scene, event, task } = await sceneOfAnAdmitted();
+    await scene.deliver(fetchContext, event, { instead: { contexts: throwing('service_unavailable') } });
+    scene.pass((Date.parse(task.deadlineAt) - Date.parse(at(0))) / 1000);
+    await scene.deliver(wakeTask, anEvent(alarmRang.of({ taskId: task.taskId })));
+    expect(await scene.task()).toMatchObject({
+      status: 'TIMED_OUT',
+      reason: { code: 'timed_out', message: expect.stringContaining('could not be fetched: GitHub is down') },
+    });
+  });
+
+  it.each(['store_closed', 'service_denied'] as const)('is not put off for what does not pass by itself: %s', async (code) => {
+    const { scene, event } = await sceneOfAnAdmitted();
+    await expect(scene.deliver(fetchContext, event, { instead: { contexts: throwing(code) } })).rejects.toMatchObject({
+      code,
+    });
+    expect(await scene.task()).not.toHaveProperty('delay');
+  });
+
+  it('that moved on while GitHub kept silent is not put off', async () => {
+    const { scene, event, task } = await sceneOfAnAdmitted();
+    const contexts: Contexts = {
+      async fetch() {
+        await scene.deliver(cancelTask, aRequest('TaskCancelRequested', { taskId: task.taskId }));
+        throw new BatonError('service_unavailable', 'GitHub is down');
+      },
+    };
+    expect(await scene.deliver(fetchContext, event, { instead: { contexts } })).toEqual([]);
+    expect(await scene.task()).not.toHaveProperty('delay');
+  });
+
+  it('gets no more of a text than can be screened, where it must be', async () => {
+    const { scene, event } = await sceneOfAnAdmitted({ screening: 'required', screened: ['request'] });
+    await scene.deliver(fetchContext, event, { instead: someContexts('ü'.repeat(CONTEXT_MAX_BYTES / 2)) });
+    const text = String((await kept(scene)).find((one) => String(one).startsWith('ü')));
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(SCREENED_CONTEXT_MAX_BYTES);
+    expect(Buffer.byteLength(text)).toBeGreaterThan(SCREENED_CONTEXT_MAX_BYTES - 200);
+    expect(text).toMatch(/\[The rest is left out: the text is longer than 256 KiB, and more cannot be screened/);
   });
 
   it('told three times fetches once for all of its attempts', async () => {

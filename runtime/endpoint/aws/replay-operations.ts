@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { replayName } from '../../../schemas/replay.ts';
 import { type NamedArchive, OWN_ARCHIVE } from '../../engine/archives.ts';
-import type { Replays, StoredReplay } from '../../engine/replay.ts';
+import { type Replays, type StoredReplay, TooManyReplays } from '../../engine/replay.ts';
 import { BatonError } from '../../errors.ts';
 import { type ArchiveParts, archiveArn, archiveOf, busArnOf, secondsOf } from './archive-operations.ts';
 import { refused } from './aws-error.ts';
@@ -151,6 +151,7 @@ async function asAws<Answer>(work: () => Promise<Answer>, refusal = 'ValidationE
     return await work();
   } catch (error) {
     if (!(error instanceof BatonError)) throw error;
+    if (error instanceof TooManyReplays) throw refused('LimitExceededException', error.message);
     switch (error.code) {
       case 'replay_exists':
         throw refused('ResourceAlreadyExistsException', error.message);

@@ -386,4 +386,105 @@ describe('a replay', () => {
     await world.engine.replays.start({ name: 'blind', from: FROM, to: TO });
     expect(await over(world, 'blind')).toMatchObject({ state: 'FAILED', reason: 'the disk is gone' });
   });
+
+  /** Replays of nothing, whose bus holds nothing back, over a store that a test stands before. */
+  function alone(store: RecordStore) {
+    const time = virtualTime();
+    const bus = { publish: async () => undefined, pending: () => 0 };
+    const archives = archivesOver({ store, nowMs: time.nowMs });
+    const archive = memoryArchive(time.nowMs);
+    return { time, replays: replaysOver({ store, bus, scheduler: time, archive, archives, random: Math.random }) };
+  }
+
+  it('that is cancelled while its end is being stored has ended', async () => {
+    const kept = memoryStore();
+    let underWay: (() => void) | undefined;
+    let ended: Promise<unknown> = Promise.resolve();
+    const store: RecordStore = {
+      ...kept,
+      // Who cancels reads, and before it has its answer the end is stored.
+      async get(key) {
+        const found = await kept.get(key);
+        underWay?.();
+        underWay = undefined;
+        await ended;
+        return found;
+      },
+    };
+    const { time, replays } = alone(store);
+    await replays.start({ name: 'x', from: at(-60), to: at(0) });
+    const running = await kept.get('REPLAY#x');
+    underWay = () => {
+      ended = kept.put('REPLAY#x', { ...(running?.value as StoredReplay), state: 'COMPLETED' }, 'any');
+    };
+    await expect(replays.cancel('x')).rejects.toMatchObject({ code: 'replay_refused' });
+    await time.quiet();
+    expect((await kept.get('REPLAY#x'))?.value).toMatchObject({ state: 'COMPLETED' });
+  });
+
+  it('stores its end again when the store did not take it', async () => {
+    const kept = memoryStore();
+    let refusals = 3;
+    const store: RecordStore = {
+      ...kept,
+      async put(key, value, ...more) {
+        if ((value as StoredReplay).state === 'COMPLETED' && refusals-- > 0) throw new Error('the disk is full');
+        return kept.put(key, value, ...more);
+      },
+    };
+    const { time, replays } = alone(store);
+    await replays.start({ name: 'x', from: at(-60), to: at(0) });
+    await time.pass(2);
+    expect(await replays.get('x')).toMatchObject({ state: 'STARTING' });
+    await time.pass(3);
+    expect(await replays.get('x')).toMatchObject({ state: 'COMPLETED' });
+  });
+
+  it('whose end was never stored can be cancelled, and goes on at the next start', async () => {
+    const kept = memoryStore();
+    let isFull = true;
+    const store: RecordStore = {
+      ...kept,
+      async put(key, value, ...more) {
+        if (isFull && (value as StoredReplay).endedAt) throw new Error('the disk is full');
+        return kept.put(key, value, ...more);
+      },
+    };
+    const { time, replays } = alone(store);
+    for (const name of ['x', 'y']) await replays.start({ name, from: at(-60), to: at(0) });
+    await time.pass(60);
+    isFull = false;
+    expect(await replays.get('x')).toMatchObject({ state: 'STARTING' });
+    await replays.cancel('x');
+    await time.pass(1);
+    expect(await replays.get('x')).toMatchObject({ state: 'CANCELLED' });
+    await replays.recover();
+    await time.pass(1);
+    expect(await replays.get('y')).toMatchObject({ state: 'COMPLETED' });
+  });
+
+  it('counts what fails and makes no dead letter of it, however often it is made; what did happen keeps its own', async () => {
+    const rule = defineRule({ name: 'broken', summary: 'Fails.', on: [taskCompleted], emits: [], uses: [], kind: 'state' });
+    const broken = react(rule, async () => {
+      throw new Error('not today');
+    });
+    const world = open({ reactions: [broken] });
+    await world.engine.bus.publish([happened(at(0), 'a'), happened(at(0), 'b')]);
+    await world.time.pass(600);
+    expect(await world.engine.bus.deadLetters()).toHaveLength(2);
+    for (const name of ['one', 'two']) {
+      await world.engine.replays.start({ name, from: FROM, to: TO });
+      await world.time.pass(600);
+      expect(await world.engine.replays.get(name)).toMatchObject({
+        state: 'COMPLETED',
+        events: 2,
+        failed: 2,
+        reason: expect.stringMatching(/"broken".*not today/),
+      });
+    }
+    expect((await world.engine.bus.deadLetters()).map(({ event }) => event['replay-name'])).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
 });

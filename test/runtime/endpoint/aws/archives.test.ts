@@ -251,6 +251,27 @@ describe('a replay that is asked for as on AWS', () => {
     });
   });
 
+  it('is one of ten at the most', async () => {
+    held = 1;
+    const names = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const { ReplayName } = asked();
+        await client.send(new StartReplayCommand(asked({ ReplayName })));
+        return ReplayName;
+      }),
+    );
+    expect(await errorOf(client.send(new StartReplayCommand(asked())))).toMatchObject({
+      name: 'LimitExceededException',
+      message: expect.stringContaining('10 replays are under way'),
+    });
+    held = 0;
+    for (const ReplayName of names)
+      await eventually(async () => {
+        const { State } = await client.send(new DescribeReplayCommand({ ReplayName }));
+        return State === 'COMPLETED' ? State : undefined;
+      }, 'the end of the replay');
+  });
+
   it('has a name of its own', async () => {
     const { ReplayName } = await replayed();
     expect(await errorOf(client.send(new StartReplayCommand(asked({ ReplayName }))))).toMatchObject({
