@@ -10,7 +10,7 @@ import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
-import { GITHUB, SCREENING_IS_OFF } from './world-means.ts';
+import { GITHUB, SCREENING_IS_A_STAND_IN, SCREENING_IS_OFF } from './world-means.ts';
 import { rejectionNotice, worldNotices } from './world-notices.ts';
 
 interface DevOptions {
@@ -52,7 +52,7 @@ async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
   world.listen(rejectionNotice(terminal.complain));
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
-  if (options.screening === undefined) terminal.complain(`baton: ${SCREENING_IS_OFF}`);
+  terminal.complain(`baton: ${options.screening === undefined ? SCREENING_IS_OFF : SCREENING_IS_A_STAND_IN}`);
   const listening = new AbortController();
   if (terminal.live && options.quiet !== true) void tellEvents(world.url, terminal, listening.signal);
   const failure = await Promise.race([interruption.leaving, world.failed]);

@@ -2,6 +2,7 @@ import { states } from '../lifecycle/states.ts';
 import type { ExplainedAttempt, ExplainedCause, ExplainedReason, Explanation } from '../schemas/explanation.ts';
 import { durationBetween, relativeTime } from './duration.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
+import { attemptText } from './timeline.ts';
 
 /** Columns of a time since the request, and of the name of a fact. */
 const TIME_COLUMNS = 12;
@@ -24,28 +25,28 @@ export function explanationText(told: Explanation, paint: Paint): string[] {
   ];
 }
 
+const NOT_PROVEN = '(not proven)';
+const PROOF_IS_MISSING = 'nothing shows yet that it was delivered; what drives the task is published again until something does';
+
 type Row = readonly [string, string | undefined];
 
 const rows = (all: readonly Row[], paint: Paint): string[] =>
   all.flatMap(([name, value]) => (value === undefined ? [] : `  ${paint.dim(name.padEnd(NAME_COLUMNS))}${value}`));
 
-function standing({ submittedAt, at, end, settled }: Explanation): string {
-  if (!end) return ` for ${durationBetween(submittedAt, at)}`;
+function standing({ since, submittedAt, at, end, settled }: Explanation): string {
+  if (!end) return ` for ${durationBetween(since ?? submittedAt, at)}`;
   return ` after ${durationBetween(submittedAt, end.at)}${settled ? '' : ', not settled yet'}`;
 }
 
 const reasonText = ({ code, message }: ExplainedReason): string => `${code}: ${shown(message)}`;
 
 function facts(told: Explanation): Row[] {
-  const { reason, end, slot, pauses = 0 } = told;
+  const { reason, end, slot } = told;
   return [
     ['state', told.standing],
     ['reason', reason && reasonText(reason)],
     ['what to do', reason?.remedy],
-    [
-      'attempt',
-      `${told.attempt - pauses} of ${told.attempts}${pauses > 0 ? `, and ${pauses} that a rate limit paused` : ''}`,
-    ],
+    ['attempt', attemptText(told)],
     ['slot', slotText(slot)],
     ['ended', end && `${end.at}: ${end.detected}`],
     ['settled', end && (end.settledAt ?? 'not yet')],
@@ -157,6 +158,7 @@ function treeLines(told: Explanation, paint: Paint): string[] {
     if (attempt > 1) lines.push(paint.dim(`${' '.repeat(TIME_COLUMNS + 4)}attempt ${attempt}`));
     draw(node, '', '', attempt);
   }
+  if (lines.some((line) => line.includes(NOT_PROVEN))) lines.push(paint.dim(`  ${NOT_PROVEN}: ${PROOF_IS_MISSING}`));
   return lines;
 
   function draw(node: ExplainedCause, before: string, branch: string, attempt: number): void {
@@ -183,7 +185,7 @@ function causeText(node: ExplainedCause, isSettled: boolean, paint: Paint): stri
   }
   const why = step.reason ? `  ${reasonText(step.reason)}` : '';
   const facts = step.facts.map((fact) => fact.type).join(', ');
-  const says = facts === '' ? '' : paint.dim(`  → ${facts}${step.proven || isSettled ? '' : ' (not proven)'}`);
+  const says = facts === '' ? '' : paint.dim(`  → ${facts}${step.proven || isSettled ? '' : ` ${NOT_PROVEN}`}`);
   const what = states[step.to].terminal && step.reason ? '' : `  ${shown(node.what)}`;
   return `${paintStatus(step.to, paint)}${what}${why}${says}`;
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { rules } from '../rules/index.ts';
 import type { DeadLetterView, Redriven } from '../schemas/world-api.ts';
 import { badInput } from './cli-error.ts';
 import { deadLetterTable, redrivenText, remediesOf } from './dead-letter-table.ts';
@@ -30,9 +31,17 @@ async function redrive(ids: readonly string[], options: RedriveOptions, terminal
   if (ids.length > 0 && options.all) throw badInput('--all', 'it excludes ids', 'Give ids, or --all.');
   const client = await findWorld(options, process.cwd());
   const letters = await client.deadLetters(options.rule);
+  if (letters.length === 0) assertRule(options.rule);
   const isAsked = ids.length > 0 || options.all === true;
   if (!isAsked) list(letters, client, options, terminal);
   else await redriven(options.all ? letters : ids.map((id) => letterOf(id, letters)), client, options, terminal);
+}
+
+/** A letter may be of a rule that this version does not have; where there is none, the name is a mistake. */
+function assertRule(rule: string | undefined): void {
+  const names = rules.map(({ name }) => name);
+  if (rule === undefined || names.includes(rule)) return;
+  throw badInput('--rule', `there is no rule "${rule}"`, `Give one of ${names.join(', ')}.`);
 }
 
 function list(letters: readonly DeadLetterView[], client: WorldClient, options: RedriveOptions, terminal: Terminal) {

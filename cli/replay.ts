@@ -30,7 +30,7 @@ export const replayCommand = (program: Command, terminal: Terminal): Command =>
       'Delivers what was published in a time once more, to all rules or to some. It repairs records: it accepts no task, starts\n' +
         'nothing and sends nothing. Waits until it is done; Ctrl-C leaves it to go on by itself.',
     )
-    .requiredOption('--from <time>', 'the first moment: 2026-11-21T16:45Z, "2h ago", "1d ago"')
+    .requiredOption('--from <time>', 'the first moment: 2026-11-21T16:45Z (without the Z: in the time of this machine), "2h ago", "1d ago"')
     .option('--to <time>', 'the moment after the last', 'now')
     .option('--rule <name...>', 'only these rules')
     .option('--name <name>', 'what the replay is called; a name is used once (default: from the time)')
@@ -66,19 +66,22 @@ async function replay(options: ReplayOptions, terminal: Terminal): Promise<numbe
   }
   if (options.json) terminal.json(view);
   else for (const line of endOf(view)) terminal.line(line);
-  return view.state === 'COMPLETED' ? CLI_EXIT.completed : CLI_EXIT.failed;
+  return view.state === 'COMPLETED' && !view.failed ? CLI_EXIT.completed : CLI_EXIT.failed;
 }
 
-function progressOf({ name, state, events, lastReplayedAt }: ReplayView): string {
+function progressOf({ name, state, events, failed = 0, lastReplayedAt }: ReplayView): string {
   const count = events === undefined ? '' : `, ${events} events`;
+  const bad = failed === 0 ? '' : `, ${failed} failed`;
   const until = lastReplayedAt === undefined ? '' : `, up to ${lastReplayedAt}`;
-  return `${name}: ${state}${count}${until}`;
+  return `${name}: ${state}${count}${bad}${until}`;
 }
 
-function endOf({ name, state, events, from, to, startedAt, endedAt, reason }: ReplayView): string[] {
+function endOf({ name, state, events, failed = 0, from, to, startedAt, endedAt, reason }: ReplayView): string[] {
   const what = events === undefined ? '' : ` ${events} events`;
   const took = endedAt === undefined ? '' : ` in ${durationBetween(startedAt, endedAt)}`;
   const lines = [`${name} ${state}:${what} from ${from} to ${to}${took}`];
+  if (failed > 0)
+    lines.push(`  ${failed} ${failed === 1 ? 'delivery' : 'deliveries'} failed; mend the cause and replay once more`);
   return reason === undefined ? lines : [...lines, `  ${shown(reason)}`];
 }
 
@@ -114,10 +117,11 @@ function rulesIn(names: readonly string[], terminal: Terminal): string[] {
 }
 
 const HELP = `
-On AWS an event reaches the archive within minutes: what was just published may be missing.
+On AWS an event reaches the archive within minutes: what was just published may be missing. There, nobody counts deliveries that fail: they are
+dead letters.
 
 Exit codes:
-  0 all was delivered again   1 it failed or was cancelled   2 bad usage, no world
+  0 all was delivered again and handled   1 it failed or was cancelled, or deliveries of it failed   2 bad usage, no world
 
 Examples:
   baton replay --from "2h ago"

@@ -1,10 +1,13 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type * as z from 'zod';
 import { compute, isolation } from '../schemas/compute.ts';
 import { type RepositoryConfig, repositoryConfig } from '../schemas/repository-config.ts';
+import { BatonError } from '../runtime/errors.ts';
+import { channel as channels } from '../schemas/subscriber.ts';
 import { badInput, codeOf } from './cli-error.ts';
-import { parseDuration } from './duration.ts';
+import { durationText, parseDuration } from './duration.ts';
 
 /** Each field of a configuration and its option, which is its name for `--unset` too. */
 export const OPTION_OF = {
@@ -135,11 +138,25 @@ function merged({ environment, subscribers, ...fields }: Fields, before: Reposit
 function checked(config: unknown, where: (field: string) => string): RepositoryConfig {
   const parsed = repositoryConfig.safeParse(config);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const [field, ...rest] = (issue?.path ?? []).map(String);
-  const place = where(field ?? 'the configuration');
-  const inside = rest.length > 0 ? `${rest.join('.')}: ` : '';
-  throw badInput(place, `${inside}${issue?.message}`, '`baton repo set --help` tells what is possible.');
+  const [first = 'the configuration: it is not understood', ...more] = parsed.error.issues.map(({ path, ...issue }) => {
+    const [field, ...rest] = path.map(String);
+    const inside = rest.length > 0 ? `${rest.join('.')}: ` : '';
+    return `${where(field ?? 'the configuration')}: ${inside}${complaintOf(field, issue)}`;
+  });
+  throw new BatonError('bad_input', [first, ...more].join('; '), {
+    remedy: '`baton repo set --help` tells what is possible.',
+  });
+}
+
+/** What is wrong with a field; bounds of times as they are written. */
+function complaintOf(field: string | undefined, issue: Pick<z.core.$ZodIssue, 'code' | 'message'>): string {
+  // A name that may not be set is told by what is wrong with it.
+  if (issue.code === 'invalid_key') return (issue as z.core.$ZodIssueInvalidKey).issues[0]?.message ?? issue.message;
+  if (field !== 'timeoutSeconds' && field !== 'firstOutputSeconds') return issue.message;
+  const { minimum, maximum } = issue as { minimum?: unknown; maximum?: unknown };
+  if (issue.code === 'too_small' && typeof minimum === 'number') return `at least ${durationText(minimum * 1000)}`;
+  if (issue.code === 'too_big' && typeof maximum === 'number') return `at most ${durationText(maximum * 1000)}`;
+  return issue.message;
 }
 
 function readJson(file: string): unknown {
@@ -186,11 +203,12 @@ function withSubscriber(
   given: string,
   before: readonly { channel: string; target: string }[] = [],
 ): { channel: string; target: string }[] {
-  const [, channel, target] = /^([^=]+)=(.+)$/s.exec(given) ?? [];
+  const [, named, target] = /^([^=]+)=(.+)$/s.exec(given) ?? [];
+  const channel = channels.options.find((one) => one === named);
   if (channel === undefined || target === undefined)
     throw badInput(
       '--subscribe',
-      `"${given}" names nobody`,
+      `"${given}" does not say how: it begins with none of ${channels.options.map((one) => `${one}=`).join(', ')}`,
       'Write it like --subscribe webhook=https://example.com/hook.',
     );
   return [...before, { channel, target }];

@@ -7,6 +7,7 @@ import { BatonError } from '../runtime/errors.ts';
 import { compute } from '../schemas/compute.ts';
 import { entryFor } from '../schemas/repository-config.ts';
 import {
+  ATTEMPTS_MAX,
   DEFAULT_AGENT_COMMAND,
   PRIORITY_MAX,
   PROMPT_MAX_BYTES,
@@ -28,6 +29,7 @@ export interface TaskOptions {
   readonly agent?: string;
   readonly timeout?: string;
   readonly priority?: string;
+  readonly attempts?: string;
   readonly retryAgentFailure?: true;
   readonly label?: Readonly<Record<string, string>>;
   readonly context?: string;
@@ -52,6 +54,7 @@ export const withTaskOptions = (command: Command): Command =>
       `end it after this time: 90s, 30m, 2h (default: ${embeddedTimings.TIMEOUT_DEFAULT_S / 3600}h)`,
     )
     .option('--priority <number>', `place in line: 0 is usual, higher goes first, up to ${PRIORITY_MAX}`)
+    .option('--attempts <number>', `runs that it may have, up to ${ATTEMPTS_MAX}`)
     .option('--retry-agent-failure', 'try again too when the agent itself failed')
     .option('--context <url>', 'a GitHub issue or pull request whose text the agent is given beside the prompt')
     .option('--label <name=value>', 'a label kept with the task; may be given again', withLabel);
@@ -84,6 +87,7 @@ export function requestFrom(
     ...(options.agent === undefined ? {} : { agentCommand: options.agent }),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
     ...(options.priority === undefined ? {} : { priority: readPriority(options.priority) }),
+    ...(options.attempts === undefined ? {} : { attempts: readAttempts(options.attempts) }),
     ...(options.retryAgentFailure === undefined ? {} : { retryAgentFailure: options.retryAgentFailure }),
     ...(options.label === undefined ? {} : { labels: options.label }),
     ...(options.context === undefined ? {} : { context: options.context }),
@@ -132,6 +136,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   agentCommand: '--agent',
   timeoutSeconds: '--timeout',
   priority: '--priority',
+  attempts: '--attempts',
   labels: '--label',
   context: '--context',
 };
@@ -178,6 +183,11 @@ const oversized = (how: string) =>
 function readPriority(given: string): number {
   if (/^\d$/.test(given) && Number(given) <= PRIORITY_MAX) return Number(given);
   throw badInput('--priority', `"${given}" is no priority`, `Give a whole number from 0 to ${PRIORITY_MAX}.`);
+}
+
+function readAttempts(given: string): number {
+  if (/^[1-9]\d?$/.test(given) && Number(given) <= ATTEMPTS_MAX) return Number(given);
+  throw badInput('--attempts', `"${given}" is no number of runs`, `Give a whole number from 1 to ${ATTEMPTS_MAX}.`);
 }
 
 function readTimeout(given: string): number {

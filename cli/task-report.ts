@@ -3,7 +3,7 @@ import type { TaskView } from '../schemas/task-view.ts';
 import type { News } from './follow.ts';
 import { paintStatus, shown } from './paint.ts';
 import type { Terminal } from './terminal.ts';
-import { lifeOf, progressLine, stepLine } from './timeline.ts';
+import { lifeOf, progressLine, stateAgeOf, stepLine } from './timeline.ts';
 
 /** Tells what happens to a task: a timeline with one status line on a terminal, plain lines elsewhere, JSON lines with `json`. */
 export interface TaskReport {
@@ -84,7 +84,7 @@ function inWords(terminal: Terminal, tag: ((view: TaskView) => string) | undefin
 
   function statusText(view: TaskView, progress: string): string {
     const said = progress === '' ? '' : `  ${paint.dim(shown(progress))}`;
-    return `${paintStatus(view.status, paint)} for ${lifeOf(view, Date.now())}${said}`;
+    return `${paintStatus(view.status, paint)} for ${stateAgeOf(view, Date.now())}${said}`;
   }
 
   /** What the last step has not told already. */

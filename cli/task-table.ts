@@ -1,7 +1,7 @@
 import type { TaskSummary } from '../schemas/task-view.ts';
 import { relativeTime } from './duration.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
-import { isOver, lifeOf, resultText } from './timeline.ts';
+import { isOver, resultText, stateAgeOf } from './timeline.ts';
 
 /** Tasks as a table, one line each, with a heading. */
 export function taskTable(tasks: readonly TaskSummary[], nowMs: number, paint: Paint): string[] {
@@ -10,7 +10,7 @@ export function taskTable(tasks: readonly TaskSummary[], nowMs: number, paint: P
     tasks.map((task) => [
       { text: task.taskId },
       { text: task.status, colour: (text) => paintStatus(task.status, paint, text) },
-      { text: lifeOf(task, nowMs) },
+      { text: stateAgeOf(task, nowMs) },
       { text: relativeTime(task.submittedAt, nowMs) },
       { text: shown(task.repository) },
       { text: remark(task), colour: paint.dim },

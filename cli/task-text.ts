@@ -4,7 +4,7 @@ import type { DuePurpose } from '../schemas/task.ts';
 import type { TaskView } from '../schemas/task-view.ts';
 import { relativeTime } from './duration.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
-import { isOver, lifeOf, resultText, stayIn, stepLine } from './timeline.ts';
+import { attemptText, isOver, lifeOf, resultText, stateAgeOf, stayIn, stepLine } from './timeline.ts';
 
 /** All that is known about a task, for a person: state, reason and remedy, result, what is due, timeline. */
 export function taskText(view: TaskView, nowMs: number, paint: Paint): string[] {
@@ -22,7 +22,7 @@ export function taskText(view: TaskView, nowMs: number, paint: Paint): string[] 
 }
 
 function standing(view: TaskView, nowMs: number): string {
-  if (!isOver(view)) return ` for ${lifeOf(view, nowMs)}`;
+  if (!isOver(view)) return ` for ${stateAgeOf(view, nowMs)}`;
   return ` after ${lifeOf(view, nowMs)}${view.settled ? '' : ', not settled yet'}`;
 }
 
@@ -33,12 +33,16 @@ function facts(view: TaskView, nowMs: number): [string, string][] {
     ['what to do', view.reason && remedyFor(view.reason.code)],
     ['result', view.result && resultText(view.result)],
     ['saved work', view.savedWork && `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`],
-    ['agent says', view.progress && !isOver(view) ? shown(view.progress.text) : undefined],
+    [
+      view.progress?.by === 'runner' ? 'runner says' : 'agent says',
+      view.progress && !isOver(view) ? shown(view.progress.text) : undefined,
+    ],
     ['paused', view.resumeAt && `until ${view.resumeAt} (${relativeTime(view.resumeAt, nowMs)})`],
     ['configured', view.configuration && `by ${shown(view.configuration)}`],
     ['labels', view.labels && labelsText(view.labels)],
     ['waits for', view.waiting && waitingText(view, view.waiting, nowMs)],
     ['delayed', view.delay && `at ${view.delay.at}: ${shown(view.delay.message)}`],
+    ['held by', view.waiting && holdersText(view.waiting, nowMs)],
     ['attempt', `${attemptText(view)}, on ${view.compute}`],
     ['run', view.run && runText(view.run)],
     ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],
@@ -63,11 +67,9 @@ function waitingText(
   return `a place of ${shown(slot)} (${limit} at once): number ${position} of ${of} in line${before}, since ${relativeTime(since, nowMs)}`;
 }
 
-/** Pauses use up no attempt. */
-function attemptText({ attempt, attempts, pauses = 0 }: TaskView): string {
-  const used = `${attempt - pauses} of ${attempts}`;
-  return pauses === 0 ? used : `${used} after ${pauses} ${pauses === 1 ? 'pause' : 'pauses'}`;
-}
+/** Who has the places; a view names the first of them. */
+const holdersText = ({ holders }: NonNullable<TaskView['waiting']>, nowMs: number): string | undefined =>
+  holders.map(({ taskId, since }) => `${taskId} since ${relativeTime(since, nowMs)}`).join(', ') || undefined;
 
 function runText(run: NonNullable<TaskView['run']>): string {
   const process = run.pid === undefined || run.ended ? '' : `, process ${run.pid}`;

@@ -33,7 +33,18 @@ export function stayIn(view: TaskView, step: Step): string | undefined {
 export const lifeOf = (view: TaskSummary, nowMs: number): string =>
   durationBetween(view.submittedAt, view.endedAt ?? new Date(nowMs).toISOString());
 
+/** How long it has been in its state; a world that does not say since when leaves the request. */
+export const stateAgeOf = (view: Pick<TaskSummary, 'since' | 'submittedAt'>, nowMs: number): string =>
+  durationBetween(view.since ?? view.submittedAt, new Date(nowMs).toISOString());
+
 export const isOver = (view: Pick<TaskSummary, 'status'>): boolean => states[view.status].terminal;
+
+/** The number of the attempt, as every other text has it; those that a rate limit paused are told apart, as they use none up. */
+export function attemptText({ attempt, attempts, pauses = 0 }: Pick<TaskView, 'attempt' | 'attempts' | 'pauses'>): string {
+  if (pauses === 0) return `${attempt} of ${attempts}`;
+  const used = attempt - pauses;
+  return `${attempt}; ${used === 0 ? 'none' : used} of ${attempts} used, as ${pauses} ${pauses === 1 ? 'was' : 'were'} paused by a rate limit`;
+}
 
 /** What a run left behind, in a few words. */
 export function resultText(result: TaskResult): string {

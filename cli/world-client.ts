@@ -86,7 +86,8 @@ export interface WorldClient {
   /** Delivers each once more to the rule that failed; answers what became of each. */
   redrive(letters: readonly Pick<DeadLetterView, 'id' | 'rule'>[]): Promise<Redriven[]>;
   readonly replays: ReplayDesk;
-  log(taskId: string, offset: number): Promise<LogPiece>;
+  /** Of the current attempt, or of an earlier one. */
+  log(taskId: string, offset: number, attempt?: number): Promise<LogPiece>;
   /** Events as they are published, until the signal or the world ends. */
   events(options: { readonly taskId?: string; readonly signal: AbortSignal }): AsyncIterable<HeardEvent>;
 }
@@ -122,8 +123,9 @@ export function worldClient(url: string): WorldClient {
       view: async (name) => understood(replayView, await json(replayCalled(name))),
       cancel: async (name) => understood(replayView, await json(`${replayCalled(name)}/cancel`, post({}))),
     },
-    log: async (taskId, offset) => {
-      const answer = await ask(`${named(taskId)}/log?offset=${offset}`);
+    log: async (taskId, offset, attempt) => {
+      const which = attempt === undefined ? '' : `&attempt=${attempt}`;
+      const answer = await ask(`${named(taskId)}/log?offset=${offset}${which}`);
       const text = new Uint8Array(await answer.arrayBuffer());
       return { text, next: offset + text.length, complete: answer.headers.get(LOG_HEADERS.end) === 'true' };
     },

@@ -1,3 +1,5 @@
+import { alarmRang } from '../events/alarm-rang.ts';
+import { eventOf } from '../events/index.ts';
 import { repositoryConfigRefused } from '../events/repository-config-refused.ts';
 import { taskRejected } from '../events/task-rejected.ts';
 import type { WorldOptions } from '../runtime/embedded-world.ts';
@@ -15,7 +17,7 @@ export function worldNotices(complain: (text: string) => void, { json }: { reado
       complain(
         json
           ? JSON.stringify({ type: 'dead-letter', at, rule, tries, event: about, error })
-          : `baton: gave up ${about.type} ${about.id} for the rule ${rule} after ${tries} ${tries === 1 ? 'try' : 'tries'}: ${oneLine(error.message)} (${error.code}); the task's own alarm repairs what it can`,
+          : `baton: gave up ${about.type} ${about.id} for the rule ${rule} after ${tries} ${tries === 1 ? 'try' : 'tries'}: ${oneLine(error.message)} (${error.code}); ${repairOf(event)}`,
       );
     },
     warn(message, error) {
@@ -26,6 +28,12 @@ export function worldNotices(complain: (text: string) => void, { json }: { reado
     },
   };
 }
+
+/** A task's alarm says again what drives it, and itself rings again. Everything else waits for somebody. */
+const repairOf = ({ source, 'detail-type': type }: Envelope): string =>
+  source === alarmRang.source || (source === taskRejected.source && eventOf(type)?.drives)
+    ? "the task's own alarm repairs what it can"
+    : 'it is kept: `baton redrive` lists it and delivers it once more';
 
 /** Tells each refused request in one line: who put it on the bus got no answer. The event has no prompt. */
 export const rejectionNotice =

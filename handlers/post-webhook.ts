@@ -28,9 +28,12 @@ export const postWebhook = react(rule, async (event, { tasks, webhooks }) => {
       return said([]);
     case 'refused': {
       const fact = notificationRefused.of({ channel, subscriber, message: shortText(answer.message) });
-      return said([
-        looseEvent(fact, { id: `${cause.id}#NotificationRefused`, taskId, cause, correlationId, at: event.time }),
-      ]);
+      const id = `${cause.id}#NotificationRefused`;
+      // Beside the fact, which nobody may hear, the task's own story says it.
+      return [
+        said([looseEvent(fact, { id, taskId, cause, correlationId, at: event.time })]),
+        refused(`webhook_refused: ${shortText(answer.message)}`),
+      ];
     }
   }
 });

@@ -57,7 +57,7 @@ export class ChoreographyStack extends Stack {
     const alarmActions = this.alarmActions(settings);
 
     const deployed = deployedRules(rules, settings);
-    const native = nativeArchive(this, { names, settings, rules: deployed, scopes });
+    nativeArchive(this, { names, settings, rules: deployed, scopes });
     const reactions = deployed.map(
       (rule) =>
         new Reaction(this, {
@@ -81,7 +81,6 @@ export class ChoreographyStack extends Stack {
     );
     peoplePolicies(this, names, {
       ...places,
-      archiveArns: [state.archive, ...(native ? [native] : [])].map(({ archiveArn }) => archiveArn),
       reactions,
     });
 

@@ -2,6 +2,7 @@ import { ArnFormat, CfnOutput, Stack } from 'aws-cdk-lib';
 import { ManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { Source } from '../events/define.ts';
+import { rules } from '../rules/index.ts';
 import type { Rule } from '../rules/rule.ts';
 import { include } from './granted.ts';
 import type { Names } from './names.ts';
@@ -10,8 +11,6 @@ import type { Reaction } from './reaction.ts';
 import { LISTING_INDEX } from './state-stack.ts';
 
 interface Seen extends Pick<Places, 'tableArn' | 'busArn'> {
-  /** Of the own bus, and of native events where there are any. */
-  readonly archiveArns: readonly string[];
   /** Of every rule; by name they could be of another stage. */
   readonly reactions: readonly Reaction[];
 }
@@ -25,7 +24,7 @@ export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void
   const stack = Stack.of(scope);
   const policies = {
     Reader: { does: 'read tasks and logs', grants: readerGrants(stack, names, seen) },
-    Operator: { does: 'replay the archive, redrive dead letters', grants: operatorGrants(stack, seen) },
+    Operator: { does: 'replay the archive, redrive dead letters', grants: operatorGrants(stack, names, seen) },
   };
   for (const [who, { does, grants }] of Object.entries(policies)) {
     const policy = new ManagedPolicy(scope, `${who}Policy`, { description: `Baton, ${names.prefix}: ${does}.` });
@@ -52,11 +51,16 @@ const readerGrants = (stack: Stack, names: Names, { tableArn, busArn }: Seen): r
   },
 ];
 
-const operatorGrants = (stack: Stack, { archiveArns, reactions }: Seen): readonly Grant[] => [
+const operatorGrants = (stack: Stack, names: Names, { reactions }: Seen): readonly Grant[] => [
   {
+    // By name, also where this deployment has no native archive: who asks for it must be told that, not that it is forbidden.
     reason: 'Replays of this stage: their names are free.',
     actions: ['events:StartReplay', 'events:DescribeReplay', 'events:CancelReplay', 'events:DescribeArchive'],
-    resources: [...archiveArns, arnOf(stack, 'events', 'replay/*')],
+    resources: [
+      arnOf(stack, 'events', `archive/${names.archive}`),
+      arnOf(stack, 'events', `archive/${names.nativeArchive}`),
+      arnOf(stack, 'events', 'replay/*'),
+    ],
   },
   {
     reason: 'Reads, and after redriving deletes, dead letters of this stage. Those of requests hold their prompts.',
@@ -70,6 +74,7 @@ const operatorGrants = (stack: Stack, { archiveArns, reactions }: Seen): readonl
     ],
     resources: reactions.map(({ deadLetters }) => deadLetters.queueArn),
   },
+  ...undeployedGrants(stack, names, reactions),
   {
     reason: 'A dead message goes back into the queue that it came from.',
     actions: ['sqs:GetQueueUrl', 'sqs:SendMessage'],
@@ -81,6 +86,20 @@ const operatorGrants = (stack: Stack, { archiveArns, reactions }: Seen): readonl
     resources: reactions.filter(({ rule }) => !hearsRequests(rule)).map((reaction) => reaction.function.functionArn),
   },
 ];
+
+/** Who redrives asks for the dead letters of every rule that there is, and must be told that one that is not deployed has none. */
+function undeployedGrants(stack: Stack, names: Names, reactions: readonly Reaction[]): readonly Grant[] {
+  const deployed = new Set(reactions.map(({ rule }) => rule.name));
+  const others = rules.filter(({ name }) => !deployed.has(name));
+  if (others.length === 0) return [];
+  return [
+    {
+      reason: 'Learns of rules that are not deployed that they have no dead letters.',
+      actions: ['sqs:GetQueueUrl'],
+      resources: others.map(({ name }) => arnOf(stack, 'sqs', names.deadLettersOf(name))),
+    },
+  ];
+}
 
 /**
  * Whether the rule acts on what people ask for: who may invoke its function directly could ask in any name. Redriving lets operators put

@@ -7,7 +7,7 @@ import { causalTree, explained } from './causal-tree.ts';
 import { dueWords } from './due-words.ts';
 import { nextOf } from './next-step.ts';
 import { waitersInOrder } from './slot-decisions.ts';
-import { isSettled, isTerminal, states } from './states.ts';
+import { isSettled, isTerminal, sinceOf, states } from './states.ts';
 
 /** All that is known about a task and around it. */
 export interface Known {
@@ -44,6 +44,7 @@ export function explain({ task, records, slot, journal, at }: Known): Explanatio
   return {
     taskId,
     status,
+    ...sinceOf(task),
     version,
     attempt,
     attempts,

@@ -249,7 +249,8 @@ async function opened(
     deadLetters: 0,
     screening: options.screening === 'stand-in' ? 'stand-in' : options.screening ? 'required' : 'off',
   };
-  const desk = taskDesk(engine, dataDir.runs);
+  const deadLetters = deadLetterDesk(letters, engine.bus, observed);
+  const desk = taskDesk({ ...engine, letters: deadLetters }, dataDir.runs);
   const streams = eventStreams(engine.bus.listen, observed);
   const routes = [
     ...taskRoutes(desk),
@@ -258,8 +259,8 @@ async function opened(
       streams,
       desk,
     ),
-    ...deadLetterRoutes(deadLetterDesk(letters, engine.bus, observed)),
-    ...repositoryRoutes(repositoryDesk(engine)),
+    ...deadLetterRoutes(deadLetters),
+    ...repositoryRoutes(repositoryDesk({ ...engine, letters: deadLetters })),
     ...replayRoutes(replayDesk({ replays: engine.replays, store: observed, rules: rules.map(({ name }) => name) })),
     ...runRoutes(engine, secrets),
   ];

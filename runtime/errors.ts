@@ -51,6 +51,10 @@ export const errorCodes = {
     retry: 'soon',
     remedy: 'The request is kept and will be handled; ask again, and look at the dead letters if it stays so.',
   },
+  given_up: {
+    retry: 'never',
+    remedy: 'Mend what the message names, then deliver it once more: `baton redrive` lists what was given up.',
+  },
   world_starting: { retry: 'soon', remedy: 'Wait a moment: the world takes up what an earlier one left.' },
   unknown_path: { retry: 'never', remedy: 'Use a path that the message lists.' },
   wrong_method: { retry: 'never', remedy: 'Use a method that the message lists.' },
@@ -88,8 +92,14 @@ export const errorCodes = {
     remedy: 'Set the configurations again with `baton repo set`, after removing the record that the message names.',
   },
   replay_exists: { retry: 'never', remedy: 'Choose another name: a replay keeps its own for ever.' },
-  unknown_archive: { retry: 'never', remedy: 'Check the name: the operation `ListArchives` lists the archives of this world.' },
-  unknown_replay: { retry: 'never', remedy: 'Check the name: `GET /baton/v1/replays` lists the replays of this world.' },
+  unknown_archive: {
+    retry: 'never',
+    remedy: 'Check the name: the operation `ListArchives` lists the archives of this world.',
+  },
+  unknown_replay: {
+    retry: 'never',
+    remedy: 'Check the name: `GET /baton/v1/replays` lists the replays of this world.',
+  },
   replay_refused: { retry: 'never', remedy: 'Correct what the message names and start it again.' },
   undeclared_fact: { retry: 'never', remedy: 'Declare the event in the `emits` of the rule, or do not publish it.' },
   missing_port: { retry: 'never', remedy: 'Give the world a port of that name, or leave the rule out of it.' },

@@ -3,6 +3,8 @@ import { type TaskId, taskId as taskIdSchema } from '../schemas/task-id.ts';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const LENGTH = 24;
+/** Who asks when nobody says so: the person at this machine. */
+export const USER_DEFAULT = 'local';
 
 /** The id of a task: derived from its user and idempotency key (or the request's envelope id), so that a submit cannot race. */
 export function taskIdFor(userId: string, by: { key: string } | { eventId: string }): TaskId {

@@ -136,6 +136,8 @@ export type ExplainedSlot = z.infer<typeof explainedSlot>;
 export const explanation = z.object({
   taskId: z.string(),
   status,
+  /** When it came into its state. */
+  since: instant.optional(),
   version: z.int().min(1),
   attempt: z.int().min(1),
   attempts: z.int().min(1),

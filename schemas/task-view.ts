@@ -36,6 +36,8 @@ const summary = {
   attempt: z.int().min(1),
   attempts: z.int().min(1),
   version: z.int().min(1),
+  /** When it came into its state. */
+  since: instant.optional(),
   compute,
   repository: z.string(),
   baseBranch: z.string().optional(),
@@ -74,7 +76,8 @@ const summary = {
   pauses: z.int().optional(),
   resumeAt: instant.optional(),
   run: runView.optional(),
-  progress: z.object({ seq: z.int(), at: instant, text: z.string() }).optional(),
+  /** The latest words of its run; `by` where they are the runner's own, as before the agent has said anything. */
+  progress: z.object({ seq: z.int(), at: instant, text: z.string(), by: z.literal('runner').optional() }).optional(),
   /** Deliveries that came again and were absorbed. */
   duplicates: z.int().min(0),
   /** Events that changed nothing, and why; the latest of them. */

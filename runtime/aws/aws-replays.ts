@@ -1,6 +1,7 @@
 import {
   CancelReplayCommand,
   DescribeArchiveCommand,
+  type DescribeArchiveCommandOutput,
   DescribeReplayCommand,
   type DescribeReplayCommandOutput,
   type EventBridgeClient,
@@ -12,6 +13,7 @@ import { archiveNamesOf } from '../../schemas/archive-names.ts';
 import { queueNamesOf } from '../../schemas/queue-names.ts';
 import {
   isReplayOver,
+  REPLAY_NAME_MAX,
   type ReplayRequest,
   type ReplayState,
   type ReplayView,
@@ -38,6 +40,16 @@ interface Part {
   hears(rule: Rule): boolean;
 }
 
+/** A part whose archive is there, and the rules that it is for; without them, all. */
+interface ReadyPart extends Pick<Part, 'replay'> {
+  readonly found: DescribeArchiveCommandOutput;
+  readonly wanted: readonly Rule[] | undefined;
+}
+
+const NATIVE_SUFFIX = '-native';
+/** Both parts must have names that EventBridge takes. */
+const NAME_MAX = REPLAY_NAME_MAX - NATIVE_SUFFIX.length;
+
 /**
  * Replays of a deployment. A replay goes to one bus only, so one of ours is two of EventBridge: of the own bus under its name, and of
  * native events under its name and `-native`.
@@ -50,7 +62,7 @@ export function awsReplays({ client, prefix, rules }: AwsReplaysOver): ReplayDes
   const hearsAlarms = ({ on }: Rule): boolean => on.every(({ source }) => source === alarmRang.source);
   const parts = (name: string): Part[] => [
     { archive: names.own, replay: name, hears: (rule) => !hearsNative(rule) && !hearsAlarms(rule) },
-    { archive: names.native, replay: `${name}-native`, hears: hearsNative },
+    { archive: names.native, replay: name + NATIVE_SUFFIX, hears: hearsNative },
   ];
 
   return {
@@ -60,10 +72,15 @@ export function awsReplays({ client, prefix, rules }: AwsReplaysOver): ReplayDes
         request.rules ?? [],
         rules.map(({ name }) => name),
       );
-      let started = 0;
-      for (const part of parts(request.name)) if (await startPart(part, request)) started++;
-      if (started > 0) return view(request.name, request.rules);
-      throw new BatonError('replay_refused', 'The replay is refused: no archive has what these rules hear.');
+      const ready = await readied(request);
+      for (const [index, part] of ready.entries()) {
+        try {
+          await startPart(part, request);
+        } catch (error) {
+          throw await undone(ready.slice(0, index), error);
+        }
+      }
+      return view(request.name, request.rules);
     },
 
     view: (name) => view(name),
@@ -77,12 +94,30 @@ export function awsReplays({ client, prefix, rules }: AwsReplaysOver): ReplayDes
     },
   };
 
-  async function startPart({ archive, replay, hears }: Part, request: ReplayRequest): Promise<boolean> {
-    const wanted = request.rules && rules.filter((rule) => request.rules?.includes(rule.name) && hears(rule));
-    // No filter would mean all rules.
-    if (wanted?.length === 0) return false;
-    const found = await archiveNamed(archive);
-    if (!found) return false;
+  /** Looks at everything before the first part starts: a name is used up for ever, and half a replay repairs half. */
+  async function readied(request: ReplayRequest): Promise<ReadyPart[]> {
+    const { name } = request;
+    if (name.length > NAME_MAX)
+      throw new BatonError(
+        'bad_input',
+        `the replay: name: at most ${NAME_MAX} characters, because "${NATIVE_SUFFIX}" is added to it`,
+      );
+    const ready: ReadyPart[] = [];
+    for (const { archive, replay, hears } of parts(name)) {
+      const wanted = request.rules && rules.filter((rule) => request.rules?.includes(rule.name) && hears(rule));
+      // No filter would mean all rules.
+      if (wanted?.length === 0) continue;
+      const found = await archiveNamed(archive);
+      if (!found) continue;
+      const before = await described(replay);
+      if (before) throw wasBefore(replay);
+      ready.push({ replay, found, wanted });
+    }
+    if (ready.length > 0) return ready;
+    throw new BatonError('replay_refused', 'The replay is refused: no archive has what these rules hear.');
+  }
+
+  async function startPart({ replay, found, wanted }: ReadyPart, request: ReplayRequest): Promise<void> {
     const { ArchiveArn, EventSourceArn: bus = '' } = found;
     try {
       await client.send(
@@ -94,18 +129,37 @@ export function awsReplays({ client, prefix, rules }: AwsReplaysOver): ReplayDes
           Destination: { Arn: bus, ...(wanted ? { FilterArns: wanted.map(({ name }) => ruleArn(bus, name)) } : {}) },
         }),
       );
-      return true;
     } catch (error) {
       const { name, message } = sdkError(error);
-      if (name === 'ResourceAlreadyExistsException')
-        throw new BatonError('replay_exists', `There was a replay "${replay}" before.`, { cause: error });
+      if (name === 'ResourceAlreadyExistsException') throw wasBefore(replay, error);
       if (name === 'ValidationException' || name === 'LimitExceededException')
         throw new BatonError('replay_refused', `The replay is refused: ${message}`, { cause: error });
       throw serviceError('EventBridge StartReplay', error);
     }
   }
 
-  /** Without a back end that has native events there is no archive of them. */
+  /** What did start is cancelled, and the error says so; where that fails too, it says what goes on. */
+  async function undone(started: readonly ReadyPart[], error: unknown): Promise<unknown> {
+    if (started.length === 0 || !(error instanceof BatonError)) return error;
+    const told: string[] = [];
+    for (const { replay } of started) {
+      try {
+        await cancelPart(replay);
+        told.push(`"${replay}", which had begun, was cancelled`);
+      } catch (also) {
+        told.push(
+          `"${replay}" goes on, because it could not be cancelled: ${also instanceof Error ? also.message : also}`,
+        );
+      }
+    }
+    const { code, message, remedy } = error;
+    return new BatonError(code, `${message} Its other part ${told.join('; ')}.`, { cause: error, remedy });
+  }
+
+  /**
+   * Without a back end that has native events there is no archive of them. Where the asker may not look, that is not known, and leaving the
+   * part out would be half a replay that looks like a whole one: the operator policy allows it by name, whether the archive is there or not.
+   */
   async function archiveNamed(ArchiveName: string) {
     try {
       return await client.send(new DescribeArchiveCommand({ ArchiveName }));
@@ -160,6 +214,9 @@ export function awsReplays({ client, prefix, rules }: AwsReplaysOver): ReplayDes
     }
   }
 }
+
+const wasBefore = (replay: string, cause?: unknown): BatonError =>
+  new BatonError('replay_exists', `There was a replay "${replay}" before.`, { cause });
 
 /** One that failed makes the whole fail; otherwise it is over when each part is. */
 function joint(states: readonly ReplayState[]): ReplayState {

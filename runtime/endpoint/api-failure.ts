@@ -23,6 +23,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   body_too_large: 413,
   wrong_content_type: 415,
   rejected: 422,
+  given_up: 502,
   not_answered: 504,
   store_full: 507,
 };

@@ -12,6 +12,8 @@ const REDRIVE_WAIT_MS = 20_000;
 export interface DeadLetterDesk {
   /** Newest first. */
   list(options: { limit: number; rule?: string | undefined; before?: string | undefined }): Promise<DeadLetterView[]>;
+  /** The latest that holds this event. */
+  of(eventId: string): Promise<DeadLetterView | undefined>;
   /** Ids of the oldest. */
   oldest(limit: number, rule?: string): string[];
   /** Delivers each once more to the rule that failed, and tells what became of it. */
@@ -19,7 +21,7 @@ export interface DeadLetterDesk {
 }
 
 export function deadLetterDesk(
-  box: Pick<DeadLetterBox, 'newest'>,
+  box: Pick<DeadLetterBox, 'newest' | 'keyOf'>,
   bus: Pick<EventBus, 'redeliver'>,
   store: Pick<RecordStore, 'get' | 'durable'>,
 ): DeadLetterDesk {
@@ -29,6 +31,11 @@ export function deadLetterDesk(
       const kept = await Promise.all(keys.map(async (key) => ({ key, letter: await letterAt(key) })));
       await store.durable();
       return kept.flatMap(({ key, letter }) => (letter ? [shownLetter(letterIdOf(key), letter)] : []));
+    },
+    async of(eventId) {
+      const key = box.keyOf(eventId);
+      const letter = key === undefined ? undefined : await letterAt(key);
+      return key === undefined || letter === undefined ? undefined : shownLetter(letterIdOf(key), letter);
     },
     oldest: (limit, rule) => box.newest(Number.POSITIVE_INFINITY, { rule }).slice(-limit).reverse().map(letterIdOf),
     async redrive(ids) {

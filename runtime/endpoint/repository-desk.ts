@@ -1,3 +1,5 @@
+import type * as z from 'zod';
+import { repositoryConfigRefused } from '../../events/repository-config-refused.ts';
 import { repositoryConfigRequested } from '../../events/repository-config-requested.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import {
@@ -14,7 +16,7 @@ import { BatonError } from '../errors.ts';
 import type { RecordStore } from '../ports.ts';
 import { storedIn } from '../repositories.ts';
 import { inputOf } from './input.ts';
-import { requestEvent, until } from './task-desk.ts';
+import { assertNotGivenUp, type Letters, requestEvent, until } from './task-desk.ts';
 
 /** What operators may ask of a world about repositories. Everything that it tells is on disk. Errors are BatonError. */
 export interface RepositoryDesk {
@@ -24,20 +26,26 @@ export interface RepositoryDesk {
   show(nameOrAddress: string): Promise<RepositoryEntry>;
   /**
    * Asks that this configuration, all of it, holds from now on, and waits until it does. Throws `bad_input` with everything that is
-   * wrong, and `not_answered`.
+   * wrong or with why it was refused, `given_up`, `not_answered`.
    */
   set(name: string, config: unknown): Promise<ConfiguredView>;
-  /** Asks that there is no configuration of this name, and waits. Throws `unknown_repository`, `not_answered`. */
+  /** Asks that there is no configuration of this name, and waits. Throws `unknown_repository`, `given_up`, `not_answered`. */
   remove(name: string): Promise<ConfiguredView>;
 }
 
 /** What the desk needs of a world: its records, and a bus to ask on. */
 export interface RepositoryDeskOver {
   readonly store: Pick<RecordStore, 'get' | 'durable'>;
-  readonly bus: { publish(events: readonly Envelope[]): Promise<void> };
+  readonly bus: {
+    publish(events: readonly Envelope[]): Promise<void>;
+    /** None where a bus has no ear for us: a refusal is told by the silence there. */
+    listen?(hear: (event: Envelope) => void): () => void;
+  };
+  /** None where dead letters are not at hand. */
+  readonly letters?: Letters | undefined;
 }
 
-export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDesk {
+export function repositoryDesk({ store, bus, letters }: RepositoryDeskOver): RepositoryDesk {
   return {
     async list() {
       const entries = await stored();
@@ -75,14 +83,27 @@ export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDe
   /** Asks, and waits until what was asked holds, or something later does. */
   async function configured(name: string, config: RepositoryConfig | null): Promise<ConfiguredView> {
     const event = requestEvent(repositoryConfigRequested.type, { name, config });
-    await bus.publish([event]);
-    const answer = await until(async () => {
-      const entry = await entryOf(name);
-      if (entry?.setBy === event.id || (!entry && config === null)) return { name, entry: entry ?? null };
-      return entry && entry.setAt > event.time ? { name, entry, superseded: true as const } : undefined;
-    }, `the configuration of "${name}"`);
-    await store.durable();
-    return answer;
+    const what = `the configuration of "${name}"`;
+    let refusal: Refusal | undefined;
+    const unlisten = bus.listen?.((heard) => {
+      refusal ??= refusalOf(event, heard);
+    });
+    try {
+      await bus.publish([event]);
+      const answer = await until(async () => {
+        const entry = await entryOf(name);
+        if (entry?.setBy === event.id || (!entry && config === null)) return { name, entry: entry ?? null };
+        if (entry && entry.setAt > event.time) return { name, entry, superseded: true as const };
+        // Overtaken by a removal: nothing holds.
+        if (refusal?.code === OVERTAKEN) return { name, entry: entry ?? null, superseded: true as const };
+        if (refusal) throw new BatonError('bad_input', `Refused ${what}: ${refusal.message}`);
+        return assertNotGivenUp(letters, event, what);
+      }, what);
+      await store.durable();
+      return answer;
+    } finally {
+      unlisten?.();
+    }
   }
 
   function stored(): Promise<readonly RepositoryEntry[]> {
@@ -92,6 +113,18 @@ export function repositoryDesk({ store, bus }: RepositoryDeskOver): RepositoryDe
   async function entryOf(name: string): Promise<RepositoryEntry | undefined> {
     return (await stored()).find((entry) => entry.name === name);
   }
+}
+
+type Refusal = z.infer<typeof repositoryConfigRefused.schema>['reason'];
+
+/** What a refusal says when a later request came first. */
+const OVERTAKEN = 'overtaken';
+
+/** Why the request was refused, if that is what was heard. */
+function refusalOf({ id }: Envelope, heard: Envelope): Refusal | undefined {
+  if (heard['detail-type'] !== repositoryConfigRefused.type || heard.source !== repositoryConfigRefused.source) return;
+  if (heard.id !== `${id}#${repositoryConfigRefused.type}`) return;
+  return repositoryConfigRefused.schema.safeParse((heard.detail as { data?: unknown }).data).data?.reason;
 }
 
 const unknown = (message: string): BatonError => new BatonError('unknown_repository', message);

@@ -18,7 +18,8 @@ import { runDirOf } from '../engine/run-keeping.ts';
 import { BatonError } from '../errors.ts';
 import type { RecordStore, Runs } from '../ports.ts';
 import { slotKey, taskKey } from '../records.ts';
-import { requestHash, taskIdFor } from '../task-id.ts';
+import { requestHash, taskIdFor, USER_DEFAULT } from '../task-id.ts';
+import type { DeadLetterDesk } from './dead-letter-desk.ts';
 import { inputOf } from './input.ts';
 import { type Beside, summaryOf, viewOf } from './task-views.ts';
 
@@ -32,8 +33,6 @@ export const TASK_PREFIX_MIN = 5;
 /** Tasks listed when nobody says how many, and at most. */
 export const LIST_DEFAULT = 100;
 export const LIST_MAX = 1_000;
-/** Who asks when nobody says so: the person at this machine. */
-const USER_DEFAULT = 'local';
 
 export interface ListOptions {
   readonly limit?: number | undefined;
@@ -54,9 +53,9 @@ export interface RunLog {
 
 /** What producers and operators may ask of a world. Everything that it tells is on disk. Errors are BatonError. */
 export interface TaskDesk {
-  /** Validates, hands the request over, and waits for the answer. Throws `bad_input`, `rejected`, `not_answered`. */
+  /** Validates, hands the request over, and waits for the answer. Throws `bad_input`, `rejected`, `given_up`, `not_answered`. */
   submit(request: unknown): Promise<TaskView>;
-  /** Asks that a task ends, and waits until that was heard. Throws `unknown_task`, `ambiguous_task`, `task_ended`, `not_answered`. */
+  /** Asks that a task ends, and waits until that was heard. Throws `unknown_task`, `ambiguous_task`, `task_ended`, `given_up`, `not_answered`. */
   cancel(idOrPrefix: string, request?: unknown): Promise<TaskView>;
   /** Throws `unknown_task`, `ambiguous_task`, or `rejected` where a rejection stands under the id. */
   view(idOrPrefix: string): Promise<TaskView>;
@@ -77,9 +76,14 @@ export interface DeskOver {
   readonly ports: { readonly runs: Pick<Runs, 'get'> };
   /** None where what was ignored goes to logs. */
   readonly journal?: Pick<EngineJournal, 'read'>;
+  /** None where dead letters are not at hand. */
+  readonly letters?: Letters | undefined;
 }
 
-export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: string): TaskDesk {
+/** Tells whether an event was given up. */
+export type Letters = Pick<DeadLetterDesk, 'of'>;
+
+export function taskDesk({ store, bus, ports, journal, letters }: DeskOver, runsDir: string): TaskDesk {
   return { submit, cancel, view, explain, list, log, find: async (id) => (await found(id)).taskId };
 
   async function submit(given: unknown): Promise<TaskView> {
@@ -96,7 +100,15 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
     // A known request needs no event; the same key with other content is counted by the one who accepts.
     if (known?.requestHash !== hash) await bus.publish([event]);
     await store.durable();
-    const answer = known ?? (await until(() => recordOf(taskId), `the request for task ${taskId}`));
+    const named =
+      asked.idempotencyKey === undefined ? '' : ` (idempotency key ${JSON.stringify(asked.idempotencyKey)})`;
+    const what = `the request for task ${taskId}${named}`;
+    const answer =
+      known ??
+      (await until(
+        handledOr(event, what, () => recordOf(taskId)),
+        what,
+      ));
     const task = accepted(answer);
     const shown = viewOf(task, await besideOf(task));
     await store.durable();
@@ -107,19 +119,30 @@ export function taskDesk({ store, bus, ports, journal }: DeskOver, runsDir: stri
     const { reason } = inputOf(cancelRequest, given, 'the cancellation');
     const task = await found(idOrPrefix);
     const { taskId } = task;
+    const what = `the cancellation of task ${taskId}`;
+    let look = (): Promise<Task | undefined> => heardOf(taskId);
     if (task.status !== 'CANCELLED') {
       assertLives(task);
       const data = { taskId, ...(reason === undefined ? {} : { reason }) };
       // A task is cancelled once, so the id of the wish follows from the task.
-      await bus.publish([requestEvent(taskCancelRequested.type, data, `${taskId}#cancel`)]);
+      const event = requestEvent(taskCancelRequested.type, data, `${taskId}#cancel`);
+      await bus.publish([event]);
       await store.durable();
+      look = handledOr(event, what, look);
     }
-    const heard = await until(async () => {
-      const now = accepted(await recordOf(taskId));
-      return isTerminal(now) || (now.status === 'STOPPING' && now.intent === 'cancelled') ? now : undefined;
-    }, `the cancellation of task ${taskId}`);
+    const heard = await until(look, what);
     if (heard.status !== 'STOPPING' && heard.status !== 'CANCELLED') assertLives(heard);
     return show(heard);
+  }
+
+  async function heardOf(taskId: string): Promise<Task | undefined> {
+    const now = accepted(await recordOf(taskId));
+    return isTerminal(now) || (now.status === 'STOPPING' && now.intent === 'cancelled') ? now : undefined;
+  }
+
+  /** A look that ends at once when the request was given up. */
+  function handledOr<Found>(event: Envelope, what: string, look: () => Promise<Found | undefined>) {
+    return async (): Promise<Found | undefined> => (await look()) ?? (await assertNotGivenUp(letters, event, what));
   }
 
   async function view(idOrPrefix: string): Promise<TaskView> {
@@ -241,6 +264,20 @@ export async function until<Found>(look: () => Promise<Found | undefined>, what:
     }
     await sleep(pauseMs);
   }
+}
+
+/** Throws `given_up` when the event is among the dead letters since it was put on the bus. */
+export async function assertNotGivenUp(
+  letters: Letters | undefined,
+  event: Envelope,
+  what: string,
+): Promise<undefined> {
+  const letter = await letters?.of(event.id);
+  if (!letter || letter.at < event.time) return;
+  const { id, rule, error } = letter;
+  throw new BatonError('given_up', `The rule ${rule} has given up ${what}: ${error.code}: ${error.message}`, {
+    remedy: `${error.remedy} It is kept; deliver it once more with: baton redrive ${id}`,
+  });
 }
 
 function accepted(answer: Task | Rejection | undefined): Task {

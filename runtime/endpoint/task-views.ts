@@ -1,6 +1,6 @@
 import { readWhole } from '../../agent/supervisor-files.ts';
 import { waitersInOrder } from '../../lifecycle/slot-decisions.ts';
-import { isSettled, runOf } from '../../lifecycle/states.ts';
+import { isSettled, runOf, sinceOf } from '../../lifecycle/states.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import { nativeIdOf } from '../../schemas/run-handle.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
@@ -47,6 +47,7 @@ export function summaryOf(task: Task, { record, journal, slot, runDir }: Beside)
     attempt,
     attempts,
     version,
+    ...sinceOf(task),
     compute,
     repository,
     ...(task.baseBranch === undefined ? {} : { baseBranch: task.baseBranch }),
@@ -69,10 +70,17 @@ export function summaryOf(task: Task, { record, journal, slot, runDir }: Beside)
     ...(task.pauses === undefined ? {} : { pauses: task.pauses }),
     ...('resumeAt' in task && task.resumeAt !== undefined ? { resumeAt: task.resumeAt } : {}),
     ...(run ? { run } : {}),
-    ...(record?.progress ? { progress: record.progress } : {}),
+    ...progressOf(record),
     duplicates: journal.duplicates,
     ignored: [...journal.ignored],
   };
+}
+
+/** What came before the agent's first word is its runner's. */
+function progressOf(record: RunRecord | undefined): Pick<TaskSummary, 'progress'> {
+  if (!record?.progress) return {};
+  const { progress, firstOutputAt } = record;
+  return { progress: { ...progress, ...(firstOutputAt === undefined ? { by: 'runner' as const } : {}) } };
 }
 
 /** Holders that a view names: enough to see who is in the way. */

@@ -14,19 +14,28 @@ export interface DeadLetterBox extends Required<Pick<StoreObserver, 'written' | 
   count(): number;
   /** Keys of the latest, newest first; of one rule where it is named, older than one of them where that is given. */
   newest(limit: number, only?: { readonly rule?: string | undefined; readonly before?: string | undefined }): string[];
+  /** Key of the latest letter that holds this event. */
+  keyOf(eventId: string): string | undefined;
 }
 
 export function deadLetterBox(): DeadLetterBox {
   const keys = new Set<string>();
+  const latest = new Map<string, string>();
   return {
-    written: ({ key }) => {
-      if (key.startsWith(DEAD_LETTER_PREFIX)) keys.add(key);
+    written: ({ key, value }) => {
+      if (key.startsWith(DEAD_LETTER_PREFIX)) add(key, letterOf(value));
     },
     deleted: (key) => void keys.delete(key),
     async take(store) {
-      for await (const { key } of deadLettersIn(store)) keys.add(key);
+      for await (const { key, letter } of deadLettersIn(store)) add(key, letter);
     },
     count: () => keys.size,
+    keyOf(eventId) {
+      const key = latest.get(eventId);
+      if (key === undefined || keys.has(key)) return key;
+      latest.delete(eventId);
+      return undefined;
+    },
     newest: (limit, { rule, before } = {}) =>
       [...keys]
         .filter((key) => (rule === undefined || key.endsWith(`#${rule}`)) && (before === undefined || key < before))
@@ -34,6 +43,11 @@ export function deadLetterBox(): DeadLetterBox {
         .reverse()
         .slice(0, limit),
   };
+
+  function add(key: string, { event }: DeadLetter): void {
+    keys.add(key);
+    latest.set(event.id, key);
+  }
 }
 
 /** Every dead letter that is kept, oldest event first. */

@@ -322,6 +322,7 @@ export function eventBus(options: EventBusOptions): EventBus {
     if (before === undefined && replay !== undefined) {
       // No letter, or each replay of the same time would make one more: the event is in the archive, and what did happen has its own.
       options.onReplayFailure?.(replay, letter);
+      options.onDeadLetter?.(letter);
       await acknowledge(key, rule.name, copies);
       return;
     }

@@ -85,7 +85,10 @@ export function replaysOver({ store, bus, scheduler, archive, archives, random }
     if (wanted.from >= wanted.to) throw refused(`the time ${wanted.from} is not before ${wanted.to}`);
     if (wanted.from >= at) throw refused(`the time ${wanted.from} has not come yet`);
     if (running.size + starting >= REPLAYS_AT_ONCE)
-      throw new TooManyReplays('replay_refused', refusal(`${REPLAYS_AT_ONCE} replays are under way, and there may be no more`));
+      throw new TooManyReplays(
+        'replay_refused',
+        refusal(`${REPLAYS_AT_ONCE} replays are under way, and there may be no more`),
+      );
     // What is published from now on is not meant.
     const replay: StoredReplay = {
       ...wanted,

@@ -15,7 +15,10 @@ import { taskIn } from '../tasks.ts';
 export const undoneIn =
   (store: Pick<RecordStore, 'get'>) =>
   async (event: Envelope): Promise<boolean> => {
-    const { metadata: { taskId, version } = {}, data } = event.detail as { metadata?: Partial<Metadata>; data?: unknown };
+    const { metadata: { taskId, version } = {}, data } = event.detail as {
+      metadata?: Partial<Metadata>;
+      data?: unknown;
+    };
     if (event.source !== 'baton' || taskId === undefined) return false;
     if (event['detail-type'] === slotGranted.type) return isUndoneGrant(event.id, slotGranted.schema.parse(data));
     if (version === undefined) return false;

@@ -82,6 +82,7 @@ describe('an explanation', () => {
       '+0.00 s  ada asked for a task on /srv/repository  ← Test',
       '+0.00 s  └ SUBMITTED  A request becomes a task.  → TaskSubmitted (not proven)',
       '+0.00 s    └ QUEUED  No slot is free; the task waits in line.  → TaskQueued (not proven)',
+      '(not proven): nothing shows yet that it was delivered; what drives the task is published again until something does',
     ]);
     expect(below('how it came here', text(task))).toContain(
       '+0.00 s  └ somebody said something  ← Test  (nothing links it to what came before)',

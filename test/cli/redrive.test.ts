@@ -86,6 +86,7 @@ describe('baton redrive', () => {
   it.each([
     [['nothing'], 'there is no dead letter nothing'],
     [['nothing', '--all'], 'it excludes ids'],
+    [['--rule', 'wake-tsk'], 'Give one of accept-task'],
   ])('refuses %s', async (words, told) => {
     const { code, stderr } = await scene.run(['redrive', ...words, '--data', 'data']);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(told) });

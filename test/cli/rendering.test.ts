@@ -4,7 +4,7 @@ import { paintFor, plain, shown } from '../../cli/paint.ts';
 import { taskTable } from '../../cli/task-table.ts';
 import { taskText } from '../../cli/task-text.ts';
 import { cut, openTerminal } from '../../cli/terminal.ts';
-import { resultText, stepLine } from '../../cli/timeline.ts';
+import { attemptText, resultText, stepLine } from '../../cli/timeline.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { aView, BEGAN, later, stepsTo } from './a-view.ts';
 
@@ -62,6 +62,13 @@ describe('a waiting task', () => {
   });
 });
 
+describe('a task whose context cannot be had for now', () => {
+  it('says why, and when that was found out', () => {
+    const delay = { at: later(-60_000), message: 'GitHub answers 503 (https://github.com/ada/engine/issues/7)' };
+    expect(taskText(aView({ delay }), nowMs, plain).join('\n')).toContain(`delayed     at ${delay.at}: GitHub answers`);
+  });
+});
+
 describe('a paused task', () => {
   it('says until when, and that a pause uses up no attempt', () => {
     const paused = { pauses: 2, attempt: 3, resumeAt: later(70_000) };
@@ -71,7 +78,8 @@ describe('a paused task', () => {
       plain,
     );
     expect(lines.join('\n')).toMatch(/paused +until .*in 1 min/);
-    expect(lines.join('\n')).toContain('1 of 3 after 2 pauses');
+    expect(lines.join('\n')).toContain('3; 1 of 3 used, as 2 were paused by a rate limit');
+    expect(attemptText({ attempt: 1, attempts: 3, pauses: 1 })).toBe('1; none of 3 used, as 1 was paused by a rate limit');
   });
 });
 
@@ -85,6 +93,16 @@ describe('a result', () => {
 });
 
 describe('a shown task', () => {
+  it('says how long it has been in its state, who holds its places, and whether the runner speaks', () => {
+    const waiting = { since: BEGAN, position: 1, of: 1, limit: 1, holders: [{ taskId: 't9', since: later(4_000) }] };
+    const view = aView({ since: later(8_000), waiting, progress: { seq: 1, at: BEGAN, text: 'clones', by: 'runner' } });
+    const lines = taskText(view, nowMs, plain);
+    expect(lines[0]).toMatch(/RUNNING for 2.00 s$/);
+    expect(lines).toContain('  held by     t9 since 6.00 s ago');
+    expect(lines).toContain('  runner says clones');
+    expect(taskTable([view], nowMs, plain)[1]).toMatch(/RUNNING {2}2.00 s +10.0 s ago/);
+  });
+
   it('has state, what is due and when, and how long it stayed where', () => {
     const lines = taskText(aView({ duplicates: 2 }), nowMs, plain);
     expect(lines[0]).toBe('t0123456789abcdefghjkmnpq  RUNNING for 10.0 s');

@@ -1,6 +1,10 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { programOn } from '../../cli/main.ts';
 import { openTerminal } from '../../cli/terminal.ts';
+import { taskCompleted } from '../../events/task-completed.ts';
+import { anEvent } from '../builders.ts';
 import { type CliScene, lastJson, openCliScene, type Running } from './scene.ts';
 
 let scene: CliScene;
@@ -66,6 +70,24 @@ describe('baton replay', () => {
       stdout: expect.stringMatching(/^replay-\d+ COMPLETED: \d+ events from \S+ to \S+ in \S+ s\n$/),
     });
     expect(stderr).toMatch(/^baton: start-run-on-ecs reaches outside, so it ignores what is replayed\n$/);
+  });
+
+  it('says how many deliveries failed, ends with 1, and makes no dead letter of them', async () => {
+    const time = new Date(Date.now() - 150 * 60_000).toISOString();
+    const [day = '', clock = ''] = time.split('T');
+    mkdirSync(join(scene.folder, 'data', 'archive', day), { recursive: true });
+    // As an older version may have said it: the rules of this one do not understand it.
+    const strange = { ...anEvent(taskCompleted.of({} as never)), time, detail: { metadata: {}, data: 'strange' } };
+    const file = join(scene.folder, 'data', 'archive', day, `${clock.slice(0, 5).replace(':', '-')}.ndjson`);
+    writeFileSync(file, `${JSON.stringify(strange)}\n`);
+    for (const name of ['strange-1', 'strange-2']) {
+      const { code, stdout } = await run('replay', '--from', '3h ago', '--to', '2h ago', '--name', name);
+      expect(stdout).toMatch(
+        /COMPLETED: 1 events .*\n {2}\d+ deliver(y|ies) failed; .*\n {2}The last delivery .* to the rule "/,
+      );
+      expect(code).toBe(1);
+    }
+    expect(await json('redrive')).toEqual([]);
   });
 
   it('does the same on AWS, by both archives of the deployment', async () => {

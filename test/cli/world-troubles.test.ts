@@ -159,3 +159,18 @@ describe('notices of a world', () => {
     } else expect(lines[1]).toBe('baton: not looked at, tried again: no; luck');
   });
 });
+
+describe('a notice of what was given up', () => {
+  it.each([
+    ['TaskAdmitted', 'baton', "the task's own alarm repairs what it can"],
+    ['AlarmRang', 'baton.alarm', "the task's own alarm repairs what it can"],
+    ['TaskRequested', 'baton.request', 'it is kept: `baton redrive` lists it and delivers it once more'],
+    ['RepositoryConfigured', 'baton', 'it is kept: `baton redrive` lists it and delivers it once more'],
+  ])('says what repairs %s', (type, source, repair) => {
+    const lines: string[] = [];
+    const event = { ...anEvent({ type, data: {} }), source };
+    const letter = { event, rule: 'r', tries: 1, at: '2026-01-01T00:00:00.000Z', error: { code: 'c', message: 'm' } };
+    worldNotices((line) => lines.push(line), { json: false }).onDeadLetter(letter);
+    expect(lines[0]).toMatch(new RegExp(`; ${repair}$`));
+  });
+});

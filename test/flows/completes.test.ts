@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { taskView } from '../../schemas/task-view.ts';
 import { onEveryWorld } from './every-world.ts';
-import type { FlowScene } from './scene.ts';
+import { eventually, type FlowScene } from './scene.ts';
 
 onEveryWorld((openScene) => {
   let scene: FlowScene;
@@ -42,7 +42,8 @@ onEveryWorld((openScene) => {
       expect(existsSync(join(runDir, 'report.json'))).toBe(true);
       expect(existsSync(join(runDir, 'workspace'))).toBe(false);
       expect(existsSync(join(runDir, 'prompt.txt'))).toBe(false);
-      expect(await scene.world.payloadCount()).toBe(0);
+      // A late copy of the request may hold its prompt for a moment.
+      await eventually(async () => ((await scene.world.payloadCount()) === 0 ? true : undefined), 'no payload is left');
     });
   });
 

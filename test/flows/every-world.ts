@@ -57,7 +57,8 @@ export function onLoopback(tell: () => void): void {
 }
 
 export async function openLoopbackScene(
-  options: SceneOptions & Pick<LoopbackOptions, 'dieAt' | 'environment'> & { timings?: Partial<Timings> } = {},
+  options: SceneOptions &
+    Pick<LoopbackOptions, 'dieAt' | 'environment' | 'functionTimeoutSeconds'> & { timings?: Partial<Timings> } = {},
 ): Promise<FlowScene<LoopbackWorld>> {
   const { screening, github, timings, environment, ...more } = options;
   const folder = sceneFolder();

@@ -7,9 +7,9 @@ import { supervisorRecord } from '../../schemas/supervised-run.ts';
 import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
 import type { LoopbackWorld } from '../loopback/aws-on-loopback.ts';
 import { onLoopback, openLoopbackScene } from './every-world.ts';
-import { eventually, type FlowScene, linesOf, lives } from './scene.ts';
+import { eventually, type FlowScene, insist, linesOf, lives } from './scene.ts';
 
-const TASKS = 20;
+const TASKS = 12;
 /** Tasks that may run at the same time. */
 const LIMIT = 4;
 /** Another seed draws other moments; the machine's own pace draws along. */
@@ -20,7 +20,7 @@ const DEATHS_PER_CALL = 0.04;
 const ROUND_MS = 1_000;
 const DEATHS_PER_ROUND = 0.08;
 /** Killing ends after so long, in milliseconds; then what was given up is redriven, as by an operator, and all must end. */
-const KILLING_MS = 45_000;
+const KILLING_MS = 25_000;
 /** Pause between two looks whether all have settled, in milliseconds. */
 const LOOK_MS = 250;
 /** An operator looks through all dead-letter queues, which costs more than a look at the tasks. */
@@ -55,7 +55,8 @@ onLoopback(() => {
             const agent =
               `echo ${number} $BATON_PROMPT_FILE >> ${starts}; echo + >> ${tally}; sleep 0.2; echo - >> ${tally}; ` +
               (fails ? 'exit 3' : `echo ${number} > out.txt`);
-            expected.set(await insist(scene, agent, `task-${number}`), fails ? 'FAILED' : 'COMPLETED');
+            const taskId = await insist(() => scene.submit(agent, { idempotencyKey: `task-${number}` }), STORY_MAX_MS);
+            expected.set(taskId, fails ? 'FAILED' : 'COMPLETED');
           });
           await Promise.all(asked);
           await killer;
@@ -104,22 +105,6 @@ onLoopback(() => {
     );
   });
 });
-
-/** A producer sends its request again under its key until it is answered. */
-async function insist(scene: FlowScene, agentCommand: string, idempotencyKey: string): Promise<string> {
-  return eventually(
-    async () => {
-      try {
-        return await scene.submit(agentCommand, { idempotencyKey });
-      } catch (error) {
-        if ((error as { code?: string }).code === 'not_answered') return undefined;
-        throw error;
-      }
-    },
-    `an answer to ${idempotencyKey}`,
-    STORY_MAX_MS,
-  );
-}
 
 const TERMINAL = ['COMPLETED', 'FAILED', 'CANCELLED', 'TIMED_OUT'];
 const endsOf = ({ history }: TaskView): string[] => history.map(({ to }) => to).filter((to) => TERMINAL.includes(to));

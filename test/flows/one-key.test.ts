@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
-import { type FlowScene, linesOf, openScene, type Scene } from './scene.ts';
+import { type FlowScene, insist, linesOf, openScene, type Scene } from './scene.ts';
 
 describe('embedded, by the API', () => {
   let scene: Scene;
@@ -53,7 +53,7 @@ onEveryWorld((openAnyScene) => {
         agentCommand: `echo start >> ${starts}`,
         idempotencyKey: 'only-once',
       };
-      const answers = await Promise.all(Array.from({ length: 50 }, () => scene.world.submit(request)));
+      const answers = await Promise.all(Array.from({ length: 50 }, () => insist(() => scene.world.submit(request))));
       const ids = new Set(answers.map(({ taskId }) => taskId));
       expect(ids.size).toBe(1);
       expect(await scene.settled([...ids][0] ?? '')).toMatchObject({ status: 'COMPLETED', attempt: 1 });
@@ -63,10 +63,10 @@ onEveryWorld((openAnyScene) => {
 
     it('answer other content with the first task, and say so', async () => {
       const request = { repository: scene.remote, prompt: 'First.', agentCommand: 'true', idempotencyKey: 'reused' };
-      const first = await scene.world.submit(request);
-      const second = await scene.world.submit({ ...request, prompt: 'Second.' });
+      const first = await insist(() => scene.world.submit(request));
+      const second = await insist(() => scene.world.submit({ ...request, prompt: 'Second.' }));
       expect(second).toMatchObject({ taskId: first.taskId, reused: true });
-      expect((await scene.world.submit(request)).reused).toBeUndefined();
+      expect((await insist(() => scene.world.submit(request))).reused).toBeUndefined();
       await scene.settled(first.taskId);
       expect(scene.factsOf(first.taskId)).toContain('IdempotencyKeyReused');
     });

@@ -222,6 +222,18 @@ export async function eventually<Found>(
   }
 }
 
+/** A producer sends its request again, under its key, until it is answered: a busy machine may take longer than it waits. */
+export const insist = <Answer>(ask: () => Promise<Answer>, patienceMs = 60_000): Promise<Answer> =>
+  eventually(
+    () =>
+      ask().catch((error: { code?: string }) => {
+        if (error.code === 'not_answered') return undefined;
+        throw error;
+      }),
+    'an answer',
+    patienceMs,
+  );
+
 /** The number that an agent wrote into a file, once it is there whole. */
 export const numberIn = (file: string): Promise<number> =>
   eventually(() => {

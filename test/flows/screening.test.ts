@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SCREENING_FAILS } from '../../runtime/engine/stand-in-screening.ts';
 import { runKey, slotKey, taskKey } from '../../runtime/records.ts';
+import { SCREENED_CONTEXT_MAX_BYTES } from '../../schemas/context-text.ts';
 import { aComment, anIssue, answering, type GithubStub, githubStub } from '../github-stub.ts';
 import { onEveryWorld } from './every-world.ts';
-import type { FlowScene } from './scene.ts';
+import { eventually, type FlowScene } from './scene.ts';
 
 /** Stands in every text that is screened here, and may stand nowhere but where texts are kept. */
 const CANARY = 'canary-4711';
@@ -13,10 +14,11 @@ const TOKEN = 'token-of-github';
 const address = (number: number): string => `https://github.com/ada/engine/issues/${number}`;
 const at = '/repos/ada/engine/issues';
 
-/** Issues of GitHub: 7 is harmless, 8 has an attack in a comment, 9 answers only when asked a second time; there is no other. */
-function github(): Promise<GithubStub> {
+/** Issues of GitHub: 7 is harmless, 8 has an attack in a comment, 9 answers only when asked a second time, 11 only when it is repaired. */
+function github(isRepaired: () => boolean): Promise<GithubStub> {
   let asked = 0;
   return githubStub((call) => {
+    if (call.path === `${at}/11` && !isRepaired()) return { status: 503, body: { message: CANARY } };
     if (call.path === `${at}/9` && asked++ === 0) return { status: 502, body: { message: CANARY } };
     return answering({
       [`${at}/7`]: anIssue({ body: `It rains in. ${CANARY}` }),
@@ -24,6 +26,7 @@ function github(): Promise<GithubStub> {
       [`${at}/8`]: anIssue({ number: 8 }),
       [`${at}/8/comments`]: [aComment(ATTACK)],
       [`${at}/10`]: anIssue({ number: 10, body: 'It drips. '.repeat(150_000) }),
+      [`${at}/11`]: anIssue({ number: 11, title: 'The windows rattle' }),
       [`${at}/9`]: anIssue({ number: 9, title: 'The cellar floods' }),
     })(call);
   });
@@ -32,8 +35,9 @@ function github(): Promise<GithubStub> {
 onEveryWorld((openScene) => {
   let stub: GithubStub;
   let scene: FlowScene;
+  let isRepaired = false;
   beforeAll(async () => {
-    stub = await github();
+    stub = await github(() => isRepaired);
     scene = await openScene({ screening: 'stand-in', github: { url: stub.url, token: TOKEN }, copies: 3 });
   }, 180_000);
   afterAll(async () => {
@@ -54,6 +58,10 @@ onEveryWorld((openScene) => {
       scene.world.troubles(),
     ]);
   }
+
+  /** A copy of the request that comes late keeps its text until it sees that the task has ended. */
+  const nothingKept = (): Promise<true> =>
+    eventually(async () => ((await scene.world.payloadCount()) === 0 ? true : undefined), 'every text to be deleted');
 
   describe('a request that nobody objects to', () => {
     it('is screened once, delivered as often as it may be, and runs', async () => {
@@ -89,7 +97,7 @@ onEveryWorld((openScene) => {
       );
       expect(fact?.detail).toMatchObject({ data: { of: 'request', ...blocked } });
       expect(await saidOf(taskId)).not.toContain(CANARY);
-      expect(await scene.world.payloadCount()).toBe(0);
+      await nothingKept();
     });
   });
 
@@ -113,7 +121,7 @@ onEveryWorld((openScene) => {
         new Set([`Bearer ${TOKEN}`]),
       );
       expect(await saidOf(taskId)).not.toMatch(new RegExp(`${CANARY}|${TOKEN}`));
-      expect(await scene.world.payloadCount()).toBe(0);
+      await nothingKept();
     });
 
     it('in which somebody wrote an attack ends before any compute, and gives its slot back', async () => {
@@ -124,7 +132,7 @@ onEveryWorld((openScene) => {
       expect(task.history.map(({ to }) => to)).toEqual(['SUBMITTED', 'SUBMITTED', 'ADMITTED', 'ADMITTED', 'FAILED']);
       expect(await scene.world.record(slotKey('user:local'))).toMatchObject({ holders: {} });
       expect(await saidOf(taskId)).not.toContain(CANARY);
-      expect(await scene.world.payloadCount()).toBe(0);
+      await nothingKept();
     });
 
     // X6
@@ -132,7 +140,7 @@ onEveryWorld((openScene) => {
       const count = 'cat > all; wc -c < all > bytes.txt; grep -c "The rest is left out" all > cut.txt; rm all';
       const taskId = await scene.submit(count, { prompt: 'Mend it.', context: address(10) });
       expect((await scene.settled(taskId)).status).toBe('COMPLETED');
-      expect(Number(scene.inRemote('show', `baton/${taskId}:bytes.txt`))).toBeGreaterThan(1024 * 1024);
+      expect(Number(scene.inRemote('show', `baton/${taskId}:bytes.txt`))).toBeGreaterThan(SCREENED_CONTEXT_MAX_BYTES);
       expect(scene.inRemote('show', `baton/${taskId}:cut.txt`)).toBe('1');
     });
 
@@ -142,6 +150,21 @@ onEveryWorld((openScene) => {
         status: 'FAILED',
         reason: { code: 'context_unavailable', message: expect.stringContaining('GitHub answers 404') },
       });
+    });
+
+    it('waits while GitHub is down, says why, and goes on when it is back', async () => {
+      const taskId = await scene.submit('cat > said.txt', { context: address(11) });
+      const waiting = await eventually(async () => {
+        const view = await scene.world.view(taskId);
+        return view?.delay ? view : undefined;
+      }, 'the task to say why it waits');
+      expect(waiting).toMatchObject({ status: 'ADMITTED', delay: { message: expect.stringContaining('answers 503') } });
+      isRepaired = true;
+      const task = await scene.settled(taskId);
+      expect(task.status).toBe('COMPLETED');
+      expect(task).not.toHaveProperty('delay');
+      expect(scene.inRemote('show', `baton/${taskId}:said.txt`)).toContain('The windows rattle');
+      expect(await saidOf(taskId)).not.toContain(CANARY);
     });
 
     it('gets it from a GitHub that answers only the second time', async () => {

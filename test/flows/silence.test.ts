@@ -5,7 +5,7 @@ import { FIRST_OUTPUT_MIN_S } from '../../schemas/task-request.ts';
 import { linesOf, openScene } from './scene.ts';
 
 /** Longer than a first word may take, in seconds. */
-const LONG_S = FIRST_OUTPUT_MIN_S + 5;
+const LONG_S = FIRST_OUTPUT_MIN_S + 2;
 
 // With a virtual clock the simulation tells the same; here processes, pipes and timers are real, and so is the shortest bound.
 describe('embedded, a repository whose agents must say something soon', () => {

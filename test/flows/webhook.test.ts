@@ -21,7 +21,8 @@ import {
   sceneFolder,
 } from './scene.ts';
 
-/** An entry of a dead function keeps others out for the 30 seconds that it may have had. */
+/** How long a function may take here: an entry of a dead one keeps others out for as long as it may have had. */
+const FUNCTION_TIMEOUT_S = 10;
 const PATIENCE_MS = 70_000;
 
 let receiver: WebhookReceiver;
@@ -150,6 +151,7 @@ onLoopback(() => {
       let deaths = 0;
       const scene = await openLoopbackScene({
         copies: 2,
+        functionTimeoutSeconds: FUNCTION_TIMEOUT_S,
         environment: open.environment,
         // Nobody but the ledger of effects updates items.
         dieAt: ({ name }) => (name === 'dynamodb.UpdateItem' && deaths++ === 0 ? 'before' : undefined),

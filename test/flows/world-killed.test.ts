@@ -8,8 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { buildSync } from 'esbuild';
+import { stepOf } from '../../lifecycle/fold.ts';
 import { openWorld } from '../../runtime/embedded-world.ts';
+import { slicesIn } from '../../runtime/engine/file-archive.ts';
 import { rebuildWorld } from '../../runtime/rebuilt-world.ts';
+import type { BatonDetail } from '../../schemas/envelope.ts';
 import { type TaskView, taskView } from '../../schemas/task-view.ts';
 import { apiError } from '../../schemas/world-api.ts';
 import { buildBundles, linesOf, quickTimings, sampleRepository } from './scene.ts';
@@ -54,6 +57,7 @@ describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a re
     const starts = join(folder, 'starts');
     const expected = new Map<string, 'COMPLETED' | 'FAILED'>();
     const submitted = new Map<string, string>();
+    const histories = new Map<string, TaskView['history']>();
     for (let kill = 0; kill < KILLS; kill++) {
       const child = spawn(process.execPath, [bundle, dataDir], { stdio: ['ignore', 'pipe', 'pipe'] });
       // Every third dies while it opens and takes up what the one before left.
@@ -100,6 +104,7 @@ describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a re
       expect(new Set(started).size).toBe(started.length);
       expect((await world.engine.store.get('SLOT#user:local'))?.value).toMatchObject({ holders: {}, waiters: {} });
       expect(await world.engine.store.list('EVENT#', { limit: 10 })).toEqual([]);
+      for (const { taskId } of tasks) histories.set(taskId, (await world.view(taskId)).history);
       for (const [key, taskId] of submitted) expect((await world.view(taskId)).attempt).toBe(attemptsOf(started, key));
     } finally {
       await world.close();
@@ -110,8 +115,30 @@ describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a re
     // A request may have become a task though its answer was lost.
     expect(rebuilt.tasks).toBeGreaterThanOrEqual(expected.size);
     expect(rebuilt).toMatchObject({ same: rebuilt.tasks, different: 0, differences: [] });
+    // And it tells of no step that a kill took back: each is the one that stands in its task's history.
+    expect(await neverMade(dataDir, histories)).toEqual([]);
   }, 180_000);
 });
+
+/** Archived facts of steps that no task has made at that time. */
+async function neverMade(
+  dataDir: string,
+  histories: ReadonlyMap<string, TaskView['history']>,
+): Promise<{ id: string; time: string }[]> {
+  const found: { id: string; time: string }[] = [];
+  for await (const { events } of slicesIn(join(dataDir, 'archive'), 0, Number.MAX_SAFE_INTEGER)) {
+    for (const event of events) {
+      const taskId = stepOf(event);
+      // Settling is no step: nothing in the history names it.
+      if (taskId === undefined || event['detail-type'] === 'TaskSettled') continue;
+      const { id, time } = event;
+      const { version, causationId } = (event.detail as BatonDetail).metadata;
+      const made = histories.get(taskId)?.find((entry) => entry.version === version);
+      if (made?.at !== time || made.cause.id !== causationId) found.push({ id, time });
+    }
+  }
+  return found;
+}
 
 function assertOneEnd({ history, version }: TaskView): void {
   const ends = history.filter(({ to }) => ['COMPLETED', 'FAILED', 'CANCELLED', 'TIMED_OUT'].includes(to));

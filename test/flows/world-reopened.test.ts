@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BatonEvent } from '../../schemas/envelope.ts';
 import { eventually, impatientRunner, linesOf, openScene, type Scene } from './scene.ts';
 
 let scene: Scene;
@@ -64,5 +65,29 @@ describe('a deadline that passes while the world is away', () => {
     await sleep(Date.parse(task.deadlineAt) - Date.now() + 200);
     await scene.reopen();
     expect(await scene.settled(taskId)).toMatchObject({ status: 'TIMED_OUT' });
+  });
+});
+
+describe('steps that a crash took back after they were published', () => {
+  it('are in no archive any more when the world opens: no replay tells of them', async () => {
+    const taskId = await scene.submit('echo done > done.txt');
+    await scene.settled(taskId);
+    await scene.quiet();
+    await scene.world.close();
+    const archive = join(scene.dataDir, 'archive');
+    const [day = ''] = readdirSync(archive).sort().reverse();
+    const minutes = readdirSync(join(archive, day)).filter((name) => name.endsWith('.ndjson'));
+    const file = join(archive, day, minutes.sort().at(-1) ?? '');
+    const lines = linesOf(file);
+    const events = lines.map((line) => JSON.parse(line) as BatonEvent);
+    const ahead = events.filter(({ detail }) => detail.metadata?.version !== undefined).slice(0, 1);
+    for (const { detail } of ahead) Object.assign(detail.metadata, { id: 'ahead', version: 1_000 });
+    // The last line is torn, as a process leaves it that dies while it writes.
+    appendFileSync(file, `${JSON.stringify(ahead[0])}\n{"version":"0","id":"torn`);
+    await scene.reopen();
+    expect(linesOf(file)).toEqual(lines);
+    expect(
+      linesOf(file.replace('.ndjson', '.taken')).map((line) => (JSON.parse(line) as BatonEvent).detail.metadata.id),
+    ).toEqual(['ahead']);
   });
 });

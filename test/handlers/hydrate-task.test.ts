@@ -37,6 +37,13 @@ describe('an admitted task', () => {
     expect(await scene.runs.isToken(aTaskId(), 1, payload.runToken)).toBe(true);
   });
 
+  it('has nothing prepared before its request passed screening', async () => {
+    const { scene, event } = await sceneOfAnAdmitted('Mend the roof.', { screening: 'required' });
+    expect(await scene.deliver(hydrateTask, event)).toEqual([]);
+    expect(scene.ignored).toEqual(['awaits_screening']);
+    expect((await scene.task())?.status).toBe('ADMITTED');
+  });
+
   it('has neither prompt nor token in its record and events', async () => {
     const { scene, event } = await sceneOfAnAdmitted();
     const told = await scene.deliver(hydrateTask, event);

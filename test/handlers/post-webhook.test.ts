@@ -65,6 +65,7 @@ describe('a subscriber of a task that has ended', () => {
         },
       },
     ]);
+    expect(scene.ignored).toEqual([expect.stringMatching(/^webhook_refused: .*answered 404/)]);
   });
 
   it('who cannot be reached is told later', async () => {

@@ -3,6 +3,7 @@ import { admitTask } from '../../handlers/admit-task.ts';
 import { cancelTask } from '../../handlers/cancel-task.ts';
 import { hydrateTask } from '../../handlers/hydrate-task.ts';
 import { screenTask } from '../../handlers/screen-task.ts';
+import { causalTree } from '../../lifecycle/causal-tree.ts';
 import type { Screening } from '../../runtime/ports.ts';
 import type { ScreenedText, ScreeningVerdict } from '../../schemas/screening.ts';
 import type { Task } from '../../schemas/task.ts';
@@ -152,6 +153,41 @@ describe.each([
     const replayed = { ...event, 'replay-name': 'yesterday' };
     expect(await scene.deliver(screenTask, replayed, { instead: { screening } })).toEqual([]);
     expect(asked).toEqual([]);
+  });
+
+  it.each([BLOCKED, { outcome: 'failed', message: 'down' } as const])(
+    'ends as long as no run has it, though another delivery passed it meanwhile: $outcome',
+    async (worse) => {
+      const { scene, event } = await sceneOf(of);
+      const told: string[] = [];
+      const slow: Screening = {
+        async screen() {
+          const [passed] = await scene.deliver(screenTask, event, { instead: aScreening({ outcome: 'passed' }) });
+          if (!passed) throw new Error('it did not pass');
+          told.push(...typesOf(await scene.deliver(of === 'request' ? admitTask : hydrateTask, passed)));
+          return worse;
+        },
+      };
+      told.push(...typesOf(await scene.deliver(screenTask, event, { instead: { screening: slow } })));
+      expect(told).toEqual([of === 'request' ? 'TaskAdmitted' : 'TaskHydrated', 'ScreeningBlocked', 'TaskFailed']);
+      const task = await scene.task();
+      expect(task?.status).toBe('FAILED');
+      const unlinked = task && causalTree(task, []).unlinked.map(({ type }) => type);
+      expect(unlinked).not.toContain('TextScreened');
+    },
+  );
+
+  it('goes on where a run has it already', async () => {
+    const { scene, event, task } = await sceneOf(of);
+    const slow: Screening = {
+      async screen() {
+        await scene.has(aTask({ status: 'STARTING', version: task.version + 4 }));
+        return BLOCKED;
+      },
+    };
+    expect(await scene.deliver(screenTask, event, { instead: { screening: slow } })).toEqual([]);
+    expect((await scene.task())?.status).toBe('STARTING');
+    expect(scene.ignored).toEqual(['task_has_moved_on']);
   });
 
   it('that is cancelled while it is screened stays cancelled', async () => {

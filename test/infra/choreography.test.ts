@@ -188,7 +188,6 @@ describe('a deployment with every back end', () => {
   it('has wait in a queue of their rule: requests, what ECS says, what is for others outside; and nothing else', () => {
     expect(queued.map(({ name }) => name)).toEqual([
       'accept-task',
-      'fetch-context',
       'observe-ecs-task',
       'cancel-task',
       'post-webhook',

@@ -12,7 +12,7 @@ describe('a deployment without a back end', () => {
   it('consists of this and nothing more', () => {
     expect(count(synthesised())).toMatchInlineSnapshot(`
 {
-  "AWS::CloudWatch::Alarm": 48,
+  "AWS::CloudWatch::Alarm": 46,
   "AWS::DynamoDB::Table": 1,
   "AWS::Events::Archive": 1,
   "AWS::Events::EventBus": 1,
@@ -22,14 +22,14 @@ describe('a deployment without a back end', () => {
   "AWS::IAM::Policy": 17,
   "AWS::IAM::Role": 17,
   "AWS::Lambda::EventInvokeConfig": 16,
-  "AWS::Lambda::EventSourceMapping": 6,
+  "AWS::Lambda::EventSourceMapping": 5,
   "AWS::Lambda::Function": 16,
-  "AWS::Lambda::Permission": 10,
+  "AWS::Lambda::Permission": 11,
   "AWS::Logs::LogGroup": 16,
   "AWS::S3::Bucket": 1,
   "AWS::S3::BucketPolicy": 1,
-  "AWS::SQS::Queue": 22,
-  "AWS::SQS::QueuePolicy": 22,
+  "AWS::SQS::Queue": 21,
+  "AWS::SQS::QueuePolicy": 21,
   "AWS::Scheduler::ScheduleGroup": 1,
   "AWS::SecretsManager::Secret": 1,
 }

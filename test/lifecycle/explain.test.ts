@@ -261,6 +261,8 @@ describe('a task whose text must be fetched or screened', () => {
   it('waits for what it names, and then for the screening of that', () => {
     const task = caused(aTask({ status: 'ADMITTED', screening: 'required', screened: ['request'], context }));
     expect(told(task).next).toMatchObject({ who: 'fetch-context', by: task.due.step });
+    const delay = { at: task.submittedAt, message: 'GitHub answers 503.' };
+    expect(told({ ...task, delay }).next?.what).toMatch(/is fetched; at .* it could not be: GitHub answers 503\.$/);
     const data = contextFetched.of({ source: context, bytes: 1 });
     const fetched = lived(task, [fact(task), () => step('fetchContext', { contextRef: 'ref' }, [data])]);
     expect(told(fetched).next).toMatchObject({ who: 'screen-task', on: `${taskId}#3#ContextFetched` });

@@ -41,6 +41,8 @@ export interface LoopbackOptions {
   /** How often events are delivered. */
   readonly copies?: number;
   readonly stopTimeoutSeconds?: number;
+  /** How long a function may take, where a story waits for what a dead one may still have had; as deployed where it is not given. */
+  readonly functionTimeoutSeconds?: number;
   readonly runnerCommand?: readonly string[];
   readonly failStart?: FailStart;
   /** Variables that every function has besides. */
@@ -137,7 +139,10 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
   const log = functionLog();
   const givenUp = givenUpDeliveries(deployment, queues, log);
   const functions: FunctionHost = await functionHost({
-    functions: deployment.functions,
+    functions: deployment.functions.map((deployed) => ({
+      ...deployed,
+      timeoutSeconds: options.functionTimeoutSeconds ?? deployed.timeoutSeconds,
+    })),
     waitScale,
     environmentOf: ({ environment }) => ({
       ...environment,

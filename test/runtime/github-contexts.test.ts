@@ -181,6 +181,8 @@ describe('a trouble that passes is tried again', () => {
     });
     const error = await contexts.fetch(ISSUE).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code, retry: 'soon', message: expect.stringContaining(told) });
+    const notBefore = / until (\S+) /.exec(String(error))?.[1];
+    expect((error as { notBefore?: string }).notBefore).toBe(notBefore);
     // Lambda writes every property of what a function throws into its log.
     expect(JSON.stringify([error, Object.values(error as object), String(error)])).not.toMatch(/canary|hush/);
   });
@@ -209,6 +211,24 @@ describe('a trouble that passes is tried again', () => {
     expect(seconds).toBeLessThan(most);
   });
 
+  it.each([
+    ['no header at all', {}],
+    ['the reset of a limit that is not reached', { 'x-ratelimit-remaining': '4711', 'x-ratelimit-reset': '1' }],
+  ])('the secondary limit is told in words alone, and lasts a minute: %s', async (_, headers) => {
+    const { contexts, stub } = await aGithub(() => ({
+      status: 403,
+      headers,
+      body: { message: 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.' },
+    }));
+    const error = await contexts.fetch(ISSUE).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'service_throttled', notBefore: expect.any(String) });
+    const seconds = (Date.parse((error as { notBefore: string }).notBefore) - Date.now()) / 1000;
+    expect(seconds).toBeGreaterThan(58);
+    expect(seconds).toBeLessThan(61);
+    await expect(contexts.fetch(PULL)).rejects.toMatchObject({ code: 'service_throttled' });
+    expect(stub.calls).toHaveLength(1);
+  });
+
   it('and is asked again after that', async () => {
     const answer = answering({ [`${at}/issues/7`]: anIssue() });
     const { contexts } = await aGithub((call, nth) =>
@@ -233,7 +253,7 @@ describe('a trouble that passes is tried again', () => {
       },
       { until: ending.signal },
     );
-    await expect(contexts.fetch(ISSUE)).rejects.toMatchObject({ retry: 'soon' });
+    await expect(contexts.fetch(ISSUE)).rejects.toMatchObject({ code: 'store_closed', retry: 'soon' });
   });
 
   it('the token cannot be had', async () => {

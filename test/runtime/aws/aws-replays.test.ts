@@ -19,11 +19,14 @@ async function account(
   archives: readonly string[],
   states: Record<string, ReplayState> = {},
   reasons: Record<string, string> = {},
+  limited: readonly string[] = ['too-many'],
 ) {
   const asked: { call: string; input: Readonly<Record<string, unknown>> }[] = [];
   const arn = (resource: string) => `arn:aws:events:eu-west-1:000000000000:${resource}`;
   const told: Answers = {
     async DescribeArchive({ ArchiveName: name }) {
+      if (name === 'baton-test-native' && archives.includes('closed'))
+        throw refused('AccessDeniedException', 'is not authorized to perform: events:DescribeArchive');
       if (!archives.includes(String(name)))
         throw refused('ResourceNotFoundException', `Archive ${name} does not exist.`);
       const bus = String(name).endsWith('-native') ? 'default' : 'baton-test';
@@ -33,7 +36,7 @@ async function account(
       asked.push({ call: 'StartReplay', input });
       const name = String(input['ReplayName']);
       if (name in states) throw refused('ResourceAlreadyExistsException', `Replay ${name} already exists.`);
-      if (name === 'too-many') throw refused('LimitExceededException', 'Ten are under way.');
+      if (limited.includes(name)) throw refused('LimitExceededException', 'Ten are under way.');
       states[name] = 'RUNNING';
       return { State: 'STARTING' };
     },
@@ -126,6 +129,35 @@ describe('a replay of a deployment', () => {
   ])('is refused for %s', async (_what, more, code) => {
     const { desk } = await account(BOTH, { used: 'COMPLETED' });
     await expect(desk.start({ ...WANTED, ...more })).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    ['whose name has no room for the second part', BOTH, {}, { name: 'x'.repeat(58) }, 'bad_input'],
+    ['of which the second part was made before', BOTH, { 'friday-native': 'COMPLETED' }, {}, 'replay_exists'],
+    ['of whose second archive nothing may be known', ['baton-test', 'closed'], {}, {}, 'service_denied'],
+    ['whose own archive is not there', ['baton-test-native'], {}, {}, 'service_refused'],
+  ] as const)('%s is refused before anything starts', async (_what, archives, states, more, code) => {
+    const { asked, desk } = await account(archives, { ...states } as Record<string, ReplayState>);
+    await expect(desk.start({ ...WANTED, ...more })).rejects.toMatchObject({ code });
+    expect(asked).toEqual([]);
+  });
+
+  it('has a name as long as both parts allow', async () => {
+    const { desk } = await account(BOTH);
+    expect(await desk.start({ ...WANTED, name: 'x'.repeat(57) })).toMatchObject({ state: 'RUNNING' });
+  });
+
+  it('whose second part is refused is cancelled, and says so', async () => {
+    const { asked, desk } = await account(BOTH, {}, {}, ['friday-native']);
+    await expect(desk.start(WANTED)).rejects.toMatchObject({
+      code: 'replay_refused',
+      message: expect.stringMatching(/Ten are under way\..*"friday", which had begun, was cancelled/),
+    });
+    expect(asked.map(({ call, input }) => [call, input['ReplayName'] ?? input['name']])).toEqual([
+      ['StartReplay', 'friday'],
+      ['StartReplay', 'friday-native'],
+      ['CancelReplay', 'friday'],
+    ]);
   });
 
   it('of a deployment that is not there says so', async () => {
