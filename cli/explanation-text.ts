@@ -26,7 +26,8 @@ export function explanationText(told: Explanation, paint: Paint): string[] {
 }
 
 const NOT_PROVEN = '(not proven)';
-const PROOF_IS_MISSING = 'nothing shows yet that it was delivered; what drives the task is published again until something does';
+const PROOF_IS_MISSING =
+  'nothing shows yet that it was delivered; what drives the task is published again until something does';
 
 type Row = readonly [string, string | undefined];
 

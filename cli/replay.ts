@@ -30,7 +30,10 @@ export const replayCommand = (program: Command, terminal: Terminal): Command =>
       'Delivers what was published in a time once more, to all rules or to some. It repairs records: it accepts no task, starts\n' +
         'nothing and sends nothing. Waits until it is done; Ctrl-C leaves it to go on by itself.',
     )
-    .requiredOption('--from <time>', 'the first moment: 2026-11-21T16:45Z (without the Z: in the time of this machine), "2h ago", "1d ago"')
+    .requiredOption(
+      '--from <time>',
+      'the first moment: 2026-11-21T16:45Z (without the Z: in the time of this machine), "2h ago", "1d ago"',
+    )
     .option('--to <time>', 'the moment after the last', 'now')
     .option('--rule <name...>', 'only these rules')
     .option('--name <name>', 'what the replay is called; a name is used once (default: from the time)')

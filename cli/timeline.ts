@@ -40,7 +40,11 @@ export const stateAgeOf = (view: Pick<TaskSummary, 'since' | 'submittedAt'>, now
 export const isOver = (view: Pick<TaskSummary, 'status'>): boolean => states[view.status].terminal;
 
 /** The number of the attempt, as every other text has it; those that a rate limit paused are told apart, as they use none up. */
-export function attemptText({ attempt, attempts, pauses = 0 }: Pick<TaskView, 'attempt' | 'attempts' | 'pauses'>): string {
+export function attemptText({
+  attempt,
+  attempts,
+  pauses = 0,
+}: Pick<TaskView, 'attempt' | 'attempts' | 'pauses'>): string {
   if (pauses === 0) return `${attempt} of ${attempts}`;
   const used = attempt - pauses;
   return `${attempt}; ${used === 0 ? 'none' : used} of ${attempts} used, as ${pauses} ${pauses === 1 ? 'was' : 'were'} paused by a rate limit`;

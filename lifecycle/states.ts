@@ -74,7 +74,11 @@ export const isSettled = (task: Task): boolean => isTerminal(task) && task.settl
 export const runOf = (task: Task): TaskWithRun['run'] | undefined => ('run' in task ? task.run : undefined);
 
 /** When the task came into its state: the last step that led there from another one. */
-export function sinceOf({ history }: { readonly history: readonly Pick<Task['history'][number], 'from' | 'to' | 'at'>[] }): {
+export function sinceOf({
+  history,
+}: {
+  readonly history: readonly Pick<Task['history'][number], 'from' | 'to' | 'at'>[];
+}): {
   since?: string;
 } {
   const came = history.findLast(({ from, to }) => from !== to);

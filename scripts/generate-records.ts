@@ -34,6 +34,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       resumeAt: 'Until when a rate limit asked it to wait.',
       context: 'Issue or pull request whose text the agent is given too.',
       contextRef: 'Payload that holds that text.',
+      delay: 'Why its next step waits, and since when: what it needs from outside could not be had.',
       screening: 'Present where every text must pass screening before compute starts.',
       screened: 'Which texts did.',
       slotKey: 'Who waits for whom.',

@@ -190,7 +190,10 @@ describe('SIGTERM to `baton dev`', () => {
     const known = join(scene.folder, 'another', 'world.json');
     expect(existsSync(known)).toBe(true);
     other.kill('SIGTERM');
-    expect(await other.ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/^baton: Screening is off: .*\n$/) });
+    expect(await other.ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^baton: Screening is off: .*\n$/),
+    });
     expect(existsSync(known)).toBe(false);
   });
 });

@@ -79,7 +79,9 @@ describe('a paused task', () => {
     );
     expect(lines.join('\n')).toMatch(/paused +until .*in 1 min/);
     expect(lines.join('\n')).toContain('3; 1 of 3 used, as 2 were paused by a rate limit');
-    expect(attemptText({ attempt: 1, attempts: 3, pauses: 1 })).toBe('1; none of 3 used, as 1 was paused by a rate limit');
+    expect(attemptText({ attempt: 1, attempts: 3, pauses: 1 })).toBe(
+      '1; none of 3 used, as 1 was paused by a rate limit',
+    );
   });
 });
 

@@ -103,7 +103,10 @@ describe('baton repo set', () => {
     [['--env', 'TOKEN'], /--env: "TOKEN" is no reference/],
     [['--env', 'TOKEN=hunter2'], /--env: TOKEN: is no reference: write variable:/],
     [['--subscribe', 'https://example.com'], /--subscribe: .*begins with none of webhook=/],
-    [['--env', 'AWS_REGION=variable:A'], /--env: AWS_REGION: is no variable that may be set .*none of BATON_, AWS_, ECS_/],
+    [
+      ['--env', 'AWS_REGION=variable:A'],
+      /--env: AWS_REGION: is no variable that may be set .*none of BATON_, AWS_, ECS_/,
+    ],
     [['--limit', '0', '--first-output', '1s'], /--limit: Too small.*; --first-output: at least /],
     [['--subscribe', 'pigeon=https://example.com'], /--subscribe: .*begins with none of webhook=/],
     [['--unset', 'limt'], /--unset: "limt" is no field/],

@@ -57,6 +57,8 @@ describe('the commands of the README for a world that keeps running', () => {
         { command: 'logs', status: 0, output: expect.stringContaining('[baton]') },
         { command: 'cancel', status: expect.any(Number), output: expect.stringContaining('COMPLETED') },
         { command: 'explain', status: 0, output: expect.stringContaining('what comes next') },
+        { command: 'repo', status: 0, output: expect.stringContaining('https://github.com/acme/*') },
+        { command: 'repo', status: 0, output: expect.stringContaining('https://github.com/acme/*') },
       ]);
     } finally {
       world.kill('SIGTERM');

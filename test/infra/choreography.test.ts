@@ -220,8 +220,7 @@ describe('a deployment with every back end', () => {
       });
       // Where the function itself puts what no try can handle.
       const [made] = deployment.of(rule, 'AWS::Lambda::Function');
-      const { Variables: variables } = made?.properties['Environment'] as { Variables: Record<string, string> };
-      expect(variables['BATON_DEAD_LETTERS_URL']).toBe(dead.ref);
+      expect(made?.properties['Environment']).toMatchObject({ Variables: { BATON_DEAD_LETTERS_URL: dead.ref } });
       const failing = deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', `baton-test-${name}-failing`).properties;
       expect(failing).toMatchObject({ EvaluationPeriods: 6, Threshold: 1 });
       const metrics = failing['Metrics'] as {
