@@ -49,7 +49,7 @@ describe('a world with the stand-in', () => {
     const shown = (await scene.run(['show', task.taskId])).stdout;
     expect(shown).toContain('The guardrail blocked the request: PROMPT_ATTACK (HIGH).');
     expect(shown).toContain('Say it otherwise, submit again.');
-    expect(await ended(running)).toBe('');
+    expect(await ended(running)).toMatch(/^baton: Screening is a stand-in: .*\n$/);
   });
 
   it('is the only one there is', async () => {
