@@ -20,7 +20,7 @@ export const canSettle = (task: Task, told: boolean): task is TerminalTask =>
 /** The terminal fact was delivered, or the compute ended: marks what is proven, and settles when both are. */
 export function settle(task: Task, record: RunRecord | undefined, at: string, told: boolean): Move {
   if (!isTerminal(task)) return ignore('task_has_not_ended');
-  if (task.settledAt !== undefined) return repeat(settledNotes(task, record), unproven(task));
+  if (task.settledAt !== undefined) return repeat(settledNotes(task, record), unanswered(task));
   const entry = lastEntry(task);
   if (!canSettle(task, told)) {
     if (!told) return ignore('terminal_fact_is_not_proven');
@@ -35,6 +35,13 @@ export function settle(task: Task, record: RunRecord | undefined, at: string, to
     notes: settledNotes(task, record),
   });
 }
+
+/**
+ * What is said again to a retry after the task has settled: nothing that has had its effect, be it by a replay, which proves nothing. The
+ * fact and its answer, both long committed, would bring each other for ever.
+ */
+const unanswered = (task: Task) =>
+  unproven(task).filter(({ facts }) => !facts.some(({ id }) => task.history.some(({ cause }) => cause.id === id)));
 
 const lastEntry = (task: Task) => task.history.at(-1);
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { follow } from '../../lifecycle/evolve.ts';
 import { canSettle, computeIsOver, settle } from '../../lifecycle/settle.ts';
+import { because } from '../../schemas/reason.ts';
 import { statuses, type Task, type TerminalTask } from '../../schemas/task.ts';
-import { aKnownRun, aTask, aTaskId, at } from '../builders.ts';
+import { aContext, aKnownRun, aTask, aTaskId, at } from '../builders.ts';
 import { inWords } from './in-words.ts';
 
 const over = aKnownRun({ ended: { at: at(1), proof: 'proven' } });
@@ -92,5 +94,31 @@ describe('compute', () => {
     expect(computeIsOver(lives)).toBe(false);
     expect(computeIsOver(ended)).toBe(true);
     expect(computeIsOver(aTask({ status: 'BACKOFF' }))).toBe(true);
+  });
+});
+
+describe('a settled task whose last step a replay caused', () => {
+  it('does not say again what that step answered: the two would bring each other for ever', () => {
+    const stopping = aTask({
+      status: 'STOPPING',
+      intent: 'lost',
+      run: aKnownRun({ ended: { at: at(1), proof: 'proven' } }),
+    });
+    const fact = stopping.history.at(-1)?.facts[0]?.id ?? '';
+    const failed = follow(
+      stopping,
+      {
+        kind: 'step',
+        name: 'fail',
+        bring: { reason: because('host_lost', 'Gone.'), detectedBy: 'event' },
+        facts: [{ type: 'TaskFailed', data: {} }],
+      },
+      aContext({ cause: { id: fact, type: 'RunEnded', replayed: true } }),
+    );
+    const settled = { ...failed, settledAt: at(9) } as Task;
+    const move = settle(settled, undefined, at(99), true);
+    const said = move.kind === 'repeat' ? move.again.flatMap(({ facts }) => facts.map(({ id }) => id)) : [];
+    expect(move.kind).toBe('repeat');
+    expect(said).not.toContain(fact);
   });
 });
