@@ -5,6 +5,8 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.baton/'],
   extensionsToTreatAsEsm: ['.ts'],
   globalSetup: '<rootDir>/test/house/neutral-machine.mjs',
+  globalTeardown: '<rootDir>/test/house/nothing-left.mjs',
+  testSequencer: '<rootDir>/test/house/longest-first.mjs',
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
@@ -16,7 +18,8 @@ export default {
       },
     ],
   },
-  // Real git and real processes on a small, busy machine: milliseconds.
-  testTimeout: 30_000,
-  maxWorkers: 2,
+  // Milliseconds. No test is timed: only one that hangs is ended, and real processes on a small, busy machine take their time.
+  testTimeout: 120_000,
+  // One more than the two cores of a small machine: about half of the tests wait for processes and timers most of their time.
+  maxWorkers: 3,
 };

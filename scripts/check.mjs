@@ -1,4 +1,4 @@
-// Runs every check one after another and counts them; the last line is `N passed, N failed`. Needs the dependencies (scripts/setup.mjs).
+// Runs every check and counts them; the last line is `N passed, N failed`. Needs the dependencies (scripts/setup.mjs).
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** The slowest step (jest) takes a few minutes on two busy cores; after this many minutes something hangs. */
 const STEP_LIMIT_MIN = 30;
+/** Steps that run beside each other: two cores, and most steps use one. */
+const LANES = 2;
 
 /** Each step counts as one test; its output is shown only when it fails. */
 const STEPS = [
@@ -33,7 +35,8 @@ if (!existsSync(join(root, 'node_modules', '.bin'))) {
   console.error('check: the dependencies are not installed; run `npm run setup` first, or `npm test`, which does it.');
   count.failed += 1;
 } else {
-  for (const step of STEPS) await runStep(step);
+  const waiting = [...STEPS];
+  await Promise.all(Array.from({ length: LANES }, () => runLane(waiting)));
   await runJest();
   console.log(SKIPPED_SCANS);
 }
@@ -41,6 +44,10 @@ if (!existsSync(join(root, 'node_modules', '.bin'))) {
 const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
 process.exitCode = count.failed > 0 ? 1 : 0;
 console.log(`${count.passed} passed, ${count.failed} failed${skipped}`);
+
+async function runLane(waiting) {
+  for (let step = waiting.shift(); step !== undefined; step = waiting.shift()) await runStep(step);
+}
 
 async function runStep({ name, command, needs }) {
   if (needs !== undefined && !existsSync(join(root, needs))) {

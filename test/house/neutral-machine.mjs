@@ -1,3 +1,6 @@
+import { mkdtempSync, realpathSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildIfStale } from '../../scripts/build.mjs';
 
@@ -14,6 +17,8 @@ export default async function neutralMachine() {
   process.env.GIT_CONFIG_GLOBAL = fileURLToPath(new URL('./gitconfig', import.meta.url));
   process.env.GIT_CONFIG_NOSYSTEM = '1';
   process.env.GIT_TERMINAL_PROMPT = '0';
+  // Whatever a test puts into the temporary directory lies here; nothing-left.mjs puts it away.
+  process.env.TMPDIR = realpathSync(mkdtempSync(join(tmpdir(), 'baton-tests-')));
   // Tests start the bundles that a user would start: never older ones.
   await buildIfStale();
 }
