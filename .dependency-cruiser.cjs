@@ -47,7 +47,7 @@ const ROOMS = {
       '^rules/',
       '^events/',
       '^schemas/',
-      '^lifecycle/ecs-task\\.ts$',
+      '^lifecycle/(ecs-task|user-definition)\\.ts$',
       '^runtime/(matcher|pattern-validity|errors)\\.ts$',
       PACKAGES,
       NODE,

@@ -1,3 +1,5 @@
+import { USER_FILES_VARIABLE } from '../schemas/task-definition.ts';
+
 /** Names that pass from the runner's environment to the agent and to git. Everything else stays behind. */
 const ALLOWED = new Set([
   'PATH',
@@ -47,6 +49,8 @@ export interface AgentFiles {
   readonly context?: string | undefined;
   /** Where the agent may say for how long a service asked it to wait. */
   readonly retryAfter: string;
+  /** Where the user has files of their own, which stay for their next task. */
+  readonly user?: string | undefined;
 }
 
 /**
@@ -70,6 +74,7 @@ export function agentEnvironment(
     GIT_CEILING_DIRECTORIES: workspaceParent,
     ...(files === undefined ? {} : { BATON_PROMPT_FILE: files.prompt, BATON_RETRY_AFTER_FILE: files.retryAfter }),
     ...(files?.context === undefined ? {} : { BATON_CONTEXT_FILE: files.context }),
+    ...(files?.user === undefined ? {} : { [USER_FILES_VARIABLE]: files.user }),
   };
 }
 

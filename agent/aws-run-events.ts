@@ -1,12 +1,18 @@
 import type { PutEventsRequestEntry, PutEventsResultEntry } from '@aws-sdk/client-eventbridge';
 import { runClaimed } from '../events/run-claimed.ts';
+import { runFenced } from '../events/run-fenced.ts';
 import { runProgressed } from '../events/run-progressed.ts';
 import { runReported } from '../events/run-reported.ts';
 import type { BatonDetail } from '../schemas/envelope.ts';
 import { Refused, type RunEvent, type RunIdentity } from './control-plane.ts';
 import type { Tried } from './until-answered.ts';
 
-const definitions = { RunClaimed: runClaimed, RunProgressed: runProgressed, RunReported: runReported } as const;
+const definitions = {
+  RunClaimed: runClaimed,
+  RunProgressed: runProgressed,
+  RunReported: runReported,
+  RunFenced: runFenced,
+} as const;
 
 /** What a runner says, as an entry for the bus. Its id follows from its number, so whoever gets it twice knows it. */
 export function entryOf(

@@ -11,7 +11,7 @@ export interface RunIdentity {
 }
 
 export interface RunEvent {
-  readonly type: 'RunClaimed' | 'RunProgressed' | 'RunReported';
+  readonly type: 'RunClaimed' | 'RunProgressed' | 'RunReported' | 'RunFenced';
   /** Grows by one with every event of this run, from 0. */
   readonly seq: number;
   readonly data: Readonly<Record<string, unknown>>;

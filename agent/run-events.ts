@@ -11,6 +11,8 @@ export interface RunEvents {
   announced(text: string): void;
   /** Sends what is waiting, then `RunReported`; resolves when all was sent or given up. */
   reported(): Promise<void>;
+  /** Forgets what is waiting and says that Baton refuses this run; resolves when that was sent or given up. */
+  fenced(): Promise<void>;
   /** Forgets what is waiting and resolves when nothing is under way. */
   end(): Promise<void>;
 }
@@ -83,6 +85,11 @@ export function runEvents(
     schedule();
   };
   const isFirstWord = ({ by }: Words): boolean => by === undefined && firstWord !== 'taken';
+  const forget = (): void => {
+    ended = true;
+    stopWaiting();
+    waiting = undefined;
+  };
   const stopWaiting = (): void => {
     clearTimeout(timer);
     timer = undefined;
@@ -96,10 +103,12 @@ export function runEvents(
       sendWaiting();
       await emit('RunReported');
     },
+    fenced: async () => {
+      forget();
+      await emit('RunFenced');
+    },
     end: async () => {
-      ended = true;
-      stopWaiting();
-      waiting = undefined;
+      forget();
       await lastSent;
     },
   };

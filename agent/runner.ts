@@ -5,6 +5,7 @@ import { AGENT_MUST_WAIT, RUNNER_EXIT } from '../schemas/exit-codes.ts';
 import { shortText } from '../schemas/json.ts';
 import { because } from '../schemas/reason.ts';
 import type { RunPayload } from '../schemas/run-payload.ts';
+import { USER_FILES_VARIABLE } from '../schemas/task-definition.ts';
 import type { SavedWork } from '../schemas/task-result.ts';
 import { type AgentFiles, agentEnvironment } from './agent-environment.ts';
 import { type AgentEnd, runAgent } from './agent-process.ts';
@@ -24,7 +25,7 @@ import {
 } from './limits.ts';
 import { masking } from './masking.ts';
 import { keptLog, plainText } from './output.ts';
-import { referredVariables } from './referred-variables.ts';
+import { givenVariables } from './referred-variables.ts';
 import { agentFailure, failedReport, succeededReport, writeReportFile } from './report.ts';
 import { retryAfterSeconds } from './retry-after.ts';
 import { type RunEvents, runEvents } from './run-events.ts';
@@ -109,6 +110,9 @@ async function attempt(runner: Runner, say: Say): Promise<number> {
   const lastResort = stopAfterDeadline(runner.stop, payload.deadlineAt);
   try {
     return await work({ ...runner, payload, identity, events, say, startedAt });
+  } catch (error) {
+    if (error instanceof Fenced) await events.fenced();
+    throw error;
   } finally {
     clearTimeout(lastResort);
     await events.end();
@@ -119,7 +123,7 @@ async function attempt(runner: Runner, say: Say): Promise<number> {
 }
 
 async function work(attempt: Attempt): Promise<number> {
-  const { variables, missing } = referredVariables(attempt.payload.environment, attempt.environment);
+  const { variables, missing } = givenVariables(attempt.payload.environment, attempt.environment);
   if (missing.length > 0) {
     const told = `Not set where the runner runs: ${missing.join(', ')}.`;
     attempt.say(told);
@@ -200,11 +204,13 @@ async function withAgent(
 }
 
 /** Writes what the agent gets besides its clone; its word about a wait is its own to write. */
-async function agentFiles({ payload, promptFile, contextFile, retryAfterFile }: Attempt): Promise<AgentFiles> {
+async function agentFiles(attempt: Attempt): Promise<AgentFiles> {
+  const { payload, promptFile, contextFile, retryAfterFile, environment } = attempt;
   await writeFile(promptFile, payload.prompt, { mode: 0o600 });
   await rm(retryAfterFile, { recursive: true, force: true });
   if (payload.context) await writeFile(contextFile, payload.context.text, { mode: 0o600 });
-  return { prompt: promptFile, retryAfter: retryAfterFile, context: payload.context && contextFile };
+  const files = { prompt: promptFile, retryAfter: retryAfterFile, context: payload.context && contextFile };
+  return { ...files, user: environment[USER_FILES_VARIABLE] };
 }
 
 /** The prompt, and behind it the text that was fetched for the task, under a line that says where from. */

@@ -29,6 +29,8 @@ export interface Budget {
   readonly payloadGets: number;
   readonly payloadDeletes: number;
   readonly starts: number;
+  /** Task definitions that were described, registered or put away. */
+  readonly definitionCalls: number;
   /** Calls that ask compute for its status. */
   readonly asks: number;
   readonly publishCalls: number;
@@ -113,6 +115,9 @@ function countOf(requests: readonly RecordedRequest[], invocations: readonly str
     payloadGets: of('s3', 'GetObject').length,
     payloadDeletes: of('s3', 'DeleteObject').length,
     starts: of('ecs', 'RunTask').length,
+    definitionCalls: requests.filter(
+      ({ service, operation }) => service === 'ecs' && operation.endsWith('TaskDefinition'),
+    ).length,
     asks: of('ecs', 'DescribeTasks').length + of('ecs', 'ListTasks').length,
     publishCalls: of('events', 'PutEvents').length,
     publishedEntries: sum(of('events', 'PutEvents').map(({ input }) => (input['Entries'] as unknown[]).length)),

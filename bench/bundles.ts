@@ -74,6 +74,11 @@ const clients = {
     name: 'ECSClient',
     commands: ['RunTaskCommand', 'StopTaskCommand', 'DescribeTasksCommand', 'ListTasksCommand'],
   },
+  ecsDefinitions: {
+    package: 'client-ecs',
+    name: 'ECSClient',
+    commands: ['DescribeTaskDefinitionCommand', 'RegisterTaskDefinitionCommand', 'DeregisterTaskDefinitionCommand'],
+  },
   bedrockRuntime: {
     package: 'client-bedrock-runtime',
     name: 'BedrockRuntimeClient',
@@ -91,6 +96,7 @@ const clientsOf: Readonly<Record<PortName, readonly ClientName[]>> = {
   runs: ['dynamoDb', 'secretsManager'],
   payloads: ['s3', 'secretsManager'],
   ecs: ['ecs'],
+  definitions: ['dynamoDb', 'ecsDefinitions'],
   screening: ['bedrockRuntime'],
   contexts: ['octokit', 'secretsManager'],
   repositories: ['dynamoDb'],
@@ -176,7 +182,7 @@ async function bundleBare(names: readonly ClientName[], outfile: string): Promis
   const { LAMBDA_BUNDLING } = (await import(pathToFileURL(join(root, 'scripts/lambda-entries.mjs')).href)) as {
     LAMBDA_BUNDLING: BuildOptions;
   };
-  const used = names.map((name): Client & { key: ClientName } => ({ key: name, ...clients[name] }));
+  const used = usedBy(names);
   // Our functions ask for the secret while they start only where they keep payloads.
   const asks = ({ key }: { key: ClientName }): boolean => key !== 'secretsManager' || names.includes('s3');
   const firstCalls = used.filter(asks).flatMap((one) => (one.first ? [`${one.key}.send(${one.first})`] : []));
@@ -189,6 +195,17 @@ async function bundleBare(names: readonly ClientName[], outfile: string): Promis
     'export const handler = ({ client, command, input }) => clients[client].send(new commands[client][command](input));',
   ].join('\n');
   await build({ ...LAMBDA_BUNDLING, write: true, outfile, absWorkingDir: root, stdin: { contents, resolveDir: root } });
+}
+
+/** One client for each package, with the commands of all ports that send with it. */
+function usedBy(names: readonly ClientName[]): readonly (Client & { readonly key: ClientName })[] {
+  const used = new Map<string, Client & { readonly key: ClientName }>();
+  for (const name of names) {
+    const client: Client = clients[name];
+    const known = used.get(client.package) ?? { ...client, key: name, commands: [] };
+    used.set(client.package, { ...known, commands: [...known.commands, ...client.commands] });
+  }
+  return [...used.values()];
 }
 
 const packageOf = (one: Client): string => (one.package.startsWith('@') ? one.package : `@aws-sdk/${one.package}`);

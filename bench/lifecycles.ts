@@ -78,6 +78,8 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
     ask: async () => [],
   };
 
+  const definition = async () => ({ outcome: 'ready', arn: handleOf('').taskDefinitionArn }) as const;
+
   const engine = createEngine({
     store,
     scheduler: realScheduler(),
@@ -96,6 +98,7 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
     },
     outside: () => ({
       ecs,
+      definitions: { base: definition, ofUser: definition },
       webhooks: webhooksOver({ allowed: 'local' }),
       screening: noScreening,
       contexts: githubContexts({}),

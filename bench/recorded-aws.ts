@@ -7,22 +7,30 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { reactions } from '../handlers/index.ts';
 import { awsTimings } from '../lifecycle/timings.ts';
+import { BASE_MARKER } from '../lifecycle/user-definition.ts';
 import { eventPatternOf } from '../rules/event-pattern.ts';
 import { awsAlarms } from '../runtime/aws/aws-alarms.ts';
 import { deploymentSecret } from '../runtime/aws/deployment-secret.ts';
 import { dynamoStore } from '../runtime/aws/dynamo-store.ts';
 import { ecsBackend } from '../runtime/aws/ecs-backend.ts';
+import { ecsRegistry } from '../runtime/aws/ecs-registry.ts';
 import { eventBridgeBus } from '../runtime/aws/eventbridge-bus.ts';
 import { s3Payloads } from '../runtime/aws/s3-payloads.ts';
+import { definitionsOver } from '../runtime/definitions.ts';
 import { ecsTaskIdOf, handleOf, taskArnOf } from '../runtime/engine/local-ecs-task.ts';
 import { compilePattern } from '../runtime/matcher.ts';
-import type { Settings, StartRun } from '../runtime/ports.ts';
+import type { Settings, StartEcsRun } from '../runtime/ports.ts';
 import { configurationsOver, limitsOver, repositoriesOver } from '../runtime/repositories.ts';
 import { runsOver } from '../runtime/runs.ts';
 import { slotsOver } from '../runtime/slots.ts';
 import { tasksOver } from '../runtime/tasks.ts';
 import type { Envelope } from '../schemas/envelope.ts';
 import { type Answer, type RecordedRequest, recordingTransport } from './recording-transport.ts';
+
+const STAGE = 'main';
+const FAMILY = 'baton-agent';
+/** The base definition that infrastructure has written. */
+const BASE = `arn:aws:ecs:us-east-1:000000000000:task-definition/${FAMILY}:1`;
 
 /** Where the story of a budget begins. */
 const BEGINNING_MS = Date.parse('2031-05-01T08:00:00.000Z');
@@ -48,7 +56,7 @@ export function recordedAws() {
   const objects = new Map<string, string>();
   const pending: Envelope[] = [];
   const alarms: Ringing[] = [];
-  const started: StartRun[] = [];
+  const started: StartEcsRun[] = [];
   const requests: RecordedRequest[] = [];
   const invocations: string[] = [];
   let recording = true;
@@ -76,6 +84,12 @@ export function recordedAws() {
       objects.delete(String(key));
       return { text: '' };
     },
+    'ecs DescribeTaskDefinition': () => ({
+      json: {
+        taskDefinition: { taskDefinitionArn: BASE, family: FAMILY, status: 'ACTIVE', containerDefinitions: [] },
+        tags: [{ key: BASE_MARKER, value: STAGE }],
+      },
+    }),
     'ecs RunTask': runTask,
     'secretsmanager GetSecretValue': () => ({ json: { SecretString: 'a secret of this story' } }),
   };
@@ -115,8 +129,9 @@ export function recordedAws() {
       now: clock.now,
     }),
   });
+  const ecs = new ECSClient(client);
   const settings: Settings = {
-    stage: 'main',
+    stage: STAGE,
     timings: awsTimings,
     defaultAgentCommand: 'claude -p',
     agentCommandAllowed: false,
@@ -133,10 +148,11 @@ export function recordedAws() {
     configurations: configurationsOver({ store }),
     slots: slotsOver({ store, tasks, clock, limitOf: limitsOver(repositoriesOver({ store }), () => 10) }),
     payloads: s3Payloads({ client: new S3Client(client), bucket: 'baton-payloads', secret }),
+    definitions: definitionsOver({ store, registry: ecsRegistry(ecs), clock, stage: STAGE, baseFamily: FAMILY }),
     ecs: ecsBackend({
-      client: new ECSClient(client),
+      client: ecs,
       cluster: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',
-      taskFamily: 'baton-agent',
+      taskFamily: FAMILY,
       subnets: ['subnet-1'],
       securityGroups: ['sg-1'],
     }),
@@ -238,22 +254,31 @@ export function recordedAws() {
     return { json: { FailedEntryCount: 0, Entries: entries.map((_, place) => ({ EventId: `e${place}` })) } };
   }
 
-  function runTask({ clientToken, startedBy, overrides }: Record<string, unknown>): Answer {
-    const [container] = (
-      overrides as { containerOverrides: { command: string[]; environment: { name: string; value: string }[] }[] }
-    ).containerOverrides;
-    const [, , taskId = '', attempt = ''] = String(startedBy).split('/');
+  function runTask(input: Record<string, unknown>): Answer {
+    const asked = input as Pick<StartEcsRun, 'clientToken' | 'startedBy'> & {
+      readonly taskDefinition: string;
+      readonly overrides: {
+        readonly containerOverrides: { command: string[]; environment: { name: string; value: string }[] }[];
+      };
+      readonly tags: { key: string; value: string }[];
+    };
+    const { clientToken, startedBy, taskDefinition: definition } = asked;
+    const [container] = asked.overrides.containerOverrides;
+    const [, , taskId = '', attempt = ''] = startedBy.split('/');
     started.push({
       taskId,
       attempt: Number(attempt),
-      startedBy: String(startedBy),
-      clientToken: String(clientToken),
+      startedBy,
+      clientToken,
       command: container?.command ?? [],
       environment: Object.fromEntries((container?.environment ?? []).map(({ name, value }) => [name, value])),
+      definition,
+      capacityProvider: 'FARGATE',
+      tags: Object.fromEntries(asked.tags.map(({ key, value }) => [key, value])),
     });
-    const { clusterArn, taskDefinitionArn } = handleOf('');
-    const taskArn = taskArnOf(ecsTaskIdOf(String(clientToken)));
-    return { json: { tasks: [{ taskArn, clusterArn, taskDefinitionArn, lastStatus: 'PROVISIONING' }], failures: [] } };
+    const { clusterArn } = handleOf('');
+    const task = { taskArn: taskArnOf(ecsTaskIdOf(clientToken)), clusterArn, taskDefinitionArn: definition };
+    return { json: { tasks: [{ ...task, lastStatus: 'PROVISIONING' }], failures: [] } };
   }
 
   function ring(atMs: number, body: string): void {

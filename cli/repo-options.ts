@@ -3,16 +3,19 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type * as z from 'zod';
 import { BatonError } from '../runtime/errors.ts';
-import { compute, isolation } from '../schemas/compute.ts';
+import { capacity, compute, isolation } from '../schemas/compute.ts';
 import { type RepositoryConfig, repositoryConfig } from '../schemas/repository-config.ts';
 import { channel as channels } from '../schemas/subscriber.ts';
 import { badInput, codeOf } from './cli-error.ts';
 import { durationText, parseDuration } from './duration.ts';
+import { userFrom } from './user-terms.ts';
 
 /** Each field of a configuration and its option, which is its name for `--unset` too. */
 export const OPTION_OF = {
   compute: 'compute',
   isolation: 'isolation',
+  users: 'users',
+  capacity: 'capacity',
   fleet: 'fleet',
   agentCommand: 'agent',
   limit: 'limit',
@@ -25,10 +28,18 @@ export const OPTION_OF = {
   subscribers: 'subscribe',
 } as const satisfies Record<keyof RepositoryConfig, string>;
 
+/** What names one user for `--unset`. */
+const ONE_USER = 'users.';
+
+type Users = NonNullable<RepositoryConfig['users']>;
+
 /** What `repo set` takes to describe a change. */
 export interface ConfigOptions {
   readonly compute?: string;
   readonly isolation?: string;
+  readonly users?: string;
+  readonly user?: Users;
+  readonly capacity?: string;
   readonly fleet?: string;
   readonly agent?: string;
   readonly limit?: string;
@@ -47,6 +58,13 @@ export const withConfigOptions = (command: Command): Command =>
   command
     .addOption(new Option('--compute <name>', 'where its tasks run').choices(compute.options))
     .addOption(new Option('--isolation <how>', 'who shares what a run stands on').choices(isolation.options))
+    .option(
+      '--user <name=parts>',
+      'what one user gets where isolation is per user: size, file system and secrets; "*" is whoever is not named; may be given again',
+      withUser,
+    )
+    .option('--users <file>', 'all users, as JSON, instead of those that are there')
+    .addOption(new Option('--capacity <kind>', 'whether runs may use Spot capacity').choices(capacity.options))
     .option('--fleet <name>', 'the fleet, for back ends that have some')
     .option('--agent <command>', 'the agent: a shell line that gets the prompt on standard input')
     .option('--limit <number>', 'tasks at once, whoever asks (default: they count for their user)')
@@ -68,7 +86,7 @@ export const withConfigOptions = (command: Command): Command =>
     )
     .option(
       '--unset <field>',
-      `take a field away: ${Object.values(OPTION_OF).join(', ')}; may be given again`,
+      `take a field away: ${Object.values(OPTION_OF).join(', ')}, or one user by ${ONE_USER}<name>; may be given again`,
       (given: string, before: readonly string[] = []) => [...before, fieldNamed(given)],
     )
     .option('--from <file>', 'the whole configuration, as JSON, instead of changes');
@@ -88,18 +106,36 @@ export function configFrom(options: ConfigOptions, before: RepositoryConfig, cwd
   const { from, ...changes } = options;
   const fields = changed(changes);
   const unset = options.unset ?? [];
-  const isChange = Object.keys(fields).length > 0 || unset.length > 0;
+  const isChange = Object.keys(fields).length > 0 || options.users !== undefined || unset.length > 0;
   if (from !== undefined) {
     if (isChange) throw badInput('--from', 'it excludes the options of single fields', 'Put them into the file.');
-    return checked(readJson(resolve(cwd, from)), (field) => `--from: ${field}`);
+    return checked(readJson('--from', resolve(cwd, from)), (field) => `--from: ${field}`);
   }
   if (!isChange) throw badInput('repo set', 'nothing is to be set', 'Give an option such as --limit 2, or --from.');
-  const kept: RepositoryConfig = Object.fromEntries(
-    Object.entries(before).filter(([field]) => !unset.includes(OPTION_OF[field as keyof RepositoryConfig])),
-  );
+  const kept: RepositoryConfig = {
+    ...without(before, unset),
+    ...(options.users === undefined ? {} : { users: readJson('--users', resolve(cwd, options.users)) as Users }),
+  };
   return checked({ ...kept, ...merged(fields, kept) }, (field) =>
     field in OPTION_OF ? `--${OPTION_OF[field as keyof RepositoryConfig]}` : field,
   );
+}
+
+function without(config: RepositoryConfig, unset: readonly string[]): RepositoryConfig {
+  const { users, ...kept }: RepositoryConfig = Object.fromEntries(
+    Object.entries(config).filter(([field]) => !unset.includes(OPTION_OF[field as keyof RepositoryConfig])),
+  );
+  const gone = unset.filter((one) => one.startsWith(ONE_USER)).map((one) => one.slice(ONE_USER.length));
+  // Who takes somebody's secrets away by a misspelt name must hear of it.
+  const stranger = gone.find((name) => !Object.hasOwn(config.users ?? {}, name));
+  if (stranger !== undefined)
+    throw badInput(
+      '--unset',
+      `the configuration names no user "${stranger}"`,
+      '`baton repo show` tells whom it names.',
+    );
+  if (users === undefined) return kept;
+  return { ...kept, users: Object.fromEntries(Object.entries(users).filter(([name]) => !gone.includes(name))) };
 }
 
 type Fields = Partial<Record<keyof RepositoryConfig, unknown>>;
@@ -108,6 +144,8 @@ function changed(options: ConfigOptions): Fields {
   const fields: Record<keyof RepositoryConfig, unknown> = {
     compute: options.compute,
     isolation: options.isolation,
+    users: options.user,
+    capacity: options.capacity,
     fleet: options.fleet,
     agentCommand: options.agent,
     limit: numberIn('--limit', options.limit),
@@ -122,14 +160,15 @@ function changed(options: ConfigOptions): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** One variable or subscriber more leaves the others. */
-function merged({ environment, subscribers, ...fields }: Fields, before: RepositoryConfig): Fields {
+/** One user, variable or subscriber more leaves the others. */
+function merged({ users, environment, subscribers, ...fields }: Fields, before: RepositoryConfig): Fields {
   const known = before.subscribers ?? [];
   const added = ((subscribers ?? []) as typeof known).filter(
     (one) => !known.some(({ channel, target }) => channel === one.channel && target === one.target),
   );
   return {
     ...fields,
+    ...(users === undefined ? {} : { users: { ...before.users, ...users } }),
     ...(environment === undefined ? {} : { environment: { ...before.environment, ...environment } }),
     ...(subscribers === undefined ? {} : { subscribers: [...known, ...added] }),
   };
@@ -159,22 +198,23 @@ function complaintOf(field: string | undefined, issue: Pick<z.core.$ZodIssue, 'c
   return issue.message;
 }
 
-function readJson(file: string): unknown {
+function readJson(option: '--from' | '--users', file: string): unknown {
   if (!existsSync(file)) {
-    const remedy = 'Give a JSON file such as `baton repo show --json` prints under "config".';
-    throw badInput('--from', `${file} does not exist`, remedy);
+    const printed = option === '--from' ? '"config"' : '"config"."users"';
+    const remedy = `Give a JSON file such as \`baton repo show --json\` prints under ${printed}.`;
+    throw badInput(option, `${file} does not exist`, remedy);
   }
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw badInput('--from', `${file} cannot be read (${codeOf(error)})`, 'Give a JSON file that you may read.');
+    throw badInput(option, `${file} cannot be read (${codeOf(error)})`, 'Give a JSON file that you may read.');
   }
   try {
     return JSON.parse(text);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw badInput('--from', `${file} is not JSON: ${why}`, 'Write one JSON object.');
+    throw badInput(option, `${file} is not JSON: ${why}`, 'Write one JSON object.');
   }
 }
 
@@ -190,6 +230,11 @@ function secondsIn(option: string, given: string | undefined): number | undefine
   if (seconds === undefined)
     throw badInput(option, `"${given}" is not a duration`, 'Write it like 90s, 30m, 2h or 1h30m.');
   return seconds;
+}
+
+function withUser(given: string, before: Users = {}): Users {
+  const { userId, terms } = userFrom(given);
+  return { ...before, [userId]: terms };
 }
 
 function withVariable(given: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -216,6 +261,6 @@ function withSubscriber(
 
 function fieldNamed(given: string): string {
   const fields: readonly string[] = Object.values(OPTION_OF);
-  if (fields.includes(given)) return given;
-  throw badInput('--unset', `"${given}" is no field`, `Give one of ${fields.join(', ')}.`);
+  if (fields.includes(given) || given.startsWith(ONE_USER)) return given;
+  throw badInput('--unset', `"${given}" is no field`, `Give one of ${fields.join(', ')}, or ${ONE_USER}<name>.`);
 }

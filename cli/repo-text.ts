@@ -1,8 +1,10 @@
 import type { RepositoryEntry } from '../schemas/repository-config.ts';
+import type { UserTerms } from '../schemas/task-definition.ts';
 import { durationText, relativeTime } from './duration.ts';
 import { type Paint, shown } from './paint.ts';
 import { OPTION_OF } from './repo-options.ts';
 import { type Cell, table } from './task-table.ts';
+import { userText } from './user-terms.ts';
 
 /** Configurations as a table, one line each, with a heading. */
 export const repositoryTable = (entries: readonly RepositoryEntry[], nowMs: number, paint: Paint): string[] =>
@@ -59,9 +61,16 @@ function settings({ config }: RepositoryEntry): [string, string[]][] {
 
 function valuesOf(field: keyof typeof OPTION_OF, value: unknown): string[] {
   if (field === 'timeoutSeconds' || field === 'firstOutputSeconds') return [durationText(Number(value) * 1000)];
+  if (field === 'users') return usersOf(value as Readonly<Record<string, UserTerms>>);
   if (field === 'subscribers')
     return (value as { channel: string; target: string }[]).map(({ channel, target }) => `${channel}=${target}`);
   if (field === 'environment')
     return Object.entries(value as Record<string, string>).map(([name, reference]) => `${name}=${reference}`);
   return [String(value)];
+}
+
+/** Each as `--user` takes it. Nobody at all is told too: then every task is refused. */
+function usersOf(users: Readonly<Record<string, UserTerms>>): string[] {
+  const told = Object.entries(users).map(([userId, terms]) => userText(userId, terms));
+  return told.length === 0 ? ['nobody'] : told;
 }

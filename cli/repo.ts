@@ -129,6 +129,8 @@ Examples:
   baton repo set 'https://github.com/acme/*' --attempts 5 --retry-agent-failure
   baton repo set . --env NPM_TOKEN=variable:NPM_TOKEN --subscribe webhook=https://example.com/hook
   baton repo set . --unset limit
+  baton repo set . --isolation per-user --user bob --user 'ada=2048/4096, fs-…/fsap-…, NPM_TOKEN=arn:aws:secretsmanager:…'
+  baton repo set . --unset users.ada
   baton repo set . --from baton.json`;
 
 const SHOW_HELP = `

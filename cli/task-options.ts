@@ -25,6 +25,7 @@ export interface TaskOptions {
   readonly repo: string;
   readonly prompt: string;
   readonly base?: string;
+  readonly user?: string;
   readonly compute?: string;
   readonly agent?: string;
   readonly timeout?: string;
@@ -40,6 +41,7 @@ export const withTaskOptions = (command: Command): Command =>
     .requiredOption('--repo <path|url>', 'the git repository to work on')
     .requiredOption('--prompt <text|@file>', 'what the agent shall do; @file reads it from a file')
     .option('--base <branch>', 'the branch to start from (default: the current one)')
+    .option('--user <name>', 'for whom it is: whose turn in line, and where users are isolated whose secrets and files')
     .addOption(
       new Option('--compute <name>', 'where to run it (default: what the world runs tasks on)').choices(
         compute.options,
@@ -83,6 +85,7 @@ export function requestFrom(
     repository,
     prompt,
     ...(options.base === undefined ? {} : { baseBranch: options.base }),
+    ...(options.user === undefined ? {} : { userId: options.user }),
     ...(options.compute === undefined ? {} : { compute: options.compute }),
     ...(options.agent === undefined ? {} : { agentCommand: options.agent }),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
@@ -132,6 +135,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   repository: '--repo',
   prompt: '--prompt',
   baseBranch: '--base',
+  userId: '--user',
   compute: '--compute',
   agentCommand: '--agent',
   timeoutSeconds: '--timeout',

@@ -1,4 +1,5 @@
 import { dueWords } from '../lifecycle/due-words.ts';
+import { USER_DEFAULT } from '../runtime/task-id.ts';
 import { remedyFor } from '../schemas/reason.ts';
 import type { DuePurpose } from '../schemas/task.ts';
 import type { TaskView } from '../schemas/task-view.ts';
@@ -29,6 +30,7 @@ function standing(view: TaskView, nowMs: number): string {
 function facts(view: TaskView, nowMs: number): [string, string][] {
   const rows: [string, string | undefined][] = [
     ['repository', `${shown(view.repository)}${view.baseBranch ? ` (${view.baseBranch})` : ''}`],
+    ['user', view.userId === USER_DEFAULT ? undefined : shown(view.userId)],
     ['reason', view.reason && `${view.reason.code}: ${shown(view.reason.message)}`],
     ['what to do', view.reason && remedyFor(view.reason.code)],
     ['result', view.result && resultText(view.result)],
@@ -43,7 +45,7 @@ function facts(view: TaskView, nowMs: number): [string, string][] {
     ['waits for', view.waiting && waitingText(view, view.waiting, nowMs)],
     ['delayed', view.delay && `at ${view.delay.at}: ${shown(view.delay.message)}`],
     ['held by', view.waiting && holdersText(view.waiting, nowMs)],
-    ['attempt', `${attemptText(view)}, on ${view.compute}`],
+    ['attempt', `${attemptText(view)}, on ${view.compute}${howText(view)}`],
     ['run', view.run && runText(view.run)],
     ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],
     ['ended', view.endedAt && `${view.endedAt} (${relativeTime(view.endedAt, nowMs)})`],
@@ -74,7 +76,8 @@ const holdersText = ({ holders }: NonNullable<TaskView['waiting']>, nowMs: numbe
 function runText(run: NonNullable<TaskView['run']>): string {
   const process = run.pid === undefined || run.ended ? '' : `, process ${run.pid}`;
   const end = run.ended ? `, ended (${run.ended.proof.replace('_', ' ')})` : '';
-  return `${run.nativeId ?? run.startedBy}${process}${end}`;
+  const from = run.definition === undefined ? '' : `, from ${shown(run.definition.split('/').at(-1) ?? '')}`;
+  return `${run.nativeId ?? run.startedBy}${from}${process}${end}`;
 }
 
 function dues(view: TaskView, nowMs: number): [string, string][] {
@@ -87,4 +90,10 @@ function ignored(view: TaskView, paint: Paint): string[] {
   if (view.ignored.length === 0) return [];
   const lines = view.ignored.map(({ at, cause, reason }) => `  ${paint.dim(at)}  ${cause.type}: ${shown(reason)}`);
   return ['', '  ignored', ...lines];
+}
+
+/** What is out of the ordinary in how its runs are had. */
+function howText({ isolation, capacity }: TaskView): string {
+  const said = [...(isolation === 'per-user' ? ['a definition per user'] : []), ...(capacity ? [capacity] : [])];
+  return said.length > 0 ? ` (${said.join(', ')})` : '';
 }

@@ -22,9 +22,8 @@ export function worldNotices(complain: (text: string) => void, { json }: { reado
     },
     warn(message, error) {
       const why = error instanceof Error ? error.message : String(error);
-      complain(
-        json ? JSON.stringify({ type: 'warning', message, error: why }) : `baton: ${oneLine(`${message}: ${why}`)}`,
-      );
+      const told = why === '' ? message : `${message}: ${why}`;
+      complain(json ? JSON.stringify({ type: 'warning', message, error: why }) : `baton: ${oneLine(told)}`);
     },
   };
 }

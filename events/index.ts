@@ -12,6 +12,7 @@ import { runCheckRequested } from './run-check-requested.ts';
 import { runClaimed } from './run-claimed.ts';
 import { runEnded } from './run-ended.ts';
 import { runExited } from './run-exited.ts';
+import { runFenced } from './run-fenced.ts';
 import { runLost } from './run-lost.ts';
 import { runOrphaned } from './run-orphaned.ts';
 import { runProgressed } from './run-progressed.ts';
@@ -43,6 +44,7 @@ export const events = [
   runClaimed,
   runProgressed,
   runReported,
+  runFenced,
   taskSubmitted,
   taskRejected,
   idempotencyKeyReused,

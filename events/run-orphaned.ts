@@ -4,7 +4,7 @@ import { defineEvent } from './define.ts';
 
 export const runOrphaned = defineEvent({
   type: 'RunOrphaned',
-  summary: 'A run could not be proven ended in time; it may still cost money.',
+  summary: 'A run could not be proven ended in time, or lived on after its end; it may still cost money.',
   schema: z.object({
     compute,
     startedBy: z.string(),

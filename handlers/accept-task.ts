@@ -32,11 +32,16 @@ export const acceptTask = react(rule, async (event, ports, { mayRepeat }) => {
 
   const parsed = taskRequest.safeParse(asked);
   const entry = parsed.success ? await repositories.configurationOf(parsed.data.repository) : undefined;
-  const refusal = parsed.success ? refusalOf(parsed.data, entry, settings, requester) : complaints(parsed.error.issues);
+  const refusal = parsed.success
+    ? refusalOf(parsed.data, entry, settings, { userId, requester })
+    : complaints(parsed.error.issues);
   const { compute, slotKey, timeoutSeconds, ...terms } = termsOf(parsed.data ?? NOTHING, entry, settings);
   if (!parsed.success || refusal || compute === undefined) {
     const reason = { code: 'bad_request', message: shortText(refusal ?? 'the request does not fit its schema') };
     const outcome = await tasks.reject({ status: 'REJECTED', taskId, userId, requestHash: hash, reason, at, cause });
+    // An earlier delivery may have stored the prompt and ended, before the configuration became another.
+    const isKnown = outcome.kind === 'refused' && outcome.reason === 'answered_already';
+    if (parsed.success && !isKnown) await payloads.forget(taskId);
     const fact = taskRejected.of({ taskId, userId, reason });
     const untold =
       outcome.kind === 'refused' && outcome.reason === 'rejected_already' && mayRepeat({ committedAt: event.time });

@@ -2,6 +2,7 @@ import type { Reaction } from '../runtime/react.ts';
 import { acceptTask } from './accept-task.ts';
 import { admitTask } from './admit-task.ts';
 import { admitWaiter } from './admit-waiter.ts';
+import { announceOrphan } from './announce-orphan.ts';
 import { applyLimit } from './apply-limit.ts';
 import { cancelTask } from './cancel-task.ts';
 import { checkRunOnEcs } from './check-run-on-ecs.ts';
@@ -34,6 +35,7 @@ export const reactions: readonly Reaction[] = [
   confirmStart,
   takeProgress,
   judgeReportOfRun,
+  announceOrphan,
   cancelTask,
   stopRunOnEcs,
   checkRunOnEcs,

@@ -40,18 +40,21 @@ export class ChoreographyStack extends Stack {
     { settings, names, state, rules, bundles, ...props }: ChoreographyStackProps,
   ) {
     super(scope, id, props);
-    const common = placesOf(state, names);
+    const { githubToken } = settings;
+    const common: Places = {
+      ...placesOf(state, names),
+      ...(githubToken === undefined ? {} : { githubTokenArn: githubToken }),
+    };
     const variables = variablesOf(state, settings);
+    const { stage } = settings;
     const ecs =
-      settings.ecs && new EcsCompute(this, 'Ecs', { settings: settings.ecs, names, variables, places: common });
+      settings.ecs && new EcsCompute(this, 'Ecs', { stage, settings: settings.ecs, names, variables, places: common });
     const screening =
       settings.screening === 'required' ? new Screening(this, 'Screening', { settings, names }) : undefined;
-    const { githubToken } = settings;
     const places: Places = {
       ...common,
       ...(ecs ? { ecs: ecs.places } : {}),
       ...(screening ? { guardrailArn: screening.guardrailArn } : {}),
-      ...(githubToken === undefined ? {} : { githubTokenArn: githubToken }),
     };
     const scopes = { 'aws.ecs': ecs ? ecsScope(ecs.places.clusterArn, settings.stage) : null };
     const alarmActions = this.alarmActions(settings);
@@ -70,6 +73,10 @@ export class ChoreographyStack extends Stack {
           alarmActions,
         }),
     );
+    // Updated after the base is: this version refuses one without the marker, which only its own deployment brings.
+    for (const reaction of reactions.filter(({ rule }) => rule.uses.includes('definitions'))) {
+      if (ecs) reaction.function.node.addDependency(ecs.base);
+    }
     busPolicy(
       this,
       { busName: state.bus.eventBusName, busArn: state.bus.eventBusArn },

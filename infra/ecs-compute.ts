@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
 import { type ISecurityGroup, Peer, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import {
   Cluster,
@@ -15,6 +15,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { AGENT_CONTAINER } from '../lifecycle/ecs-task.ts';
+import { BASE_MARKER, userFamilyOf } from '../lifecycle/user-definition.ts';
 import { imagePullGrants } from './agent-image.ts';
 import { agentNetwork } from './agent-network.ts';
 import type { Variables } from './function-environment.ts';
@@ -23,6 +24,7 @@ import type { Names } from './names.ts';
 import { type EcsPlaces, type Places, runnerGrants } from './port-grants.ts';
 import { LOG_RETENTION } from './reaction.ts';
 import type { EcsSettings } from './settings.ts';
+import { userFileGrants, userSecretGrants } from './user-grants.ts';
 
 /** CPU units and MB of one run: 2 vCPU and 4 GB, with which builds and tests of an ordinary repository run. */
 const TASK_CPU = 2_048;
@@ -31,7 +33,11 @@ const TASK_MEMORY_MB = 4_096;
 /** Seconds that ECS waits between SIGTERM and SIGKILL: Fargate's longest, so that the runner can save the work of a stopped run. */
 const STOP_TIMEOUT_S = 120;
 
+/** Port of NFS, over which EFS is mounted. */
+const NFS = 2_049;
+
 export interface EcsComputeProps {
+  readonly stage: string;
   readonly settings: EcsSettings;
   readonly names: Names;
   /** What the runner reads; of its deployment only names. */
@@ -44,14 +50,18 @@ export class EcsCompute extends Construct {
   readonly places: EcsPlaces;
   readonly variables: Variables;
   readonly taskRole: Role;
+  /** What is cloned for users. */
+  readonly base: FargateTaskDefinition;
 
-  constructor(scope: Construct, id: string, { settings, names, variables, places }: EcsComputeProps) {
+  constructor(scope: Construct, id: string, { stage, settings, names, variables, places }: EcsComputeProps) {
     super(scope, id);
     const { vpc, subnetIds } = agentNetwork(this, settings.network);
     const cluster = new Cluster(this, 'Cluster', {
       clusterName: names.cluster,
       vpc,
       containerInsightsV2: ContainerInsights.ENABLED,
+      // FARGATE and FARGATE_SPOT: no run can be had from a provider that the cluster lacks.
+      enableFargateCapacityProviders: true,
     });
     const securityGroup = new SecurityGroup(this, 'SecurityGroup', {
       vpc,
@@ -59,27 +69,42 @@ export class EcsCompute extends Construct {
       allowAllOutbound: false,
     });
     securityGroup.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'Repositories, packages, models and AWS.');
+    this.reachFiles(securityGroup, settings);
 
     const ecsTasks = new ServicePrincipal('ecs-tasks.amazonaws.com');
     this.taskRole = new Role(this, 'TaskRole', { assumedBy: ecsTasks, description: 'What the runner may do.' });
-    allow(this.taskRole, runnerGrants(places));
+    allow(this.taskRole, [...runnerGrants(places), ...userFileGrants(Stack.of(this), settings)]);
     const executionRole = new Role(this, 'ExecutionRole', {
       assumedBy: ecsTasks,
-      description: 'What ECS does before the runner: pull the image, write the log.',
+      description: 'What ECS does before the runner: pull the image, fetch secrets, write the log.',
     });
-    allow(executionRole, imagePullGrants(Stack.of(this), settings.agentImage));
+    allow(executionRole, [
+      ...imagePullGrants(Stack.of(this), settings.agentImage),
+      ...userSecretGrants(settings, places),
+    ]);
 
-    this.taskDefinition({ settings, names, variables, executionRole });
+    this.base = this.taskDefinition({ settings, names, variables, executionRole });
+    // On nothing else: what has it may be cloned for users.
+    Tags.of(this.base).add(BASE_MARKER, stage);
     const arnOf = (resource: string, resourceName: string) =>
       Stack.of(this).formatArn({ service: 'ecs', resource, resourceName, arnFormat: ArnFormat.SLASH_RESOURCE_NAME });
     this.places = {
       clusterArn: cluster.clusterArn,
       taskFamilyArn: arnOf('task-definition', `${names.taskFamily}:*`),
+      userFamilyArn: arnOf('task-definition', userFamilyOf(names.taskFamily)),
       tasksArn: arnOf('task', `${names.cluster}/*`),
       taskRoleArn: this.taskRole.roleArn,
       executionRoleArn: executionRole.roleArn,
     };
     this.variables = variablesOf(cluster, names, subnetIds, securityGroup);
+  }
+
+  /** The mount targets of users' files must let this security group in, so its id is told. */
+  private reachFiles(securityGroup: SecurityGroup, { userFileSystem }: EcsSettings): void {
+    if (!userFileSystem) return;
+    const targets = Peer.securityGroupId(userFileSystem.securityGroup);
+    securityGroup.addEgressRule(targets, Port.tcp(NFS), 'Files of users.');
+    new CfnOutput(Stack.of(this), 'AgentSecurityGroupId', { value: securityGroup.securityGroupId });
   }
 
   private taskDefinition(of: {

@@ -1,5 +1,5 @@
 import { Stack, Validations } from 'aws-cdk-lib';
-import { type IRole, type ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Effect, type IRole, type ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js';
 import type { IConstruct } from 'constructs';
 import type { Grant } from './port-grants.ts';
@@ -7,8 +7,9 @@ import type { Grant } from './port-grants.ts';
 /** The grants as statements, in their order. */
 const statementsOf = (grants: readonly Grant[]): PolicyStatement[] =>
   grants.map(
-    ({ actions, resources, conditions }) =>
+    ({ effect, actions, resources, conditions }) =>
       new PolicyStatement({
+        effect: effect === 'Deny' ? Effect.DENY : Effect.ALLOW,
         actions: [...actions],
         resources: [...resources],
         ...(conditions ? { conditions: structuredClone(conditions) } : {}),

@@ -1,7 +1,9 @@
+import { BASE_MARKER } from '../lifecycle/user-definition.ts';
 import type { PortName } from '../schemas/environment.ts';
 
-/** What a role may do, and why. Resources and conditions are as in IAM. */
+/** What a role may do, and why; or may not, whatever else it may. Resources and conditions are as in IAM. */
 export interface Grant {
+  readonly effect?: 'Deny';
   /** Why; where a resource has a wildcard it is the reason of the acknowledgement too. */
   readonly reason: string;
   readonly actions: readonly string[];
@@ -31,6 +33,8 @@ export interface EcsPlaces {
   readonly clusterArn: string;
   /** Every revision of the agent's task definition. */
   readonly taskFamilyArn: string;
+  /** The family of the clones for users; `:*` behind it is every revision. */
+  readonly userFamilyArn: string;
   /** Every task in the cluster. */
   readonly tasksArn: string;
   readonly taskRoleArn: string;
@@ -140,16 +144,56 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
   contexts: ({ githubTokenArn }) =>
     githubTokenArn === undefined ? [] : [secret('The token with which GitHub is asked.', githubTokenArn)],
 
+  definitions: ({ tableArn, ecs }) => {
+    if (!ecs) throw new Error('A rule uses the port "definitions" in a deployment without ECS.');
+    // What a registration is checked against is not documented: the family, or the revision that is yet to be numbered.
+    const clones = [ecs.userFamilyArn, `${ecs.userFamilyArn}:*`];
+    return [
+      records('Which task definitions belong to which user.', READ_AND_WRITE, tableArn, ['TASKDEF#']),
+      {
+        reason:
+          'Registers clones in a family of their own, never in the one that infrastructure writes, and never with its marker.',
+        actions: ['ecs:RegisterTaskDefinition'],
+        resources: clones,
+        conditions: withoutMarker,
+      },
+      {
+        reason: 'Tags clones when it registers them, and none that is there already.',
+        actions: ['ecs:TagResource'],
+        resources: clones,
+        conditions: { StringEquals: { 'ecs:CreateAction': 'RegisterTaskDefinition' }, ...withoutMarker },
+      },
+      {
+        reason: 'Reads the base and the clones; has no resource of its own (Service Authorization Reference, ECS).',
+        actions: ['ecs:DescribeTaskDefinition'],
+        resources: ['*'],
+      },
+      {
+        reason:
+          'Puts superseded clones away. IAM cannot say which: it has neither a resource nor a condition (Service Authorization Reference, ECS). Whoever took this role over could deregister every task definition of the account and region; what runs would go on, and each would have to be registered again.',
+        actions: ['ecs:DeregisterTaskDefinition'],
+        resources: ['*'],
+      },
+      passesRunRoles('Clones have the two roles of the base.', ecs),
+    ];
+  },
+
   ecs: ({ ecs }) => {
     if (!ecs) throw new Error('A rule uses the port "ecs" in a deployment without ECS.');
-    const { clusterArn, taskFamilyArn, tasksArn, taskRoleArn, executionRoleArn } = ecs;
+    const { clusterArn, taskFamilyArn, userFamilyArn, tasksArn } = ecs;
     const inCluster = { ArnEquals: { 'ecs:cluster': clusterArn } };
     return [
       {
-        reason: 'Starts the newest revision of one task definition in one cluster.',
+        reason: 'Starts revisions of the base and of its clones, in one cluster.',
         actions: ['ecs:RunTask'],
-        resources: [taskFamilyArn],
+        resources: [taskFamilyArn, `${userFamilyArn}:*`],
         conditions: inCluster,
+      },
+      {
+        reason: 'Tags tasks of one cluster when it starts them, and none that is there already.',
+        actions: ['ecs:TagResource'],
+        resources: [tasksArn],
+        conditions: { StringEquals: { 'ecs:CreateAction': 'RunTask' } },
       },
       {
         reason: 'Asks about, and stops, tasks of one cluster; their ids come with them.',
@@ -164,12 +208,7 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
         resources: ['*'],
         conditions: inCluster,
       },
-      {
-        reason: 'Hands exactly the two roles of the task definition to ECS tasks.',
-        actions: ['iam:PassRole'],
-        resources: [taskRoleArn, executionRoleArn],
-        conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
-      },
+      passesRunRoles('Runs have the two roles of their definition.', ecs),
     ];
   },
 };
@@ -191,6 +230,17 @@ export const runnerGrants = ({ tableArn, busArn, payloadBucketArn }: Places): re
     resources: [`${payloadBucketArn}/payloads/*`],
   },
 ];
+
+/** Holds where the request brings no marker of a base: that is for infrastructure alone. */
+const withoutMarker = { Null: { [`aws:RequestTag/${BASE_MARKER}`]: 'true' } };
+
+/** Exactly the two, and to ECS tasks alone. */
+const passesRunRoles = (reason: string, { taskRoleArn, executionRoleArn }: EcsPlaces): Grant => ({
+  reason,
+  actions: ['iam:PassRole'],
+  resources: [taskRoleArn, executionRoleArn],
+  conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+});
 
 const READ = ['dynamodb:GetItem'] as const;
 const READ_AND_WRITE = ['dynamodb:GetItem', 'dynamodb:PutItem'] as const;

@@ -23,6 +23,11 @@ const LOOK_MIN = 5;
 /** Looks in a row with a ringing alarm clock that nobody answers: 15 minutes, far beyond what a burst takes. */
 const UNANSWERED_LOOKS = 3;
 
+/** Minutes of one look at starts that are put off: longer than the longest wait between two of a task (BACKOFF_MAX_S). */
+const DELAYED_LOOK_MIN = 15;
+/** Looks in a row with such a start: an hour, far beyond what it takes until another start has registered the definition. */
+const DELAYED_LOOKS = 4;
+
 /** Facts that a person must look at: compute may be running on, and costs money. Functions count them by type (dimension `rule`). */
 const LOUD_FACTS: readonly string[] = [runOrphaned.type];
 
@@ -38,7 +43,7 @@ interface Watched {
 
 /**
  * The alarms of a reaction: dead letters; events that did not even become dead letters; messages that wait or fail too long; wake-ups that
- * nobody takes; facts that are alarms.
+ * nobody takes; facts that are alarms; what cannot be screened or started.
  */
 export function reactionAlarms(scope: Construct, watched: Watched): void {
   const { rule, names, feed, wayIn, deadLetters, alarmActions } = watched;
@@ -81,13 +86,7 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
     alarms.push(
       alarm(type, `${name}-${type}`, {
         description: `${rule.name} said ${type}. What to do: docs/runbook.md.`,
-        metric: new Metric({
-          namespace: names.metrics,
-          metricName: type,
-          dimensionsMap: { rule: rule.name },
-          period,
-          statistic: Stats.SUM,
-        }),
+        metric: counted(type, period),
       }),
     );
   }
@@ -96,17 +95,32 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
       alarm('ScreeningFailed', `${name}-ScreeningFailed`, {
         description:
           'A text could not be screened, and its task was ended for it: the guardrail does not answer (docs/runbook.md).',
-        metric: new Metric({
-          namespace: names.metrics,
-          metricName: 'ScreeningFailed',
-          dimensionsMap: { rule: rule.name },
-          period,
-          statistic: Stats.SUM,
-        }),
+        metric: counted('ScreeningFailed', period),
+      }),
+    );
+  }
+  if (rule.uses.includes('definitions')) {
+    alarms.push(
+      alarm('StartDelayed', `${name}-StartDelayed`, {
+        description:
+          'Starts have been put off for an hour: there is no task definition yet, and tasks wait for it until they time out. The log has each with definition_is_not_ready (docs/runbook.md#starts-are-put-off).',
+        metric: counted('StartDelayed', Duration.minutes(DELAYED_LOOK_MIN)),
+        looks: DELAYED_LOOKS,
       }),
     );
   }
   for (const one of alarms) one.addAlarmAction(...alarmActions);
+
+  /** What the function counts itself. */
+  function counted(metricName: string, every: Duration): Metric {
+    return new Metric({
+      namespace: names.metrics,
+      metricName,
+      dimensionsMap: { rule: rule.name },
+      period: every,
+      statistic: Stats.SUM,
+    });
+  }
 
   function alarm(
     id: string,

@@ -56,6 +56,24 @@ const completeSecret = text.regex(
   'is no complete ARN of a secret',
 );
 
+/** What the execution role may read for users: a secret or parameter, or all whose ARN begins so. */
+const userSecrets = z
+  .string()
+  .regex(
+    /^arn:aws[a-z-]*:(secretsmanager:[a-z0-9-]+:\d{12}:secret:([^\s*?$]+-[A-Za-z0-9]{6}|[^\s*?$]+\*)|ssm:[a-z0-9-]+:\d{12}:parameter\/[^\s*?$]+\*?)$/,
+    'is neither the complete ARN of a secret or parameter nor the beginning of one with "*" behind it',
+  );
+
+const userFileSystem = text
+  .regex(
+    /^fs-[0-9a-f]{8,40}:sg-[0-9a-f]{8,17}$/,
+    'is not <id of an EFS file system>:<id of the security group of its mount targets>',
+  )
+  .transform((value) => ({
+    id: value.slice(0, value.indexOf(':')),
+    securityGroup: value.slice(value.indexOf(':') + 1),
+  }));
+
 /** A draft can change from one text to the next, so only a version can be named. */
 const guardrail = text
   .regex(
@@ -103,6 +121,9 @@ const context = z.object({
   vpc: text.regex(/^(own|vpc-[0-9a-f]{8,17})$/, 'is neither "own" nor the id of a VPC').optional(),
   subnets: list.pipe(z.array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, 'is no id of a subnet'))).optional(),
   agentSecrets: list.pipe(z.array(agentSecret)).optional(),
+  /** ECS, for users whose runs are isolated: what may be a secret of theirs, and where their files are. */
+  userSecrets: list.pipe(z.array(userSecrets)).optional(),
+  userFileSystem: userFileSystem.optional(),
   /** Whether every text of a task must pass a guardrail before compute starts; one that exists, or else a new one. */
   screening: z.enum(['off', 'required'], 'is neither off nor required').default('off'),
   guardrail: guardrail.optional(),
@@ -125,9 +146,13 @@ export interface EcsSettings {
   readonly network: EcsNetwork;
   /** Variables whose values ECS fetches when a run starts; the template and every event hold the reference alone. */
   readonly secrets: readonly { readonly name: string; readonly arn: string }[];
+  /** ARNs, some with `*` at the end, of what definitions of users may refer to. */
+  readonly userSecrets: readonly string[];
+  /** The file system whose access points definitions of users may mount. */
+  readonly userFileSystem?: { readonly id: string; readonly securityGroup: string };
 }
 
-export type Settings = Omit<Context, 'agentImage' | 'vpc' | 'subnets' | 'agentSecrets'> & {
+export type Settings = Omit<Context, (typeof ECS_TAKES)[number]> & {
   /** Days that rows outlive their task: never less than the archive keeps, so that a replay meets no forgotten task. */
   readonly recordRetentionDays: number;
   /** Present exactly when `computes` has ecs. */
@@ -150,11 +175,20 @@ export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings
       `These settings cannot be deployed: ${complaints.join('; ')}. Settings are: ${settingNames.join(', ')}.`,
     );
   }
-  const { agentImage, vpc, subnets, agentSecrets: secrets = [], ...settings } = parsed.data;
+  const {
+    agentImage,
+    vpc,
+    subnets,
+    agentSecrets: secrets = [],
+    userSecrets = [],
+    userFileSystem,
+    ...settings
+  } = parsed.data;
   const recordRetentionDays = Math.max(settings.archiveRetentionDays, RECORD_RETENTION_MIN_D);
   if (agentImage === undefined || vpc === undefined) return { ...settings, recordRetentionDays };
   const network: EcsNetwork = vpc === 'own' ? { kind: 'own' } : { kind: 'given', vpcId: vpc, subnetIds: subnets ?? [] };
-  return { ...settings, recordRetentionDays, ecs: { agentImage, network, secrets } };
+  const files = userFileSystem ? { userFileSystem } : {};
+  return { ...settings, recordRetentionDays, ecs: { agentImage, network, secrets, userSecrets, ...files } };
 }
 
 /** The settings that are right by themselves, so that one bad value does not hide a contradiction among the others. */
@@ -169,7 +203,7 @@ const validPart = (values: Readonly<Record<string, string | undefined>>): Partia
 /** What ECS needs; all of it or nothing. */
 const ECS_NEEDS = ['agentImage', 'vpc', 'subnets'] as const;
 /** What is of use with ECS alone. */
-const ECS_TAKES = [...ECS_NEEDS, 'agentSecrets'] as const;
+const ECS_TAKES = [...ECS_NEEDS, 'agentSecrets', 'userSecrets', 'userFileSystem'] as const;
 
 function contradictions({
   computes = [],
@@ -180,7 +214,10 @@ function contradictions({
   guardrail,
   ...all
 }: Partial<Context>): string[] {
-  const given = ECS_TAKES.filter((name) => (all[name]?.length ?? 0) > 0);
+  const given = ECS_TAKES.filter((name) => {
+    const value = all[name];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined;
+  });
   const enabled = computes.includes('ecs');
   const own = all.vpc === 'own';
   return [

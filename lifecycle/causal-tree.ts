@@ -175,8 +175,8 @@ function startOf(attempt: number, before: number, steps: ReadonlyMap<number, Exp
   return undefined;
 }
 
-/** What the record of a run knows, and no step says: claim, first word, report. */
-function noteRecord({ claim, firstOutputAt, report }: RunRecord, start: ExplainedCause | undefined): void {
+/** What the record of a run knows, and no step says: claim, first word, report, life after its end. */
+function noteRecord({ claim, firstOutputAt, report, outlivedAt }: RunRecord, start: ExplainedCause | undefined): void {
   if (!start) return;
   const hasSaid = (type: string): boolean => start.ledTo.some((one) => one.type === type);
   if (claim && !hasSaid('RunClaimed')) {
@@ -185,6 +185,9 @@ function noteRecord({ claim, firstOutputAt, report }: RunRecord, start: Explaine
   if (firstOutputAt) note(start, 'first-output', firstOutputAt, 'the agent', 'said its first word');
   if (report && !hasSaid('RunReported')) {
     note(start, 'report', report.endedAt, 'the runner', `reported that the agent ${report.outcome}`);
+  }
+  if (outlivedAt) {
+    note(start, 'outlived', outlivedAt, 'the runner', 'was refused: it had lived on after its attempt was over');
   }
 }
 

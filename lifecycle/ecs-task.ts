@@ -1,6 +1,6 @@
 import type { EcsTaskStateChangeDetail } from '../events/aws/ecs-task-state-change.ts';
-import { because, type ReasonCode } from '../schemas/reason.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
+import { readEcsEnd } from './ecs-stop.ts';
 
 /** The container that counts; sidecars that the account injects (GuardDuty, OpenTelemetry) do not. */
 export const AGENT_CONTAINER = 'agent';
@@ -8,6 +8,13 @@ export const AGENT_CONTAINER = 'agent';
 /** `startedBy` of every run: `baton/<stage>/<taskId>/<attempt>` (at most 128 characters of `A-Za-z0-9-/_`). */
 export const startedByOf = (stage: string, taskId: string, attempt: number): string =>
   `baton/${stage}/${taskId}/${attempt}`;
+
+/** Tags of the ECS task of a run, beside those of its definition: the same for every start of one attempt. */
+export const runTagsOf = (stage: string, taskId: string, attempt: number): Readonly<Record<string, string>> => ({
+  'baton:stage': stage,
+  'baton:task': taskId,
+  'baton:attempt': String(attempt),
+});
 
 export function parseStartedBy(
   startedBy: string | undefined,
@@ -29,26 +36,6 @@ const phases: Record<string, RunObservation['phase']> = {
   STOPPED: 'ended',
   DELETED: 'ended',
 };
-
-/** `stopCode` → what kind of end it was when the agent container has no exit code of its own to go by. */
-const stopCodes: Record<string, { kind: 'lost' | 'stopped'; code: ReasonCode }> = {
-  TaskFailedToStart: { kind: 'lost', code: 'never_started' },
-  EssentialContainerExited: { kind: 'lost', code: 'never_started' },
-  UserInitiated: { kind: 'stopped', code: 'stopped_outside' },
-  ServiceSchedulerInitiated: { kind: 'lost', code: 'host_lost' },
-  SpotInterruption: { kind: 'lost', code: 'spot_interrupted' },
-  TerminationNotice: { kind: 'lost', code: 'host_lost' },
-  InfrastructureHealth: { kind: 'lost', code: 'host_lost' },
-};
-
-/** Stop codes that outweigh the exit code: the container died because its host did, or because somebody stopped it. */
-const outweighing = new Set([
-  'UserInitiated',
-  'SpotInterruption',
-  'TerminationNotice',
-  'InfrastructureHealth',
-  'ServiceSchedulerInitiated',
-]);
 
 export interface EcsReading {
   readonly observation?: RunObservation;
@@ -78,22 +65,6 @@ export function readEcsTask(detail: EcsTaskStateChangeDetail, stage?: string): E
     sequence: detail.version,
   };
   if (phase !== 'ended') return { observation: { ...common, phase } };
-  const { end, remark } = readEnd(detail);
-  return { observation: { ...common, phase, end }, ...(remark ? { remark } : {}) };
-}
-
-function readEnd(detail: EcsTaskStateChangeDetail): { end: NonNullable<RunObservation['end']>; remark?: string } {
-  const agent = detail.containers?.find((container) => container.name === AGENT_CONTAINER);
-  const exitCode = agent?.exitCode;
-  const stopCode = detail.stopCode ?? '';
-  const known = stopCodes[stopCode];
-  const told =
-    [detail.stoppedReason, agent?.reason].filter(Boolean).join('; ') ||
-    `ECS stopped the task (${stopCode || 'no stop code'})`;
-  const unknown = stopCode !== '' && !known ? { remark: `unknown stopCode "${stopCode}"` } : {};
-  if (exitCode !== undefined && !outweighing.has(stopCode)) {
-    return { end: { kind: 'exited', exitCode, reason: because('runner_failed', told) }, ...unknown };
-  }
-  const { kind, code } = known ?? { kind: 'lost' as const, code: 'unknown_stop' as const };
-  return { end: { kind, ...(exitCode === undefined ? {} : { exitCode }), reason: because(code, told) }, ...unknown };
+  const { end, remarks } = readEcsEnd(detail, AGENT_CONTAINER);
+  return { observation: { ...common, phase, end }, ...(remarks.length > 0 ? { remark: remarks.join(', ') } : {}) };
 }

@@ -6,7 +6,7 @@ import { runStopRequested } from '../events/run-stop-requested.ts';
 import { taskCompleted } from '../events/task-completed.ts';
 import { taskFailed } from '../events/task-failed.ts';
 import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
-import { because, type Reason } from '../schemas/reason.ts';
+import { because, NEVER_RAN, type Reason } from '../schemas/reason.ts';
 import { nativeIdOf, type RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
@@ -180,7 +180,7 @@ type End = NonNullable<RunObservation['end']>;
 
 const endOf = (end: End, at: string): ComputeEnd => ({
   at,
-  proof: end.reason.code === 'never_started' ? 'never_started' : 'proven',
+  proof: NEVER_RAN.has(end.reason.code) ? 'never_started' : 'proven',
   ...(end.exitCode === undefined ? {} : { exitCode: end.exitCode }),
 });
 

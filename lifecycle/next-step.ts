@@ -52,7 +52,7 @@ function waitOf(task: Task, around: Around): Wait {
     case 'ADMITTED':
       return preparing(task);
     case 'HYDRATED':
-      return step('the run is handed to its back end', `start-run-on-${task.compute}`);
+      return step(`the run is handed to its back end${troubleOf(task)}`, `start-run-on-${task.compute}`);
     case 'STARTING':
       return {
         what: 'the run gives its first sign of life',
@@ -98,10 +98,12 @@ function inLine({ slotKey }: TaskIn<'QUEUED'>, slot: ExplainedSlot): Wait {
   }
 }
 
+/** Why it was not done yet. */
+const troubleOf = ({ delay }: Task): string => (delay ? `; at ${delay.at} it could not be: ${delay.message}` : '');
+
 function preparing(task: TaskIn<'ADMITTED'>): Wait {
   if (awaitsContext(task)) {
-    const trouble = task.delay ? `; at ${task.delay.at} it could not be: ${task.delay.message}` : '';
-    return step(`the text of the issue or pull request is fetched${trouble}`, 'fetch-context');
+    return step(`the text of the issue or pull request is fetched${troubleOf(task)}`, 'fetch-context');
   }
   if (awaitsScreening(task, 'context')) return step('the text that was fetched is screened', 'screen-task');
   return step('the input of the run is stored', 'hydrate-task');

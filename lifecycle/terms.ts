@@ -1,5 +1,10 @@
 import { type Compute, offers } from '../schemas/compute.ts';
-import { type RepositoryConfig, type RepositoryEntry, slotKeyOfRepository } from '../schemas/repository-config.ts';
+import {
+  type RepositoryConfig,
+  type RepositoryEntry,
+  slotKeyOfRepository,
+  userTermsIn,
+} from '../schemas/repository-config.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import { ATTEMPTS_DEFAULT } from './timings.ts';
 
@@ -32,6 +37,7 @@ export function termsOf(request: TaskRequest, entry: Configured | undefined, dep
       retryAgentFailure: request.retryAgentFailure ?? config.retryAgentFailure,
       configuration: entry?.name,
       isolation: config.isolation,
+      capacity: config.capacity,
       fleet: config.fleet,
       firstOutputSeconds: config.firstOutputSeconds,
       environment: config.environment,
@@ -42,19 +48,26 @@ export function termsOf(request: TaskRequest, entry: Configured | undefined, dep
   };
 }
 
+/** For whom a request counts. */
+interface Asker {
+  readonly userId: string;
+  /** Who asks under a source of its own; such a requester asks for itself, and goes before nobody. */
+  readonly requester: string | undefined;
+}
+
 /** Why a request cannot be accepted under these terms, in one sentence that names the field; undefined when it can. */
 export function refusalOf(
   request: TaskRequest,
   entry: Configured | undefined,
   deployment: Deployment,
-  /** Who asks under a source of its own; such a requester asks for itself, and goes before nobody. */
-  requester: string | undefined,
+  { requester, userId }: Asker,
 ): string | undefined {
   return (
     (requester === undefined ? undefined : notYours(requester, request, entry)) ??
     notAllowed(request, deployment) ??
     notUnderstood(entry) ??
-    notOffered(termsOf(request, entry, deployment), entry, deployment)
+    notOffered(termsOf(request, entry, deployment), entry, deployment) ??
+    notForUser(userId, entry)
   );
 }
 
@@ -93,7 +106,7 @@ const notUnderstood = (entry: Configured | undefined): string | undefined =>
     : `the configuration "${entry.name}" holds for this repository, and this version of Baton cannot read it: ${entry.unreadable}; set it again, or remove it`;
 
 function notOffered(
-  { compute, isolation, fleet }: ReturnType<typeof termsOf>,
+  { compute, isolation, capacity, fleet }: ReturnType<typeof termsOf>,
   entry: Configured | undefined,
   { computes }: Deployment,
 ): string | undefined {
@@ -106,10 +119,19 @@ function notOffered(
   if (isolation !== undefined && !offers[compute].isolations.includes(isolation)) {
     return `isolation: "${compute}" offers ${offers[compute].isolations.join(', ')}, not "${isolation}"${configured}`;
   }
+  if (capacity !== undefined && !offers[compute].capacities.includes(capacity)) {
+    return `capacity: "${compute}" offers ${offers[compute].capacities.join(', ')}, not "${capacity}"${configured}`;
+  }
   return fleet !== undefined && !offers[compute].fleets
     ? `fleet: "${compute}" has no fleets, and so none named "${fleet}"${configured}`
     : undefined;
 }
+
+/** Who isolates per user says what each user gets, so that nobody runs with less, or more, than was meant. */
+const notForUser = (userId: string, entry: Configured | undefined): string | undefined =>
+  entry?.config.isolation === 'per-user' && userTermsIn(entry.config, userId) === undefined
+    ? `userId: the configuration "${entry.name}" isolates users, and says nothing of "${userId}"; name them under "users", or everybody by "*"`
+    : undefined;
 
 type Given<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
 

@@ -1,5 +1,6 @@
 import { runEnded } from '../events/run-ended.ts';
 import { runStopAnswered } from '../events/run-stop-answered.ts';
+import { taskFailed } from '../events/task-failed.ts';
 import { taskHydrated } from '../events/task-hydrated.ts';
 import { defineRule } from './rule.ts';
 
@@ -8,7 +9,7 @@ export const startRunOnEcs = defineRule({
   summary: 'Starts the run on ECS.',
   on: [taskHydrated],
   where: { data: { compute: ['ecs'] } },
-  emits: [runEnded, runStopAnswered],
-  uses: ['tasks', 'runs', 'ecs', 'settings'],
+  emits: [runEnded, runStopAnswered, taskFailed],
+  uses: ['tasks', 'runs', 'ecs', 'definitions', 'repositories', 'settings'],
   kind: 'effect',
 });

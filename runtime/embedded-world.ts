@@ -10,6 +10,7 @@ import { RUN_FILES } from '../schemas/run-files.ts';
 import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import type { WorldView } from '../schemas/world-api.ts';
+import { definitionsOver } from './definitions.ts';
 import { awsEndpoint } from './endpoint/aws/aws-endpoint.ts';
 import { embeddedServices } from './endpoint/aws/embedded-services.ts';
 import { deadLetterDesk } from './endpoint/dead-letter-desk.ts';
@@ -31,7 +32,9 @@ import { createEngine, type Engine } from './engine/engine.ts';
 import type { DeadLetter } from './engine/event-bus.ts';
 import { fileArchive } from './engine/file-archive.ts';
 import { openLibsqlStore } from './engine/libsql-store.ts';
+import { deployBase, LOCAL_FAMILY } from './engine/local-base.ts';
 import { type EndedRun, type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
+import { localRegistry } from './engine/local-registry.ts';
 import { observedStore } from './engine/observed-store.ts';
 import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
@@ -158,6 +161,7 @@ async function opened(
   const parts: { ecs?: LocalEcs } = {};
   const posting = new AbortController();
   const scheduler = realScheduler();
+  const registry = localRegistry({ store: observed, nowMs: scheduler.nowMs });
   const archive = fileArchive({ dir: dataDir.archive, nowMs: scheduler.nowMs, warn });
   undo.push(() => archive.close());
   const engine = createEngine({
@@ -184,6 +188,7 @@ async function opened(
         store: observed,
         bus: (events) => bus.publish(events),
         clock: ports.clock,
+        registry,
         dataDir: dataDir.path,
         worldFile: dataDir.worldFile,
         runnerCommand: [...(options.runnerCommand ?? bundle('runner.js'))],
@@ -197,6 +202,14 @@ async function opened(
       });
       return {
         ecs: parts.ecs,
+        definitions: definitionsOver({
+          store: observed,
+          registry,
+          clock: ports.clock,
+          stage: STAGE,
+          baseFamily: LOCAL_FAMILY,
+          warn: (message, error) => warn(message, error ?? ''),
+        }),
         webhooks: webhooksOver({ allowed: 'local', until: posting.signal }),
         screening: screeningOf(options),
         contexts: githubContexts({
@@ -235,6 +248,7 @@ async function opened(
   await archive.takeBack(undoneIn(observed));
   // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
   const ecs = ecsOf(parts);
+  await deployBase(registry, STAGE);
   await ecs.recover();
   await engine.recover();
 
@@ -264,7 +278,7 @@ async function opened(
     ...replayRoutes(replayDesk({ replays: engine.replays, store: observed, rules: rules.map(({ name }) => name) })),
     ...runRoutes(engine, secrets),
   ];
-  const aws = embeddedServices({ engine, rules, ecs, scheduler, url: server.url, warn });
+  const aws = embeddedServices({ engine, rules, ecs, registry, scheduler, url: server.url, warn });
   undo.push(() => aws.stop());
   server.serve(routes, awsEndpoint(aws.services, { warn, keyFor: { s3: secrets.accessKeyId } }));
   // First nobody comes in any more, then everything inside ends, then the next world may begin.

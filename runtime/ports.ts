@@ -1,3 +1,4 @@
+import type { CapacityProvider } from '../lifecycle/capacity.ts';
 import type { Move } from '../lifecycle/move.ts';
 import type { Timings } from '../lifecycle/timings.ts';
 import type { BatonEvent, Cause } from '../schemas/envelope.ts';
@@ -8,6 +9,7 @@ import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { ScreenedText, ScreeningVerdict } from '../schemas/screening.ts';
 import type { Rejection, Task } from '../schemas/task.ts';
+import type { UserTerms } from '../schemas/task-definition.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import type { WebhookBody } from '../schemas/webhook-body.ts';
 import type { Outcome, Said } from './outcome.ts';
@@ -23,13 +25,14 @@ export interface Ports {
   readonly repositories: Repositories;
   readonly configurations: Configurations;
   readonly webhooks: Webhooks;
-  readonly ecs: ComputeBackend;
+  readonly ecs: EcsBackend;
+  readonly definitions: Definitions;
   readonly screening: Screening;
   readonly contexts: Contexts;
 }
 
 /** The ports that reach outside Baton's own records: every world brings its own. */
-export type OutsidePort = 'ecs' | 'screening' | 'contexts' | 'webhooks';
+export type OutsidePort = 'ecs' | 'definitions' | 'screening' | 'contexts' | 'webhooks';
 
 export interface Clock {
   /** Now, as `Date.toISOString` writes it. */
@@ -89,6 +92,11 @@ export interface Runs {
   /** Nothing of this attempt's runner counts any more. */
   close(taskId: string, attempt: number): Promise<void>;
   noteStray(taskId: string, attempt: number, handle: RunHandle): Promise<void>;
+  /**
+   * Notes that the claimant of a closed attempt has lived on; answers since when that is known, and whether it was `before`. Undefined, and
+   * nothing is noted, for anybody else and as long as the attempt is open.
+   */
+  noteOutlived(signal: RunSignal): Promise<{ readonly at: string; readonly before: boolean } | undefined>;
   /** Keeps the newest progress of the claimant. */
   progress(signal: RunSignal & { seq: number; text: string; byRunner: boolean }): Promise<'kept' | 'stale' | 'fenced'>;
 }
@@ -184,12 +192,12 @@ export interface Settings {
 }
 
 /** What every compute back end offers. Passing troubles throw ComputeError (`compute_throttled`, `…_capacity`, `…_unavailable`, `…_denied`). */
-export interface ComputeBackend {
+export interface ComputeBackend<Start extends StartRun = StartRun> {
   /**
    * Starts a run; the same `clientToken` starts it once. `refused` is final for this attempt: nothing was started, neither by this call
    * nor by an earlier one. Where that is not certain, it throws.
    */
-  start(run: StartRun): Promise<StartOutcome>;
+  start(run: Start): Promise<StartOutcome>;
   /** Asks a run to end. Nothing but an observation proves that it did. */
   stop(handle: RunHandle, reason: string): Promise<StopOutcome>;
   /** Every run that was started as `startedBy`, and the one of the handle; empty when the back end knows none. */
@@ -208,6 +216,40 @@ export interface StartRun {
   /** This start was tried before, and nobody knows what came of it. */
   readonly repeats?: true;
 }
+
+/** Runs on ECS are started from a task definition. */
+export interface StartEcsRun extends StartRun {
+  /** ARN of one revision: never a family, whose newest one may be another's by the time it is started. */
+  readonly definition: string;
+  readonly capacityProvider: CapacityProvider;
+  /** On the task, for people and bills; those of its definition come with them. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export type EcsBackend = ComputeBackend<StartEcsRun>;
+
+/** The task definitions from which runs on ECS start. Nothing is remembered between two calls but what is in the records. */
+export interface Definitions {
+  /** The newest of those that infrastructure wrote. */
+  base(): Promise<RunDefinition>;
+  /** The clone of it for one user, registered where there is none yet. */
+  ofUser(asked: AskedDefinition): Promise<RunDefinition>;
+}
+
+export interface AskedDefinition {
+  readonly userId: string;
+  /** Name of the configuration whose terms they are. */
+  readonly configuration: string;
+  readonly terms: UserTerms;
+  /** Who asks: the same start that comes again goes on where it ended. */
+  readonly by: string;
+}
+
+export type RunDefinition =
+  | { readonly outcome: 'ready'; readonly arn: string }
+  /** Not now: somebody else registers it, or ECS takes no more registrations at the moment. */
+  | { readonly outcome: 'later'; readonly message: string }
+  | { readonly outcome: 'refused'; readonly reason: Reason };
 
 export type StartOutcome =
   | { readonly outcome: 'started'; readonly handle: RunHandle }

@@ -4,6 +4,9 @@ export { runKey } from '../schemas/record-keys.ts';
 export const slotKey = (key: string): string => `SLOT#${key}`;
 /** All configurations of repositories are one record. */
 export const REPOSITORIES_KEY = 'REPOSITORIES';
+/** Which task definitions belong to a user under a configuration, in whose name there is no `#`. */
+export const userDefinitionKey = (whose: { readonly userId: string; readonly configuration: string }): string =>
+  `TASKDEF#${whose.userId}#${whose.configuration}`;
 export const payloadKey = (ref: string): string => `PAYLOAD#${ref}`;
 /** What an effect rule has done outside for one fact. */
 export const effectKey = (rule: string, factId: string): string => `EFFECT#${rule}#${factId}`;

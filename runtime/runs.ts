@@ -32,7 +32,7 @@ export interface RunsOver {
 
 /** The runs port, and the runner's side of it, over any record store. */
 export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Runs & RunnerSide {
-  const runs: Runs = { get, open, forbidClaim, close, noteStray, progress };
+  const runs: Runs = { get, open, forbidClaim, close, noteStray, noteOutlived, progress };
   return { ...runs, isToken, claim, confirm, heartbeat, firstWord, report, saveWork };
 
   async function get(taskId: string, attempt: number): Promise<RunRecord | undefined> {
@@ -63,6 +63,21 @@ export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Ru
     strayHandle: NonNullable<RunRecord['strayHandle']>,
   ): Promise<void> {
     await change(taskId, attempt, (record) => (record.strayHandle ? undefined : { ...record, strayHandle }));
+  }
+
+  async function noteOutlived({
+    taskId,
+    attempt,
+    nativeId,
+  }: RunSignal): Promise<{ at: string; before: boolean } | undefined> {
+    let noted: { at: string; before: boolean } | undefined;
+    await change(taskId, attempt, (record) => {
+      noted = undefined;
+      if (!record.closed || record.claim?.nativeId !== nativeId) return undefined;
+      noted = { at: record.outlivedAt ?? clock.now(), before: record.outlivedAt !== undefined };
+      return noted.before ? undefined : { ...record, outlivedAt: noted.at };
+    });
+    return noted;
   }
 
   async function progress({

@@ -8,13 +8,18 @@ export type Compute = z.infer<typeof compute>;
 export const isolation = z.enum(['shared', 'per-user']);
 export type Isolation = z.infer<typeof isolation>;
 
+/** Which kind of capacity runs use: what nobody takes back, what is cheaper and may be, or that until an attempt was lost with it. */
+export const capacity = z.enum(['on-demand', 'spot', 'spot-first']);
+export type Capacity = z.infer<typeof capacity>;
+
 /** What a back end can be asked for. A request or a configuration that asks for more is refused by name. */
 interface Offer {
   readonly isolations: readonly Isolation[];
+  readonly capacities: readonly Capacity[];
   /** Whether its workers belong to fleets that have names. */
   readonly fleets: boolean;
 }
 
 export const offers: { readonly [Name in Compute]: Offer } = {
-  ecs: { isolations: ['shared'], fleets: false },
+  ecs: { isolations: ['shared', 'per-user'], capacities: ['on-demand', 'spot', 'spot-first'], fleets: false },
 };

@@ -80,6 +80,12 @@ export const portEnvironment = {
     BATON_ECS_SUBNETS: list,
     BATON_ECS_SECURITY_GROUPS: list,
   },
+  definitions: {
+    BATON_TABLE: name,
+    BATON_RECORD_RETENTION_D: z.coerce.number().positive(),
+    BATON_STAGE: stage,
+    BATON_ECS_TASK_FAMILY: name,
+  },
   screening: { BATON_GUARDRAIL_ID: name, BATON_GUARDRAIL_VERSION: name },
   contexts: {
     /** The secret that holds a token of GitHub; without one, what is public can be read. */

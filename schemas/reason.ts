@@ -12,8 +12,21 @@ export const reasons = {
     'The back end refused to start the run. The message is its own; mend the request or the configuration.',
   start_lost:
     'No run was found after the start was sent. Baton tries again; if it happens often, look at the back end.',
-  never_started: 'The container never ran. The message is the reason the back end gave (image, network, secret).',
+  never_started:
+    'The container never ran. The message is the reason the back end gave: mostly the program of the image, or the log group.',
+  role_unavailable:
+    'A role of the task definition could not be assumed. Look whether it exists, and whether its trust policy lets ECS tasks assume it. Baton tries again.',
+  image_unavailable:
+    'The image of the run could not be pulled. Look whether it is there for this processor architecture, whether the execution role may pull it, and whether the subnets reach the registry. Baton tries again.',
+  secret_unavailable:
+    'A secret of the task definition could not be read. Look whether it exists, whether the execution role may read it and its key, and whether the subnets reach the store of secrets. Baton tries again.',
+  files_unavailable:
+    'A file system of the task definition could not be mounted. Look whether it has a mount target in the subnets that the run may reach, whether the access point exists, and whether the task role may mount it. Baton tries again.',
+  network_unavailable:
+    'The run could not be connected to its network. Look at the subnets (free addresses, routes) and the security group. Baton tries again.',
   compute_gone: 'The run vanished without a sign. Baton tries again from saved work.',
+  definition_refused:
+    'There is no task definition that the run could use. The message says what is wrong and what to do. Submit again then.',
   no_capacity:
     'The back end had no capacity for the run. Baton tries again later; if it stays, ask for a higher quota.',
   start_throttled: 'The back end took no more starts just then. Baton tries again later.',
@@ -34,8 +47,12 @@ export const reasons = {
   spot_interrupted: 'Spot capacity was taken back. Baton tries again from saved work.',
   host_lost: 'The host under the run went away. Baton tries again from saved work.',
   stopped_outside: 'Somebody other than Baton stopped the run. Baton tries again from saved work.',
+  out_of_memory:
+    'The run used more memory than it has. Give it more: the size of the user in the configuration of the repository, else the memory of the base task definition. Baton tries again, and that alone will hardly help.',
+  back_end_failed:
+    'The back end failed in itself: its container runtime, its storage. Baton tries again from saved work; if it stays, look at the health page of the back end.',
   killed:
-    'The run was killed by a signal that Baton did not send (often memory). Look at the log; give it more memory.',
+    'The run was killed by a signal that Baton did not send: for want of memory, or because another container of its task failed. Look at the message and the log. Baton tries again.',
   unreachable: 'The runner could not reach Baton to report. Baton tries again.',
   unknown_stop:
     'The back end gave a stop code that this version does not know. Baton tries again; please report the code.',
@@ -53,6 +70,17 @@ export const reasons = {
 } as const satisfies Record<string, string>;
 
 export type ReasonCode = keyof typeof reasons;
+
+/** The container never ran: there was no process whose end had to be seen. */
+export const NEVER_RAN: ReadonlySet<string> = new Set<ReasonCode>([
+  'never_started',
+  'no_capacity',
+  'role_unavailable',
+  'image_unavailable',
+  'secret_unavailable',
+  'files_unavailable',
+  'network_unavailable',
+]);
 
 /** A code of the registry above, or the agent's own, with one sentence of what happened. */
 export const reason = z.object({ code: z.string().min(1).max(64), message: z.string().max(TEXT_MAX_CHARS) });

@@ -1,9 +1,10 @@
 import * as z from 'zod';
-import { type Compute, compute, type Isolation, isolation } from './compute.ts';
+import { type Capacity, type Compute, capacity, compute, type Isolation, isolation } from './compute.ts';
 import { environmentReferences } from './environment-references.ts';
 import { instant, shortText, TEXT_MAX_CHARS } from './json.ts';
 import { SLOT_HOLDERS_MAX } from './slot.ts';
 import { SUBSCRIBERS_MAX, subscriber } from './subscriber.ts';
+import { badKey, type UserTerms, userTerms } from './task-definition.ts';
 import {
   ATTEMPTS_MAX,
   agentCommand,
@@ -11,6 +12,7 @@ import {
   FIRST_OUTPUT_MIN_S,
   PRIORITY_MAX,
   TIMEOUT_MAX_S,
+  userId,
 } from './task-request.ts';
 
 /** Most configurations of a deployment: they are one record, which is read for each task. */
@@ -19,36 +21,62 @@ export const CONFIGURATIONS_MAX = 100;
 export const CONFIGURATIONS_MAX_BYTES = 350_000;
 /** Removals that are remembered, so that a late copy of a request does not bring back what was removed since. */
 export const REMOVALS_MAX = 100;
+/** Users that one configuration can name. */
+export const USERS_MAX = 50;
+/** All of them together, in bytes as JSON: about nine secrets for each, and room for four more such configurations. */
+export const USERS_MAX_BYTES = 65_536;
 /** Longest name: an address, or a pattern of addresses. */
 const NAME_MAX = 256;
 /** Longest id of a request; a longer one is cut where it comes in. */
 const ID_MAX = 256;
 
+/** Stands for every user that a configuration does not name. */
+export const EVERYBODY = '*';
+
 /** What holds for every task of a repository unless its request says otherwise. Each field is optional, and each has a reader. */
-export const repositoryConfig = z.strictObject({
-  /** Back end; refused at submission where it is not deployed. */
-  compute: compute.optional(),
-  isolation: isolation.optional(),
-  /** Name of the fleet, for back ends whose workers belong to fleets. */
-  fleet: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is no name of a fleet')
-    .optional(),
-  /** What the agent is started with, as one `/bin/sh -c` line. */
-  agentCommand: agentCommand.optional(),
-  /** Tasks of this repository that run at the same time, whoever asked for them. Without it they count for their user. */
-  limit: z.int().min(1).max(SLOT_HOLDERS_MAX).optional(),
-  /** Place in line among those who wait for the same slots: higher goes first. */
-  priority: z.int().min(0).max(PRIORITY_MAX).optional(),
-  timeoutSeconds: z.int().min(1).max(TIMEOUT_MAX_S).optional(),
-  /** The agent must say something within this time after its start, or its run counts as lost. */
-  firstOutputSeconds: z.int().min(FIRST_OUTPUT_MIN_S).max(TIMEOUT_MAX_S).optional(),
-  attempts: z.int().min(1).max(ATTEMPTS_MAX).optional(),
-  /** Whether a task whose agent failed by itself is tried again too. */
-  retryAgentFailure: z.boolean().optional(),
-  environment: environmentReferences.optional(),
-  subscribers: z.array(subscriber).max(SUBSCRIBERS_MAX).optional(),
-});
+export const repositoryConfig = z
+  .strictObject({
+    /** Back end; refused at submission where it is not deployed. */
+    compute: compute.optional(),
+    isolation: isolation.optional(),
+    /** What each user's runs have beside the base, where isolation is per user; `*` stands for whoever is not named. */
+    users: z
+      .record(userId, userTerms, { error: badKey })
+      .refine((value) => Object.keys(value).length <= USERS_MAX, `names more than ${USERS_MAX} users`)
+      .refine(
+        (value) => new TextEncoder().encode(JSON.stringify(value)).length <= USERS_MAX_BYTES,
+        `is larger than ${USERS_MAX_BYTES} bytes`,
+      )
+      .optional(),
+    capacity: capacity.optional(),
+    /** Name of the fleet, for back ends whose workers belong to fleets. */
+    fleet: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is no name of a fleet')
+      .optional(),
+    /** What the agent is started with, as one `/bin/sh -c` line. */
+    agentCommand: agentCommand.optional(),
+    /** Tasks of this repository that run at the same time, whoever asked for them. Without it they count for their user. */
+    limit: z.int().min(1).max(SLOT_HOLDERS_MAX).optional(),
+    /** Place in line among those who wait for the same slots: higher goes first. */
+    priority: z.int().min(0).max(PRIORITY_MAX).optional(),
+    timeoutSeconds: z.int().min(1).max(TIMEOUT_MAX_S).optional(),
+    /** The agent must say something within this time after its start, or its run counts as lost. */
+    firstOutputSeconds: z.int().min(FIRST_OUTPUT_MIN_S).max(TIMEOUT_MAX_S).optional(),
+    attempts: z.int().min(1).max(ATTEMPTS_MAX).optional(),
+    /** Whether a task whose agent failed by itself is tried again too. */
+    retryAgentFailure: z.boolean().optional(),
+    environment: environmentReferences.optional(),
+    subscribers: z.array(subscriber).max(SUBSCRIBERS_MAX).optional(),
+  })
+  .refine(({ isolation, users }) => users === undefined || isolation === 'per-user', {
+    path: ['users'],
+    error: 'says what each user gets, which counts only where isolation is per-user: set that, or take users away',
+  })
+  .refine(({ isolation, users }) => isolation !== 'per-user' || users !== undefined, {
+    path: ['users'],
+    error: 'is missing: where isolation is per-user, it says what each user gets, or "*" for whoever is not named',
+  });
 export type RepositoryConfig = z.infer<typeof repositoryConfig>;
 
 /** `…/app.git`, `…/app/` and `…/app` are one repository, whose name is the last: it is stored, shown and compared so. */
@@ -80,6 +108,7 @@ const storedConfig = z.looseObject({
   ...repositoryConfig.shape,
   compute: z.custom<Compute>((value) => typeof value === 'string', 'is no text').optional(),
   isolation: z.custom<Isolation>((value) => typeof value === 'string', 'is no text').optional(),
+  capacity: z.custom<Capacity>((value) => typeof value === 'string', 'is no text').optional(),
 });
 
 /** One configuration as this version stores it. */
@@ -176,3 +205,9 @@ export const slotKeyOfRepository = (name: string): string => `repository:${plain
 /** The configuration whose limit a slot key has; undefined for the key of a user. */
 export const repositoryOfSlotKey = (key: string): string | undefined =>
   key.startsWith('repository:') ? plainName(key.slice('repository:'.length)) : undefined;
+
+/** What a configuration says that a user's runs have; undefined where it says nothing of that user. */
+export function userTermsIn({ users }: Pick<RepositoryConfig, 'users'>, userId: string): UserTerms | undefined {
+  const named = users && Object.hasOwn(users, userId) ? users[userId] : undefined;
+  return named ?? users?.[EVERYBODY];
+}

@@ -26,5 +26,7 @@ export const runRecord = z.object({
   noClaim: z.boolean().optional(),
   /** Set when the attempt's end is settled: nothing of its runner counts any more. */
   closed: z.boolean().optional(),
+  /** When its claimant was first known to have lived on after the attempt was closed. */
+  outlivedAt: instant.optional(),
 });
 export type RunRecord = z.infer<typeof runRecord>;

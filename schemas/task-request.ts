@@ -30,6 +30,8 @@ const COMMAND_TRANSPORT = /^[a-z0-9+.-]+::/i;
 
 const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
 const name = z.string().min(1).max(128);
+/** Who asks, or for whom. */
+export const userId = name;
 
 /** One `/bin/sh -c` line. */
 export const agentCommand = z
@@ -59,7 +61,7 @@ export const taskRequest = z.strictObject({
       (value) => utf8Bytes(value) <= PROMPT_MAX_BYTES,
       `prompt is larger than ${PROMPT_MAX_BYTES} bytes: put long material into the repository and point to it`,
     ),
-  userId: name.optional(),
+  userId: userId.optional(),
   idempotencyKey: z.string().min(1).max(256).optional(),
   baseBranch: z
     .string()

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { compute } from './compute.ts';
+import { capacity, compute, isolation } from './compute.ts';
 import { cause } from './envelope.ts';
 import { instant } from './json.ts';
 import { reason } from './reason.ts';
@@ -22,6 +22,8 @@ const historyView = z.object({
 const runView = z.object({
   attempt: z.int().min(1),
   startedBy: z.string(),
+  /** The task definition that it was started from, where its back end has some. */
+  definition: z.string().optional(),
   nativeId: z.string().optional(),
   pid: z.int().optional(),
   claimedAt: instant.optional(),
@@ -39,6 +41,10 @@ const summary = {
   /** When it came into its state. */
   since: instant.optional(),
   compute,
+  /** Who shares what its runs stand on, where its repository says so. */
+  isolation: isolation.optional(),
+  /** Which kind of capacity its runs use, where its repository says so. */
+  capacity: capacity.optional(),
   repository: z.string(),
   baseBranch: z.string().optional(),
   userId: z.string(),

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { compute, isolation } from './compute.ts';
+import { capacity, compute, isolation } from './compute.ts';
 import { cause } from './envelope.ts';
 import { environmentReferences } from './environment-references.ts';
 import { githubReference } from './github-reference.ts';
@@ -86,6 +86,8 @@ export const taskRun = z.object({
   attempt: z.int().min(1),
   startedBy: z.string(),
   dispatchedAt: instant,
+  /** The task definition that every start of this attempt names. */
+  definition: z.string().optional(),
   handle: runHandle.optional(),
   /** Highest native order number seen per native identity (ECS: `detail.version`). */
   seen: z.record(z.string(), z.int()).optional(),
@@ -122,6 +124,7 @@ const base = {
   /** Name of the configuration that held for the repository when the task was accepted. */
   configuration: z.string().optional(),
   isolation: isolation.optional(),
+  capacity: capacity.optional(),
   fleet: z.string().optional(),
   environment: environmentReferences.optional(),
   subscribers: z.array(subscriber).optional(),

@@ -112,7 +112,7 @@ export const runRequests = {
   events: z.strictObject({
     nativeId,
     seq: z.int().min(0),
-    type: z.enum(['RunClaimed', 'RunProgressed', 'RunReported']),
+    type: z.enum(['RunClaimed', 'RunProgressed', 'RunReported', 'RunFenced']),
     data: z.record(z.string(), z.unknown()),
   }),
 } as const;

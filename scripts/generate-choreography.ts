@@ -21,7 +21,7 @@ const STAGES: readonly { readonly title: string; readonly text: string; readonly
   {
     title: 'While the run lives',
     text: 'Runner and compute speak on different ways, in any order. The stored report and the observed end decide; the events are hints to look.',
-    on: ['ECS Task State Change', 'RunClaimed', 'RunProgressed', 'RunReported'],
+    on: ['ECS Task State Change', 'RunClaimed', 'RunProgressed', 'RunReported', 'RunFenced'],
   },
   {
     title: 'Stopping, losing, trying again',

@@ -13,6 +13,7 @@ export interface RecordedBudget {
   readonly payloadGets: number;
   readonly payloadDeletes: number;
   readonly starts: number;
+  readonly definitionCalls: number;
   readonly asks: number;
   readonly publishCalls: number;
   readonly publishedEntries: number;
@@ -129,6 +130,7 @@ export function costPage({ minutes, deliveredTwice }: RecordedBudgets): string {
         counts('payload gets', (one) => one.payloadGets),
         counts('payload deletes', (one) => one.payloadDeletes),
         counts('starts of compute', (one) => one.starts),
+        counts('task definitions described', (one) => one.definitionCalls),
         counts('questions to compute', (one) => one.asks),
         counts('PutEvents calls', (one) => one.publishCalls),
         counts('published entries', (one) => one.publishedEntries),

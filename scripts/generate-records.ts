@@ -2,6 +2,7 @@ import { repositoriesRecord, repositoryEntry } from '../schemas/repository-confi
 import { runRecord } from '../schemas/run-record.ts';
 import { grant, holder, slot, waiter } from '../schemas/slot.ts';
 import { historyEntry, rejection, statuses, storedFact, task, taskRun } from '../schemas/task.ts';
+import { userDefinitionRecord } from '../schemas/task-definition.ts';
 import { code, table } from './markdown.ts';
 import { alternativesOf, type Field, fieldsOf } from './schema-fields.ts';
 
@@ -25,6 +26,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       origin: 'Where the request came from.',
       configuration: 'Name of the configuration that held for the repository when the task was accepted.',
       isolation: 'Who shares what the run stands on.',
+      capacity: 'Whether its runs may use capacity that is taken back.',
       fleet: 'Fleet of the worker, for back ends that have fleets.',
       environment: 'Variables of the agent, by where their values are found when the run starts.',
       subscribers: 'Who is told how the task ended.',
@@ -93,6 +95,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       attempt: 'The attempt that it runs.',
       startedBy: '`baton/<stage>/<taskId>/<attempt>`: stands in every native event of the run.',
       dispatchedAt: 'When it was handed to the back end.',
+      definition: 'Task definition that every start of this attempt names.',
       handle: 'All that stopping and asking need; comes with the answer or with the first event.',
       seen: 'Native identity → highest order number seen.',
       endedIds: 'Native identities that were seen to end.',
@@ -130,6 +133,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       strayHandle: 'A handle that arrived when the task had moved on; its run was stopped at once.',
       noClaim: 'Nobody may claim this attempt any more.',
       closed: 'Nothing of its runner counts any more.',
+      outlivedAt: 'When its claimant was first known to have lived on after that.',
     },
   },
   SLOT: {
@@ -157,6 +161,16 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       setAt: 'When it was asked for.',
       setBy: 'Id of the request.',
       warning: 'What of it the deployment did not have then.',
+    },
+  },
+  TASKDEF: {
+    fields: () => fieldsOf(userDefinitionRecord),
+    meanings: {
+      userId: 'The user.',
+      configuration: 'Name of the configuration that says what the user gets.',
+      current: 'The clone from which the next run of the user starts, while base and terms are the same.',
+      registering: 'Which clone somebody registers, since when, and for which start.',
+      superseded: 'Clones that no new run uses, and since when.',
     },
   },
   holder: {

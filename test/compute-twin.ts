@@ -1,5 +1,5 @@
 import { parseStartedBy } from '../lifecycle/ecs-task.ts';
-import type { ComputeBackend, StartRun, StopOutcome } from '../runtime/ports.ts';
+import type { EcsBackend, StartEcsRun, StopOutcome } from '../runtime/ports.ts';
 import { because } from '../schemas/reason.ts';
 import type { RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
@@ -9,7 +9,7 @@ import { aHandle } from './builders.ts';
 const OVERRIDES_MAX = 8192;
 
 interface TwinRun {
-  readonly asked: StartRun;
+  readonly asked: StartEcsRun;
   readonly handle: RunHandle & { backend: 'ecs' };
   phase: RunObservation['phase'];
   end?: NonNullable<RunObservation['end']>;
@@ -22,7 +22,7 @@ export function computeTwin() {
   let failures: unknown[] = [];
   let startFailure: unknown;
 
-  const backend: ComputeBackend = {
+  const backend: EcsBackend = {
     async start(asked) {
       record('start', asked.clientToken);
       if (startFailure !== undefined) throw startFailure;

@@ -25,6 +25,10 @@ const LOUD: ReadonlySet<string> = new Set(['RunOrphaned', 'IdempotencyKeyReused'
 /** Counted besides where a text was blocked because nobody could look: then nothing runs any more, and nobody attacked. */
 const SCREENING_FAILED = 'ScreeningFailed';
 
+/** Counted where a start was put off: no event says so, and the task waits until its time is over. What such a reason begins with. */
+const START_DELAYED = 'StartDelayed';
+const IS_DELAYED = 'definition_is_not_ready:';
+
 /** Errors below errors that are told. */
 const CAUSES_MAX = 4;
 
@@ -77,6 +81,7 @@ export function deliveryLog(rule: Rule): DeliveryLog {
         ...(published.length > 0 ? { published: published.map(({ id }) => id) } : {}),
       });
       count(METRICS[outcome]);
+      if (reasons.some((reason) => reason.startsWith(IS_DELAYED))) count(START_DELAYED);
       if (published.length > 0) count('Published', published.length);
       for (const { 'detail-type': type, detail } of published) {
         if (LOUD.has(type)) count(type);

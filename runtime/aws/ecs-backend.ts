@@ -7,23 +7,22 @@ import {
   ListTasksCommand,
   type ListTasksCommandInput,
   RunTaskCommand,
-  type RunTaskCommandInput,
   type RunTaskCommandOutput,
   StopTaskCommand,
 } from '@aws-sdk/client-ecs';
 import type * as z from 'zod';
 import { type EcsTaskStateChangeDetail, ecsTaskStateChangeDetail } from '../../events/aws/ecs-task-state-change.ts';
-import { AGENT_CONTAINER, readEcsTask } from '../../lifecycle/ecs-task.ts';
+import { readEcsTask } from '../../lifecycle/ecs-task.ts';
+import { userFamilyOf } from '../../lifecycle/user-definition.ts';
 import { because, type Reason } from '../../schemas/reason.ts';
 import { type EcsHandle, ecsHandle } from '../../schemas/run-handle.ts';
 import type { RunObservation } from '../../schemas/run-observation.ts';
 import { ComputeError } from '../errors.ts';
-import type { ComputeBackend, StartOutcome, StartRun, StopOutcome } from '../ports.ts';
-import { type EcsFault, type EcsOperation, ecsError, ecsFaultOf, startFaultOf } from './ecs-faults.ts';
+import type { EcsBackend, StartOutcome, StartRun, StopOutcome } from '../ports.ts';
+import { type EcsFault, type EcsOperation, ecsError, ecsFaultOf, startFaultOf, startRemedyOf } from './ecs-faults.ts';
+import { OVERRIDES_MAX_CHARS, overridesOf, runTaskInput, type StartPlace } from './run-task.ts';
 import { sdkError } from './sdk-errors.ts';
 
-/** `overrides` with its JSON punctuation, in characters (Amazon ECS API reference, RunTask). */
-const OVERRIDES_MAX_CHARS = 8_192;
 /** Tasks of one DescribeTasks call. */
 const DESCRIBE_MAX = 100;
 /** `reason` of a stop, in characters: earlier editions of the API reference promise no more. */
@@ -31,16 +30,10 @@ const STOP_REASON_MAX_CHARS = 255;
 /** Pages of 100 tasks at the most that were started for one attempt. One is normal; more than this is no answer but a defect. */
 const LIST_PAGES_MAX = 10;
 
-export interface EcsBackendOptions {
+export interface EcsBackendOptions extends StartPlace {
   readonly client: ECSClient;
-  /** ARN of the cluster in which runs are started. */
-  readonly cluster: string;
-  /** Task definition family of the agent; each start takes its newest active revision. */
+  /** Family of the base definitions: runs that have stopped are looked for in it, and in that of its clones. */
   readonly taskFamily: string;
-  readonly subnets: readonly string[];
-  readonly securityGroups: readonly string[];
-  /** For subnets without a way out of their own. */
-  readonly assignPublicIp?: boolean;
   /** Told what was strange but did not stop the work. */
   readonly warn?: (message: string) => void;
   /** Told what ended an attempt and what an operator must mend. */
@@ -51,8 +44,8 @@ export interface EcsBackendOptions {
  * Runs as tasks of Amazon ECS on Fargate. Starting is idempotent by client token, for the 24 h that ECS remembers it. What exists is
  * stopped and asked about by its own handle, never by what configuration says now.
  */
-export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
-  const { client, cluster } = options;
+export function ecsBackend(options: EcsBackendOptions): EcsBackend {
+  const { client, cluster, taskFamily } = options;
   const warn = options.warn ?? (() => undefined);
 
   return {
@@ -69,7 +62,7 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
         const fault = ecsFaultOf('RunTask', error);
         if (fault === 'adopt') return adopted(error, run);
         const failed = ecsError('RunTask', error, fault);
-        const reason = refusalOf(fault, failed.message);
+        const reason = refusalOf(fault, `${failed.message}${startRemedyOf(error)}`);
         // What is turned away at the door says nothing of an earlier call, which may have gone through, and taken the last of a quota.
         if (reason === undefined || unheard()) throw failed;
         if (fault === 'denied') options.failed?.(failed);
@@ -150,14 +143,17 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
     }
   }
 
-  /** Asks for the stopped ones in the words that are known to work; where ECS keeps to its reference and refuses, for all of the family. */
+  /** Asks for the stopped ones in the words that are known to work; where ECS keeps to its reference and refuses, for all of the families. */
   async function stoppedIn(place: string, startedBy: string): Promise<string[]> {
     try {
       return await list({ cluster: place, startedBy, desiredStatus: 'STOPPED' });
     } catch (error) {
       if (sdkError(error).name !== 'InvalidParameterException') throw error;
-      const family = await list({ cluster: place, family: options.taskFamily, desiredStatus: 'STOPPED' });
-      const meant = (await describe(place, family)).filter((task) => task.startedBy === startedBy);
+      const stopped: string[] = [];
+      for (const family of [taskFamily, userFamilyOf(taskFamily)]) {
+        stopped.push(...(await list({ cluster: place, family, desiredStatus: 'STOPPED' })));
+      }
+      const meant = (await describe(place, stopped)).filter((task) => task.startedBy === startedBy);
       return meant.map(({ taskArn }) => taskArn);
     }
   }
@@ -173,7 +169,7 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
     }
     throw new ComputeError(
       'compute_invalid',
-      `ECS ListTasks: more than ${LIST_PAGES_MAX} pages were started by ${question.startedBy}`,
+      `ECS ListTasks: more than ${LIST_PAGES_MAX} pages of ${question.startedBy ?? question.family}`,
     );
   }
 
@@ -199,35 +195,6 @@ export function ecsBackend(options: EcsBackendOptions): ComputeBackend {
     // Not visible yet, or forgotten: the next try or the due date of the start tells.
     throw ecsError('RunTask', conflict, 'unavailable');
   }
-}
-
-function runTaskInput(run: StartRun, overrides: Overrides, options: EcsBackendOptions): RunTaskCommandInput {
-  return {
-    cluster: options.cluster,
-    taskDefinition: options.taskFamily,
-    count: 1,
-    clientToken: run.clientToken,
-    startedBy: run.startedBy,
-    launchType: 'FARGATE',
-    networkConfiguration: {
-      awsvpcConfiguration: {
-        subnets: [...options.subnets],
-        securityGroups: [...options.securityGroups],
-        assignPublicIp: options.assignPublicIp ? 'ENABLED' : 'DISABLED',
-      },
-    },
-    overrides,
-  };
-}
-
-type Overrides = ReturnType<typeof overridesOf>;
-
-/** The same bytes at every try, as one client token demands: names in order, and nothing of the moment. */
-function overridesOf({ environment, command }: StartRun) {
-  const variables = Object.keys(environment)
-    .sort()
-    .map((name) => ({ name, value: environment[name] ?? '' }));
-  return { containerOverrides: [{ name: AGENT_CONTAINER, command: [...command], environment: variables }] };
 }
 
 function notStarted(tasks: number, failures: readonly Failure[]): StartOutcome {

@@ -74,6 +74,15 @@ export function startFaultOf({ reason = '', detail = '' }: StartFailure): 'capac
   return PASSING_FAILURES.has(reason) ? 'unavailable' : 'refused';
 }
 
+/** "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster." */
+const LACKS_PROVIDER = /\bcapacity provider\b.*\bnot associated\b/i;
+
+/** What to do about a refused start, to go behind what ECS said; empty where its own words must do. */
+export const startRemedyOf = (error: unknown): string =>
+  LACKS_PROVIDER.test(sdkError(error).message)
+    ? ' Deploy the infrastructure again, which gives the cluster FARGATE and FARGATE_SPOT, or configure the capacity "on-demand".'
+    : '';
+
 const saysNoCapacity = (text: string): boolean => CAPACITY.some((words) => words.test(text));
 
 interface StartFailure {

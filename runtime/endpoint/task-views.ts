@@ -49,6 +49,8 @@ export function summaryOf(task: Task, { record, journal, slot, runDir }: Beside)
     version,
     ...sinceOf(task),
     compute,
+    ...(task.isolation === undefined ? {} : { isolation: task.isolation }),
+    ...(task.capacity === undefined ? {} : { capacity: task.capacity }),
     repository,
     ...(task.baseBranch === undefined ? {} : { baseBranch: task.baseBranch }),
     userId,
@@ -114,6 +116,7 @@ function runViewOf(task: Task, record: RunRecord | undefined, runDir: string): T
   return {
     attempt: run.attempt,
     startedBy: run.startedBy,
+    ...(run.definition === undefined ? {} : { definition: run.definition }),
     ...(nativeId === undefined ? {} : { nativeId }),
     ...(pid === undefined ? {} : { pid }),
     ...(record?.claim ? { claimedAt: record.claim.at } : {}),

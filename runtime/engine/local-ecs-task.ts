@@ -5,17 +5,22 @@ import { AGENT_CONTAINER } from '../../lifecycle/ecs-task.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { EcsHandle } from '../../schemas/run-handle.ts';
 import type { ExitRecord } from '../../schemas/supervised-run.ts';
-import type { StartRun } from '../ports.ts';
+import { agentContainerOf } from './local-definition.ts';
+import { overridesOf, type StoredRun } from './local-ecs-run.ts';
+import type { LocalRevision } from './local-registry.ts';
 
 const ACCOUNT = '000000000000';
 const REGION = 'local';
 const ARN = `arn:aws:ecs:${REGION}:${ACCOUNT}`;
 const CLUSTER_ARN = `${ARN}:cluster/baton`;
 const TASK_ARN_PREFIX = `${ARN}:task/baton/`;
-const TASK_DEFINITION_ARN = `${ARN}:task-definition/baton-agent:1`;
-
-/** AWS: `overrides` with its JSON punctuation, in characters. */
-const OVERRIDES_MAX_CHARS = 8_192;
+/** What runs of versions without task definitions say that they were started from. */
+const FIRST_DEFINITION = {
+  arn: `${ARN}:task-definition/baton-agent:1`,
+  family: 'baton-agent',
+  definition: {},
+  tags: {},
+};
 
 const STATUSES: readonly string[] = [
   'PROVISIONING',
@@ -31,9 +36,11 @@ const STATUSES: readonly string[] = [
 /** One task as the store keeps it: the state that ECS shows, and the changes that the bus has not accepted yet, oldest first. */
 export interface EcsTaskRecord {
   readonly schemaVersion: 1;
-  readonly run: StartRun;
+  readonly run: StoredRun;
   readonly detail: EcsTaskStateChangeDetail;
   readonly unpublished: readonly EcsTaskStateChangeDetail[];
+  /** Its own and those of its definition; no event shows them. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** Why it must end. `stopCode`: unless somebody asked for it; `atOnce`: without a word to its processes. */
   readonly stop?: {
     readonly reason: string;
@@ -55,50 +62,31 @@ export function idInArn(taskArn: string): string | undefined {
   return /^[0-9a-f]{32}$/.test(id) ? id : undefined;
 }
 
-export function handleOf(id: string): EcsHandle {
-  return {
-    backend: 'ecs',
-    taskArn: taskArnOf(id),
-    clusterArn: CLUSTER_ARN,
-    taskDefinitionArn: TASK_DEFINITION_ARN,
-    region: REGION,
-  };
+export function handleOf(id: string, taskDefinitionArn = FIRST_DEFINITION.arn): EcsHandle {
+  return { backend: 'ecs', taskArn: taskArnOf(id), clusterArn: CLUSTER_ARN, taskDefinitionArn, region: REGION };
 }
 
-/** What AWS would refuse about these parameters; undefined if nothing. */
-export function whyInvalid(run: StartRun): string | undefined {
-  if (!/^[\x21-\x7e]{1,64}$/.test(run.clientToken)) return 'clientToken: 1 to 64 printable ASCII characters';
-  if (!/^[A-Za-z0-9\-_/]{1,128}$/.test(run.startedBy)) return 'startedBy: 1 to 128 letters, digits, "-", "_" and "/"';
-  if (Object.keys(run.environment).some((name) => !/^[^=\0]+$/.test(name)))
-    return 'environment: a name is empty or has "="';
-  const texts = [...Object.values(run.environment), ...run.command];
-  if (texts.some((text) => text.includes('\0'))) return 'environment and command: no zero bytes';
-  const size = JSON.stringify(overridesOf(run)).length;
-  return size > OVERRIDES_MAX_CHARS ? `overrides: ${size} characters, at most ${OVERRIDES_MAX_CHARS}` : undefined;
-}
+/** What of a task definition a task shows. */
+type Shown = Pick<LocalRevision, 'arn' | 'family' | 'definition' | 'tags'>;
 
-/** Same parameters, whatever the order of their keys. */
-export const isSameRun = (one: StartRun, other: StartRun): boolean => canonical(one) === canonical(other);
-
-function canonical(run: StartRun): string {
-  return JSON.stringify([run.taskId, run.attempt, run.startedBy, run.clientToken, overridesOf(run)]);
-}
-
-export function newTask(run: StartRun, at: string): EcsTaskRecord {
+export function newTask(run: StoredRun, at: string, from: Shown = FIRST_DEFINITION): EcsTaskRecord {
   const taskArn = taskArnOf(ecsTaskIdOf(run.clientToken));
+  const { cpu = '1024', memory = '2048' } = from.definition as { cpu?: string; memory?: string };
   const provisioning: EcsTaskStateChangeDetail = {
     taskArn,
     clusterArn: CLUSTER_ARN,
-    taskDefinitionArn: TASK_DEFINITION_ARN,
+    taskDefinitionArn: from.arn,
     availabilityZone: `${REGION}-a`,
+    // As the reference's example of a Spot warning has it: the launch type is that of Fargate either way.
+    ...(run.capacityProvider === 'FARGATE_SPOT' ? { capacityProviderName: 'FARGATE_SPOT' } : {}),
     launchType: 'FARGATE',
     platformVersion: '1.4.0',
-    group: 'family:baton-agent',
+    group: `family:${from.family}`,
     startedBy: run.startedBy,
     desiredStatus: 'RUNNING',
     lastStatus: 'PROVISIONING',
-    cpu: '1024',
-    memory: '2048',
+    cpu,
+    memory,
     connectivity: 'CONNECTED',
     connectivityAt: at,
     enableExecuteCommand: false,
@@ -108,18 +96,24 @@ export function newTask(run: StartRun, at: string): EcsTaskRecord {
     attributes: [],
     attachments: [],
     overrides: overridesOf(run),
-    containers: [container(taskArn, { lastStatus: 'PENDING' })],
+    containers: [container({ taskArn, image: agentContainerOf(from.definition)?.image }, { lastStatus: 'PENDING' })],
   };
-  const provisioned: EcsTaskRecord = { schemaVersion: 1, run, detail: provisioning, unpublished: [provisioning] };
+  const tags = { ...(run.propagateTags === 'NONE' ? {} : from.tags), ...run.tags };
+  const unpublished = [provisioning];
+  const provisioned: EcsTaskRecord = { schemaVersion: 1, run, detail: provisioning, unpublished, tags };
   return through(provisioned, ['PENDING'], {}, at);
 }
+
+/** The tags that DescribeTasks shows: StopTask deletes those of the task (ECS API reference). */
+export const tagsOf = ({ tags = {}, stop }: EcsTaskRecord): Readonly<Record<string, string>> =>
+  stop && stop.stopCode === undefined ? {} : tags;
 
 export const isStopped = (record: EcsTaskRecord): boolean => record.detail.lastStatus === 'STOPPED';
 
 /** The process has started. `startedAt` as its supervisor saw it. */
 export function running(record: EcsTaskRecord, startedAt: string, at: string): EcsTaskRecord {
   if (isAtOrPast(record, 'RUNNING')) return record;
-  const containers = [container(record.detail.taskArn, { lastStatus: 'RUNNING' })];
+  const containers = [container(imaged(record), { lastStatus: 'RUNNING' })];
   const activated = isAtOrPast(record, 'ACTIVATING') ? record : through(record, ['ACTIVATING'], {}, at);
   const started = through(activated, ['RUNNING'], { startedAt, containers }, at);
   return record.stop ? through(started, ['DEACTIVATING', 'STOPPING'], {}, at) : started;
@@ -134,8 +128,8 @@ export function stopping(record: EcsTaskRecord, reason: string, at: string): Ecs
 }
 
 /**
- * The machine is taken away. Spot capacity is taken with a warning, while the task still runs: the end is another change. A host that
- * dies says nothing before.
+ * The machine is taken away. Spot capacity is taken with a warning, while the task still runs: the end is another change; other tasks
+ * keep theirs. A host that dies says nothing before.
  */
 export function interrupted(record: EcsTaskRecord, how: 'spot' | 'host', at: string): EcsTaskRecord {
   if (record.stop || record.detail.lastStatus !== 'RUNNING') return record;
@@ -143,6 +137,7 @@ export function interrupted(record: EcsTaskRecord, how: 'spot' | 'host', at: str
     const reason = 'The host of the task became impaired.';
     return { ...record, stop: { reason, at, stopCode: 'InfrastructureHealth', atOnce: true } };
   }
+  if (record.run.capacityProvider !== 'FARGATE_SPOT') return record;
   const stop = { reason: 'Your Spot Task was interrupted.', at, stopCode: 'SpotInterruption' };
   const changes = { desiredStatus: 'STOPPED', stopCode: stop.stopCode, stoppedReason: stop.reason, stoppingAt: at };
   return { ...through(record, ['RUNNING'], changes, at), stop };
@@ -159,7 +154,7 @@ export function neverRan(record: EcsTaskRecord, reason: string, at: string): Ecs
       stoppingAt: record.stop?.at ?? at,
       stopCode: byUser ? 'UserInitiated' : 'TaskFailedToStart',
       stoppedReason: record.stop?.reason ?? reason,
-      containers: byUser ? [container(record.detail.taskArn, { lastStatus: 'STOPPED' })] : [],
+      containers: byUser ? [container(imaged(record), { lastStatus: 'STOPPED' })] : [],
     },
     at,
   );
@@ -178,7 +173,7 @@ export function exited(record: EcsTaskRecord, exit: ExitRecord, reason: string |
     executionStoppedAt: exit.endedAt,
     stopCode: record.stop ? (record.stop.stopCode ?? 'UserInitiated') : 'EssentialContainerExited',
     stoppedReason: record.stop?.reason ?? reason ?? 'Essential container in task exited',
-    containers: [container(record.detail.taskArn, stopped)],
+    containers: [container(imaged(record), stopped)],
   };
   const left = STATUSES.slice(Math.max(rankOf(record), STATUSES.indexOf('RUNNING')) + 1);
   return through(record, left, changes, at);
@@ -225,26 +220,32 @@ function exitCodeOf(exit: ExitRecord): number {
   return exit.exitCode ?? 128 + (number ?? constants.signals.SIGKILL);
 }
 
-function container(taskArn: string, changes: { lastStatus: string; exitCode?: number; reason?: string }) {
+/** Whose container it is, and what runs in it: the image does not change in the life of a task. */
+interface Imaged {
+  readonly taskArn: string;
+  readonly image: string | undefined;
+}
+
+function imaged({ detail: { taskArn, containers } }: EcsTaskRecord): Imaged {
+  const image = containers?.[0]?.['image'];
+  return { taskArn, image: typeof image === 'string' ? image : undefined };
+}
+
+function container(
+  { taskArn, image = 'baton-agent' }: Imaged,
+  changes: { lastStatus: string; exitCode?: number; reason?: string },
+) {
   const id = taskArn.slice(TASK_ARN_PREFIX.length);
   return {
     containerArn: `${ARN}:container/baton/${id}/${AGENT_CONTAINER}`,
     taskArn,
     name: AGENT_CONTAINER,
-    image: 'baton-agent',
+    image,
     runtimeId: `${id}-0`,
     networkInterfaces: [],
     cpu: '0',
     ...changes,
   };
-}
-
-/** Byte-stable: names in order, empty parts left out. */
-function overridesOf(run: StartRun) {
-  const names = Object.keys(run.environment).sort();
-  const environment = names.map((name) => ({ name, value: run.environment[name] ?? '' }));
-  const command = run.command.length > 0 ? { command: [...run.command] } : {};
-  return { containerOverrides: [{ name: AGENT_CONTAINER, ...command, environment }] };
 }
 
 function eventIdOf(text: string): string {

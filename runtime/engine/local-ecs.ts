@@ -3,13 +3,16 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { isAlive, killAll, signal } from '../../agent/supervisor-processes.ts';
 import type { EcsTaskStateChangeDetail } from '../../events/aws/ecs-task-state-change.ts';
-import { readEcsTask } from '../../lifecycle/ecs-task.ts';
+import { AGENT_CONTAINER, readEcsTask } from '../../lifecycle/ecs-task.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { because, type Reason } from '../../schemas/reason.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
+import { USER_FILES_VARIABLE, USER_SECRETS_VARIABLE } from '../../schemas/task-definition.ts';
 import { BatonError, ComputeError } from '../errors.ts';
-import type { Clock, ComputeBackend, RecordStore, StartOutcome, StartRun } from '../ports.ts';
+import type { Clock, EcsBackend, RecordStore, StartOutcome, StartRun } from '../ports.ts';
+import { agentContainerOf, type Given, givenBy, NotGiven } from './local-definition.ts';
+import { isSameRun, type LocalRun, whyInvalid } from './local-ecs-run.ts';
 import { type RunDir, runDir } from './local-ecs-run-dir.ts';
 import {
   type EcsTaskRecord,
@@ -18,16 +21,16 @@ import {
   handleOf,
   idInArn,
   interrupted,
-  isSameRun,
   isStopped,
   neverRan,
   newTask,
   running,
   stateChangeEvent,
   stopping,
+  tagsOf,
   taskArnOf,
-  whyInvalid,
 } from './local-ecs-task.ts';
+import type { LocalRegistry, LocalRevision } from './local-registry.ts';
 
 /** Stopped tasks stay describable, and their client tokens known, this long: the time for which ECS honours a token. */
 const DESCRIBABLE_MS = 24 * 3_600_000;
@@ -73,7 +76,7 @@ export interface EndedRun {
  */
 export type FailStart = (run: StartRun) => string | Reason | undefined;
 
-/** How a machine takes a run away: Spot capacity with a warning and SIGTERM, a host without a word. */
+/** How a machine takes a run away: Spot capacity (of a run on Spot alone) with a warning and SIGTERM, a host without a word. */
 export type Interruption = 'spot' | 'host';
 
 export interface LocalEcsOptions {
@@ -81,6 +84,8 @@ export interface LocalEcsOptions {
   /** Takes state changes, in order per task. They are offered again until it accepts them. */
   bus: (events: EcsTaskEvent[]) => Promise<void>;
   clock: Clock;
+  /** Where the definitions are that runs name. */
+  registry: Pick<LocalRegistry, 'revision'>;
   dataDir: string;
   /** Where runners find the running world. */
   worldFile: string;
@@ -100,16 +105,18 @@ export interface LocalEcsOptions {
   warn?: (message: string, error: unknown) => void;
 }
 
-export interface LocalEcs extends ComputeBackend {
+export interface LocalEcs extends EcsBackend {
   /** Starts as RunTask does: a client token that was used with other parameters is a conflict; `start` adopts its task. */
-  startOnce(run: StartRun): Promise<StartOutcome | { readonly outcome: 'conflict'; readonly taskArn: string }>;
+  startOnce(run: LocalRun): Promise<StartOutcome | { readonly outcome: 'conflict'; readonly taskArn: string }>;
   /** Every task that can be described, or those that were started as `startedBy`. */
   taskArns(startedBy?: string): string[];
   /** The task as DescribeTasks shows it; a running one was just seen to live. */
   describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined>;
+  /** Tags of a task, which no event shows: its own and those of its definition, until somebody stops it. */
+  tags(taskArn: string): Promise<Readonly<Record<string, string>>>;
   /** Takes up all unfinished tasks of an earlier process. Call once, before the first `start`. */
   recover(): Promise<void>;
-  /** Takes the machine away under a running task, as AWS does. False if it does not run. For tests and demonstrations. */
+  /** Takes the machine away under a running task, as AWS does. False if it does not run, or not on such capacity. For tests and demonstrations. */
   interrupt(taskArn: string, how: Interruption): Promise<boolean>;
   /** Output of runner and agent; the file may not exist yet. Undefined if the ARN is none of ours. */
   logPath(taskArn: string): string | undefined;
@@ -144,7 +151,8 @@ interface OpenTask {
  */
 export function localEcs(options: LocalEcsOptions): LocalEcs {
   const { store, clock } = options;
-  const runsDir = join(resolve(options.dataDir), 'runs');
+  const dataDir = resolve(options.dataDir);
+  const runsDir = join(dataDir, 'runs');
   const stopTimeoutSeconds = options.stopTimeoutSeconds ?? STOP_TIMEOUT_S;
   const warn = options.warn ?? (() => undefined);
   const open = new Map<string, OpenTask>();
@@ -164,7 +172,8 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
         `ConflictException: ${run.clientToken} was used with other parameters; its task is adopted`,
         started.taskArn,
       );
-      return { outcome: 'started', handle: handleOf(ecsTaskIdOf(run.clientToken)) };
+      const { taskDefinitionArn } = (await describe(started.taskArn)) ?? {};
+      return { outcome: 'started', handle: handleOf(ecsTaskIdOf(run.clientToken), taskDefinitionArn) };
     },
 
     startOnce,
@@ -196,6 +205,11 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     },
 
     describe,
+
+    async tags(taskArn) {
+      const task = await find(taskArn);
+      return task ? tagsOf(task.record) : {};
+    },
 
     async interrupt(taskArn, how) {
       const task = await find(taskArn);
@@ -238,27 +252,33 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     },
   };
 
-  async function startOnce(run: StartRun): ReturnType<LocalEcs['startOnce']> {
+  async function startOnce(run: LocalRun): ReturnType<LocalEcs['startOnce']> {
     const invalid = whyInvalid(run);
-    if (invalid !== undefined) {
-      return { outcome: 'refused', reason: because('start_refused', `InvalidParameterException: ${invalid}`) };
-    }
+    if (invalid !== undefined) return startRefused(`InvalidParameterException: ${invalid}`);
     const id = ecsTaskIdOf(run.clientToken);
+    // A token that has its task gets no other answer any more, whatever became of the definition since.
+    const known = await store.get(KEY_PREFIX + id);
+    if (known) return startedBefore(id, recordOf(known.value), run);
     const failure = options.failStart?.(run);
-    // A token that has its task gets no other answer any more.
-    if (typeof failure === 'object' && !(await store.get(KEY_PREFIX + id))) {
-      return { outcome: 'refused', reason: failure };
-    }
-    const record = newTask(run, clock.now());
+    if (typeof failure === 'object') return { outcome: 'refused', reason: failure };
+    const definition = await options.registry.revision(run.definition);
+    if (definition === undefined) return startRefused('ClientException: TaskDefinition not found.');
+    const unusable = whyUnusable(definition);
+    if (unusable !== undefined) return startRefused(unusable);
+    const record = newTask(run, clock.now(), definition);
     const put = await store.put(KEY_PREFIX + id, record, 'absent');
-    const isOther = put.outcome === 'conflict' && put.current && !isSameRun(recordOf(put.current.value).run, run);
-    if (put.outcome === 'written') {
-      remember(id, run.startedBy);
-      const task = opened(id, record, put.revision);
-      await inTurn(task, () => launch(task, typeof failure === 'string' ? failure : undefined));
-    }
+    if (put.outcome === 'conflict') return startedBefore(id, put.current ? recordOf(put.current.value) : record, run);
+    remember(id, run.startedBy);
+    const task = opened(id, record, put.revision);
+    await inTurn(task, () => launch(task, typeof failure === 'string' ? failure : undefined));
     await store.durable();
-    return isOther ? { outcome: 'conflict', taskArn: taskArnOf(id) } : { outcome: 'started', handle: handleOf(id) };
+    return { outcome: 'started', handle: handleOf(id, definition.arn) };
+  }
+
+  async function startedBefore(id: string, record: EcsTaskRecord, run: LocalRun): ReturnType<LocalEcs['startOnce']> {
+    await store.durable();
+    if (!isSameRun(record.run, run)) return { outcome: 'conflict', taskArn: taskArnOf(id) };
+    return { outcome: 'started', handle: handleOf(id, record.detail.taskDefinitionArn) };
   }
 
   async function describe(taskArn: string): Promise<EcsTaskStateChangeDetail | undefined> {
@@ -329,11 +349,14 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
   async function launch(task: OpenTask, told?: string): Promise<void> {
     await store.durable();
     const failure = told ?? missingProgram();
+    const { definition } = task.record.run;
+    const from =
+      failure === undefined && definition !== undefined ? await options.registry.revision(definition) : undefined;
     try {
-      if (failure === undefined) startSupervisor(task);
+      if (failure === undefined) startSupervisor(task, givenBy(from?.definition ?? {}, dataDir));
       else task.launchFailure = failure;
     } catch (error) {
-      task.launchFailure = couldNotPrepare(error);
+      task.launchFailure = error instanceof NotGiven ? error.message : couldNotPrepare(error);
     }
     await publish(task);
     await look(task);
@@ -345,12 +368,13 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     return missing && `CannotStartContainerError: ${missing} does not exist`;
   }
 
-  function specOf({ record, dir }: OpenTask): RunSpec {
+  function specOf({ record, dir }: OpenTask, { environment }: Given): RunSpec {
     return {
       schemaVersion: 1,
       taskArn: record.detail.taskArn,
       command: [...options.runnerCommand, ...record.run.command],
       environment: {
+        ...environment,
         ...record.run.environment,
         ...options.secretEnvironment?.(record.run),
         BATON_NATIVE_ID: record.detail.taskArn,
@@ -364,14 +388,16 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     };
   }
 
-  function startSupervisor(task: OpenTask): void {
-    task.dir.prepare(specOf(task));
+  function startSupervisor(task: OpenTask, given: Given): void {
+    task.dir.prepare(specOf(task, given));
     const [program = '', ...parameters] = options.supervisorCommand;
     const output = openSync(task.dir.file(RUN_FILES.supervisorLog), 'a', 0o600);
     try {
       const stdio = ['ignore', output, output] as const;
       const child = spawn(program, [...parameters, task.dir.path], {
         cwd: task.dir.path,
+        // What the supervisor is given it hands on to the runner; no file has it. What is a user's comes from the definition alone.
+        env: { ...process.env, [USER_FILES_VARIABLE]: undefined, [USER_SECRETS_VARIABLE]: undefined, ...given.secrets },
         detached: true,
         stdio: [...stdio],
       });
@@ -530,6 +556,18 @@ function pollMsOf(task: OpenTask): number {
   if (isStarting) return STARTING_POLL_MS;
   return task.child ? CHILD_POLL_MS : ADOPTED_POLL_MS;
 }
+
+/** In the words of ECS; undefined if runs can be started from it. */
+function whyUnusable({ status, definition }: LocalRevision): string | undefined {
+  if (status === 'INACTIVE') return 'ClientException: TaskDefinition is inactive';
+  if (agentContainerOf(definition)) return undefined;
+  return `InvalidParameterException: Override for container named ${AGENT_CONTAINER} is not a container in the TaskDefinition.`;
+}
+
+const startRefused = (message: string): StartOutcome => ({
+  outcome: 'refused',
+  reason: because('start_refused', message),
+});
 
 /** What the file system or `spawn` says, under the category that AWS puts before such reasons. */
 const couldNotPrepare = (error: unknown): string =>

@@ -32,6 +32,9 @@ export function unexplained(task: Task, records: Records): string[] {
   for (const purpose of Object.keys(task.due) as DuePurpose[]) {
     if (!told.due.find((one) => one.purpose === purpose)?.happens) missing.push(`"${purpose}" is due without words`);
   }
+  // A step that cannot be made for now: why.
+  if ('delay' in task && task.delay && !told.next?.what.includes(task.delay.message))
+    missing.push('nothing tells the delay');
   if (!told.standing) missing.push('nothing says what the state means');
   if (told.settled) {
     if (told.next) missing.push('something is said to come after it settled');

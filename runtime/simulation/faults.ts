@@ -45,6 +45,13 @@ export const faults = {
     'Newer and older code run side by side: records and events have fields that nobody knows, or lack new ones.',
   configuration: 'Repositories are configured, changed and removed while tasks run.',
   guardrail: 'Every text must pass screening, and the guardrail blocks, fails, or is slow.',
+  'registry-throttle':
+    'Calls about task definitions are refused or denied for now, fail, take minutes, or are made and their answer is lost.',
+  'new-base': 'Infrastructure deploys a new base definition at any time, and deregisters the one before.',
+  'legacy-family': 'Somebody registers a clone without the marker in the base family; a new base mends it later.',
+  'clone-gone': "A user's clone is deregistered behind our back.",
+  'changed-users': 'What users get changes, or is taken from them, while their tasks run.',
+  'lives-on': 'The back end says that a run has ended which goes on.',
 } as const satisfies Record<string, string>;
 
 export type FaultName = keyof typeof faults;
@@ -67,7 +74,14 @@ export function faultsNamed(text: string): ReadonlySet<FaultName> {
 const SHARES_PER_SEED = [0.25, 0.45, 0.65] as const;
 
 /** Faults that leave little room for others, and so are in play less often where all are allowed. */
-const SELDOM: Partial<Record<FaultName, number>> = { deaf: 0.08, throttle: 0.25, guardrail: 0.3, 'time-out': 0.3 };
+const SELDOM: Partial<Record<FaultName, number>> = {
+  deaf: 0.08,
+  throttle: 0.25,
+  guardrail: 0.3,
+  'time-out': 0.3,
+  'legacy-family': 0.15,
+  'changed-users': 0.3,
+};
 
 /** The faults of one seed: a part of those allowed, or the only one. */
 export function drawn(allowed: ReadonlySet<FaultName>, random: Random): ReadonlySet<FaultName> {

@@ -14,6 +14,11 @@ const LIES_MAX = 30;
 const SOON_MS = 300_000;
 const LATE_MS = 8 * 3_600_000;
 
+const LIE = 'lie-';
+
+/** Did the liar say it? */
+export const isLie = ({ id }: Envelope): boolean => id.startsWith(LIE);
+
 const STRANGER = 'arn:aws:ecs:local:000000000000:task/baton/stranger';
 
 /** An agent that got at its runner's way of speaking: it speaks for other runs, tasks and attempts, and of what never was. */
@@ -64,19 +69,19 @@ export function letLie(
 }
 
 function saying(number: number, signal: RunSignal, task: Task, random: Random): Envelope {
-  const type = random.pick(['RunReported', 'RunReported', 'RunClaimed', 'RunProgressed']);
+  const type = random.pick(['RunReported', 'RunReported', 'RunClaimed', 'RunProgressed', 'RunFenced']);
   const facts = task.history.flatMap((entry) => entry.facts);
   // It may even take the id of somebody else's fact.
   const id = random.pick([
-    `lie-${number}`,
-    `lie-${number}`,
-    facts[random.int(0, facts.length - 1)]?.id ?? `lie-${number}`,
+    `${LIE}${number}`,
+    `${LIE}${number}`,
+    facts[random.int(0, facts.length - 1)]?.id ?? `${LIE}${number}`,
     alarmId(task.taskId, task.armedAt ?? ''),
   ]);
   const at = new Date(0).toISOString();
   return {
     version: '0',
-    id: `lie-${number}`,
+    id: `${LIE}${number}`,
     'detail-type': type,
     source: 'baton.agent',
     account: '000000000000',

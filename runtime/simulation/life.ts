@@ -1,4 +1,5 @@
 import type { Envelope } from '../../schemas/envelope.ts';
+import type { DefinitionsOver } from '../definitions.ts';
 import type { Archive } from '../engine/archive.ts';
 import { createEngine, type Engine } from '../engine/engine.ts';
 import { type DeadLetter, letterIdOf } from '../engine/event-bus.ts';
@@ -25,6 +26,8 @@ export interface Plant {
   readonly reactions?: (reactions: readonly Reaction[]) => readonly Reaction[];
   /** What the whole world is set to. */
   readonly settings?: (settings: Settings) => Settings;
+  /** What the task definitions of users stand on. */
+  readonly definitions?: (under: DefinitionsOver) => DefinitionsOver;
 }
 
 /** What every life of one world has in common. */
@@ -165,6 +168,11 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
       letters.came(value as DeadLetter, letterIdOf(key));
   }
 
+  function storeOf(gate: Gate, caller: string): RecordStore {
+    if (gate.replay) return promises.watchedReplay(gate.store);
+    return caller === 'start-run-on-ecs' ? promises.watchedStarts(gate.store) : gate.store;
+  }
+
   function portsOver(gate: Gate, caller: string): WiredPorts {
     const set: Alarms = {
       async arm(taskId, at) {
@@ -175,7 +183,7 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
       },
     };
     const wiring: Wiring = {
-      store: gate.replay ? promises.watchedReplay(gate.store) : gate.store,
+      store: storeOf(gate, caller),
       alarms: set,
       clock: { now: time.now },
       settings,

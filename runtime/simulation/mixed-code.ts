@@ -14,7 +14,7 @@ const ADDED_LATER: Readonly<Record<string, readonly string[]>> = {
 
 /** Records as newer code writes them now and then: with fields that this code does not know, in every part. */
 export function olderFields(key: string, value: unknown, random: Random): unknown {
-  if (!/^(TASK|RUN|SLOT)#/.test(key) || !random.chance(0.2)) return value;
+  if (!/^(TASK|RUN|SLOT|TASKDEF)#/.test(key) || !random.chance(0.2)) return value;
   const record = value as { run?: object };
   const told = { since: key };
   return {

@@ -11,6 +11,8 @@ export const promiseNames = {
   'unknown is loud':
     '11: nothing unknown or unexpected makes a handler throw for ever, and what newer code wrote stays',
   'fail closed': '12: no run starts before every text of its task has passed screening, where that is required',
+  'own definition':
+    "13: a run starts from the newest base that infrastructure wrote, or from its own user's clone of it, and every start of an attempt is the same",
 } as const satisfies Record<string, string>;
 
 export type PromiseName = keyof typeof promiseNames;

@@ -6,16 +6,19 @@ import type { RunRecord } from '../../schemas/run-record.ts';
 import type { ScreenedText } from '../../schemas/screening.ts';
 import { leaseOf, type Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
-import type { RecordStore, RunSignal, StartRun, StoredRecord } from '../ports.ts';
+import type { RecordStore, RunSignal, StartEcsRun, StoredRecord } from '../ports.ts';
 import { runKey, slotKey, taskKey } from '../records.ts';
 import { watchAlarms } from './alarm-promises.ts';
+import { watchDefinitions } from './definition-promises.ts';
 import { atTheEnd } from './end-promises.ts';
 import { mustBeExplained } from './explained.ts';
 import { droppedNewer } from './mixed-code.ts';
+import { watchOrphans } from './orphan-promises.ts';
 import type { Broken, Complain, Records } from './promise-names.ts';
 import { watchReplays } from './replay-promises.ts';
 import { runWritten } from './run-promises.ts';
 import type { EcsRun } from './simulated-ecs.ts';
+import type { RegistryEars, SimulatedRegistry } from './simulated-registry.ts';
 import type { Witness } from './simulated-runner.ts';
 import { slotWritten } from './slot-promises.ts';
 import { taskWritten } from './task-promises.ts';
@@ -24,6 +27,8 @@ export interface PromisesOptions {
   readonly nowMs: () => number;
   readonly later: (ms: number, work: () => void) => void;
   readonly runsOf: (taskId: string) => readonly EcsRun[];
+  readonly registry: () => SimulatedRegistry;
+  readonly stage: string;
   /** Seconds after its deadline by which a task must have settled. */
   readonly settleWithinSeconds: number;
   /** Whether the world is open. */
@@ -33,24 +38,24 @@ export interface PromisesOptions {
   readonly broken: (broken: Broken) => void;
 }
 
-export interface Promises extends Witness {
+export interface Promises extends Witness, RegistryEars {
   /** A record was written, or deleted (`after` undefined). */
   wrote(key: string, before: unknown, after: unknown): void;
   /** An event was put on the bus. */
   heard(event: Envelope): void;
   armed(taskId: string, at: string): void;
   /** The back end was asked to start a run. */
-  startAsked(spec: StartRun): void;
+  startAsked(spec: StartEcsRun): void;
   /** The back end was asked to stop this run. */
   stopAsked(run: EcsRun): void;
   /** A write was under way when its handler was cut off: it may be made at any later time. */
   hung(key: string): void;
   /** What an invocation said that a replay caused; `sinceMs` is when it began. */
   replayed(rule: string, event: Envelope, facts: readonly BatonEvent[], sinceMs: number): void;
-  /** An invocation that a replay caused reached outside. */
-  reachedOut(what: string): void;
   /** The records as an invocation sees them that a replay caused. */
   watchedReplay(store: RecordStore): RecordStore;
+  /** The records as an invocation sees them that begins now and may start a run. */
+  watchedStarts(store: RecordStore): RecordStore;
   /** The world died; these records survived. */
   died(survivors: readonly StoredRecord[]): void;
   /** The world is open again, and its alarms are set. */
@@ -58,6 +63,7 @@ export interface Promises extends Witness {
   /** Nothing is planned any more: what must be true in the end. */
   quiet(): void;
   readonly records: Records;
+  readonly complain: Complain;
 }
 
 /** By when the slot of an attempt that was lost or paused must have been returned, in milliseconds: late deliveries and their retries. */
@@ -102,17 +108,26 @@ export function watchPromises(options: PromisesOptions): Promises {
 
   const replays = watchReplays({ complain, taskOf });
   const alarms = watchAlarms({ nowMs: options.nowMs, later: options.later, taskOf, complain });
+  const orphans = watchOrphans({ records, runsOf: options.runsOf, complain });
+  const definitions = watchDefinitions({ ...options, records, taskOf, tasks, complain });
 
   return {
     records,
+    complain,
     wrote,
     heard,
     ...replays,
+    registers: definitions.registers,
+    deregisters: definitions.deregisters,
+    watchedStarts: definitions.watchedStarts,
     hung: (key) => void hanging.add(key),
     startAsked,
     died,
-    quiet: () =>
-      atTheEnd({ ...options, records, published, news, lastWords, hanging, tasks, taskOf, isDead, complain }),
+    quiet() {
+      definitions.atTheEnd();
+      if (!isDead('announce-orphan')) orphans.atTheEnd();
+      atTheEnd({ ...options, records, published, news, lastWords, hanging, tasks, taskOf, isDead, complain });
+    },
     armed: alarms.armed,
     stopAsked(run) {
       const { taskId, attempt } = run.spec;
@@ -156,12 +171,14 @@ export function watchPromises(options: PromisesOptions): Promises {
     if (key.startsWith('EVENT#') || key.startsWith('DEAD#')) alarms.rowWritten(key, before, after);
     if (droppedNewer(before, after)) complain('unknown is loud', '', `${key} lost what newer code had written`);
     if (key.startsWith('EVENT#') || key.startsWith('DEAD#') || after === undefined) return;
+    definitions.wrote(key, before, after);
     if (key.startsWith('TASK#')) {
       const task = after as Task | Rejection;
       const { runsOf } = options;
       taskWritten(before as Task | Rejection | undefined, task, { records, complain, pushes, firstWords, runsOf });
       if (task.status !== 'REJECTED') alarms.mustRing(task);
       if (task.status !== 'REJECTED') mustBeExplained(task, records, complain);
+      if (task.status !== 'REJECTED') definitions.taskWritten(before as Task | undefined, task);
       if (task.status === 'BACKOFF' && (before as Task | undefined)?.status !== 'BACKOFF') slotMustReturn(task);
     }
     if (key.startsWith('RUN#')) {
@@ -193,7 +210,9 @@ export function watchPromises(options: PromisesOptions): Promises {
   }
 
   /** Nothing starts that has not passed screening, where that is asked for. */
-  function startAsked({ taskId, attempt }: StartRun): void {
+  function startAsked(spec: StartEcsRun): void {
+    definitions.startAsked(spec);
+    const { taskId, attempt } = spec;
     const task = taskOf(taskId);
     if (task?.screening !== 'required') return;
     const texts: ScreenedText[] = task.contextRef === undefined ? ['request'] : ['request', 'context'];
@@ -210,6 +229,7 @@ export function watchPromises(options: PromisesOptions): Promises {
       alarms.rang(event);
       return;
     }
+    orphans.heard(event);
     if (event.source !== 'baton') return;
     const fact = event as BatonEvent;
     const { metadata, data } = fact.detail;
@@ -268,6 +288,8 @@ export function watchPromises(options: PromisesOptions): Promises {
     for (const id of published.keys()) if (!stored.has(id)) published.delete(id);
     for (const ids of lastWords.values()) for (const id of ids) if (!stored.has(id)) ids.delete(id);
     alarms.died(survivors);
+    orphans.died(stored);
+    definitions.died();
     opening = true;
   }
 

@@ -6,8 +6,9 @@ import type { Envelope } from '../../schemas/envelope.ts';
 import { because } from '../../schemas/reason.ts';
 import type { EcsHandle } from '../../schemas/run-handle.ts';
 import { ComputeError } from '../errors.ts';
-import type { ComputeBackend, StartRun } from '../ports.ts';
+import type { EcsBackend, StartEcsRun } from '../ports.ts';
 import type { ControlPlane, Gate, Scene } from './scene.ts';
+import type { SimulatedRegistry } from './simulated-registry.ts';
 import type { RunnerProcess } from './simulated-runner.ts';
 
 /** Exit code of a process that SIGKILL ended (128 + 9). */
@@ -24,7 +25,7 @@ const INVISIBLE_MAX_MS = 8_000;
 /** One ECS task, with the process inside. */
 export interface EcsRun {
   readonly arn: string;
-  readonly spec: StartRun;
+  readonly spec: StartEcsRun;
   readonly visibleFromMs: number;
   version: number;
   lastStatus: string;
@@ -34,8 +35,10 @@ export interface EcsRun {
   exitCode?: number;
   containers: boolean;
   process?: RunnerProcess;
-  /** The task has left its host; nothing of it runs any more. */
+  /** ECS says that the task has left its host; nothing of it runs any more, unless it lives on. */
   stopped: boolean;
+  /** Its process went on when its end was told. */
+  livesOn: boolean;
   /** Nobody can ask about it any more. */
   forgotten: boolean;
   /** Ends without an event. */
@@ -44,29 +47,31 @@ export interface EcsRun {
 
 export interface SimulatedEcs {
   /** ECS as one invocation of a handler sees it. */
-  seenBy(gate: Gate): ComputeBackend;
+  seenBy(gate: Gate): EcsBackend;
   runsOf(taskId: string): readonly EcsRun[];
   readonly runs: readonly EcsRun[];
 }
 
 /** Who watches what is asked of the back end. */
 export interface EcsEars {
-  startAsked(spec: StartRun): void;
+  startAsked(spec: StartEcsRun): void;
   stopAsked(run: EcsRun): void;
   /** Somebody reached it during a replay. */
   reachedOut(what: string): void;
 }
 
 const CLUSTER = 'arn:aws:ecs:local:000000000000:cluster/baton';
-const DEFINITION = 'arn:aws:ecs:local:000000000000:task-definition/baton:1';
 
 const handleOf = (run: EcsRun): EcsHandle => ({
   backend: 'ecs',
   taskArn: run.arn,
   clusterArn: CLUSTER,
-  taskDefinitionArn: DEFINITION,
+  taskDefinitionArn: run.spec.definition,
   region: 'local',
 });
+
+/** Only what runs on Spot capacity can be taken back. */
+const isOnSpot = ({ spec }: EcsRun): boolean => spec.capacityProvider === 'FARGATE_SPOT';
 
 /** ECS as its documentation describes it, with the faults that the scene has. `boot` starts the process inside a task. */
 export function simulatedEcs(
@@ -74,6 +79,7 @@ export function simulatedEcs(
   plane: ControlPlane,
   boot: (run: EcsRun, ended: (exitCode: number) => void) => RunnerProcess,
   hear: EcsEars,
+  registry: SimulatedRegistry,
 ): SimulatedEcs {
   const { time, trace } = scene;
   const random = scene.random.fork('ecs');
@@ -81,7 +87,7 @@ export function simulatedEcs(
 
   return { seenBy, runs, runsOf: (taskId) => runs.filter((run) => run.spec.taskId === taskId) };
 
-  function seenBy(gate: Gate): ComputeBackend {
+  function seenBy(gate: Gate): EcsBackend {
     return {
       async start(spec) {
         await gate.point(`ecs.start ${spec.startedBy}`);
@@ -90,6 +96,11 @@ export function simulatedEcs(
         throttle();
         hear.startAsked(spec);
         const known = runs.find((run) => run.spec.clientToken === spec.clientToken);
+        const { gone } = registry.revision(spec.definition) ?? {};
+        if (!known && gone && gone.refusedFromMs <= time.nowMs()) {
+          trace.line(`ecs refuses ${spec.startedBy}: ${spec.definition} is gone`);
+          return { outcome: 'refused', reason: because('start_refused', 'TaskDefinition is inactive') };
+        }
         if (!known && scene.has('failing-start') && random.chance(0.15)) {
           trace.line(`ecs refuses ${spec.startedBy}`);
           return { outcome: 'refused', reason: because('start_refused', 'ECS refuses this start.') };
@@ -143,7 +154,7 @@ export function simulatedEcs(
     return !run.forgotten && run.visibleFromMs <= time.nowMs();
   }
 
-  function create(spec: StartRun): EcsRun {
+  function create(spec: StartEcsRun): EcsRun {
     const hex = createHash('sha256').update(`${spec.clientToken}/${runs.length}`).digest('hex').slice(0, 32);
     const lag = scene.has('delay') || scene.has('reorder') ? random.int(0, INVISIBLE_MAX_MS) : 0;
     const run: EcsRun = {
@@ -155,11 +166,12 @@ export function simulatedEcs(
       desiredStatus: 'RUNNING',
       containers: true,
       stopped: false,
+      livesOn: false,
       forgotten: false,
       silent: scene.has('silent-death') && random.chance(0.3),
     };
     runs.push(run);
-    trace.line(`ecs creates ${run.arn} ${spec.startedBy}`);
+    trace.line(`ecs creates ${run.arn} ${spec.startedBy} from ${spec.definition} on ${spec.capacityProvider}`);
     tell(run);
     time.at(time.nowMs() + random.int(50, 2_000), () => change(run, 'PENDING'));
     time.at(time.nowMs() + random.int(2_000, 6_000), () => comeUp(run));
@@ -179,13 +191,17 @@ export function simulatedEcs(
     }
     change(run, 'RUNNING');
     run.process = boot(run, (exitCode) => {
+      if (run.stopped) return;
       run.exitCode = exitCode;
       stop(run, 'EssentialContainerExited', 'Essential container in task exited');
     });
     if (scene.has('runner-crash') && random.chance(0.1)) {
       time.at(time.nowMs() + random.int(0, 600_000), () => loseHost(run));
     }
-    if (scene.has('spot') && random.chance(0.3)) {
+    if (scene.has('lives-on') && random.chance(0.3)) {
+      time.at(time.nowMs() + random.int(0, random.chance(0.5) ? 60_000 : 3_600_000), () => loseHost(run));
+    }
+    if (isOnSpot(run) && scene.has('spot') && random.chance(0.6)) {
       time.at(time.nowMs() + random.int(0, random.chance(0.5) ? 60_000 : 3_600_000), () => takeBack(run));
     }
   }
@@ -207,8 +223,9 @@ export function simulatedEcs(
   function loseHost(run: EcsRun): void {
     if (run.stopped) return;
     trace.line(`host lost under ${run.arn}`);
-    run.process?.kill();
-    stop(run, random.pick(['SpotInterruption', 'InfrastructureHealth', 'TerminationNotice']), 'The host went away.');
+    end(run);
+    const codes = ['InfrastructureHealth', 'TerminationNotice'] as const;
+    stop(run, isOnSpot(run) && random.chance(0.5) ? 'SpotInterruption' : random.pick(codes), 'The host went away.');
   }
 
   function requestStop(run: EcsRun): void {
@@ -232,9 +249,17 @@ export function simulatedEcs(
 
   function kill(run: EcsRun): void {
     if (run.stopped) return;
-    run.process?.kill();
+    end(run);
     run.exitCode = KILLED;
     stop(run);
+  }
+
+  /** The process is gone, or ECS takes it for gone: its host does not answer and lives. */
+  function end(run: EcsRun): void {
+    if (!run.process) return;
+    run.livesOn = scene.has('lives-on') && random.chance(0.6);
+    if (run.livesOn) trace.line(`${run.arn} lives on`);
+    else run.process.kill();
   }
 
   function stop(run: EcsRun, stopCode?: string, stoppedReason?: string): void {
@@ -298,7 +323,7 @@ export function simulatedEcs(
     return {
       taskArn: run.arn,
       clusterArn: CLUSTER,
-      taskDefinitionArn: DEFINITION,
+      taskDefinitionArn: run.spec.definition,
       startedBy: run.spec.startedBy,
       lastStatus: run.lastStatus,
       desiredStatus: run.desiredStatus,

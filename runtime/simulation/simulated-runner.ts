@@ -105,8 +105,12 @@ export function simulatedRunner(options: {
   /** Head of the branch on the remote, as recorded at claim. */
   let lease: string | undefined;
 
+  /** Who this run speaks as, once it has claimed. */
+  let signal: RunSignal | undefined;
+
   void live().then((exitCode) => {
     if (dead || exitCode === undefined) return;
+    if (exitCode === RUNNER_EXIT.fenced && signal) say('RunFenced', signal);
     dead = true;
     trace.line(`${name} exits ${exitCode}`);
     options.ended(exitCode);
@@ -124,7 +128,6 @@ export function simulatedRunner(options: {
   };
 
   async function live(): Promise<number | undefined> {
-    let signal: RunSignal | undefined;
     try {
       await pause(random.int(100, 2_000));
       const payload = await fetched();

@@ -6,17 +6,22 @@ import type { ControlPlane, Scene } from './scene.ts';
 
 /** Time in which the requests of one seed come in, in milliseconds. */
 const REQUESTS_WITHIN_MS = 600_000;
+/** Or, where what runs start from changes, the time in which somebody comes back, in milliseconds: longer than anything of before is kept. */
+const LATE_MS = 5 * 3_600_000;
 /** Latest repetition of a request, in milliseconds: also after its task has settled. */
 const REPEATED_WITHIN_MS = 12 * 3_600_000;
 
 /** What the tasks of one seed work on. */
 export const REPOSITORIES = ['https://example.org/sample.git', 'https://example.org/other.git'] as const;
 
+/** Who may ask in one seed. */
+export const USERS = ['user-1', 'user-2', 'user-3'] as const;
+
 /** Sends what producers and people send: requests, the same again, bad ones, and cancels. Answers the ids of all requests. */
 export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number): readonly string[] {
   const { time, trace } = scene;
   const random = scene.random.fork('workload');
-  const users = random.int(1, 3);
+  const users = random.int(1, USERS.length);
   let sent = 0;
 
   const send = (atMs: number, type: string, data: object): string => {
@@ -29,7 +34,9 @@ export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number):
   };
 
   return Array.from({ length: tasks }, (_, number) => {
-    const fromMs = time.nowMs() + random.int(0, random.chance(0.5) ? 1_000 : REQUESTS_WITHIN_MS);
+    const isLate = (scene.has('new-base') || scene.has('changed-users')) && random.chance(0.3);
+    const withinMs = isLate ? LATE_MS : random.chance(0.5) ? 1_000 : REQUESTS_WITHIN_MS;
+    const fromMs = time.nowMs() + random.int(0, withinMs);
     const userId = `user-${random.int(1, users)}`;
     const key = random.chance(0.8) ? `key-${number}` : undefined;
     const request: TaskRequest = {

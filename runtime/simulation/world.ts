@@ -7,17 +7,21 @@ import type { Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { taskKey } from '../records.ts';
 import { configureRepositories } from './configurations.ts';
+import { letOthersDeploy } from './deployers.ts';
 import { drawn, type FaultName } from './faults.ts';
 import { letLie } from './liar.ts';
 import { type Life, type LifeOptions, openLife, type Plant, stackOf } from './life.ts';
+import { limitsOf } from './limits.ts';
 import { outsidePorts } from './outside-ports.ts';
 import { controlPlane } from './plane.ts';
 import type { Broken } from './promise-names.ts';
 import { type Promises, watchPromises } from './promises.ts';
-import { type Random, seededRandom } from './random.ts';
+import { seededRandom } from './random.ts';
 import { replayAtAnyTime } from './replays.ts';
 import type { Gate, Scene } from './scene.ts';
+import { simulatedDefinitions } from './simulated-definitions.ts';
 import { type SimulatedEcs, simulatedEcs } from './simulated-ecs.ts';
+import { simulatedRegistry } from './simulated-registry.ts';
 import { type Remote, simulatedRunner } from './simulated-runner.ts';
 import { openTrace } from './trace.ts';
 import { EPOCH_MS, virtualTime } from './virtual-time.ts';
@@ -35,9 +39,6 @@ const SETTLE_WITHIN_S = 4 * 3_600;
 /** Most times that the whole process dies in one seed, and the chance of it at one step. */
 const DEATHS_MAX = 4;
 const DEATH_PER_STEP = 1 / 300;
-/** Changes of the limits of all keys in one seed, and when the last comes, in milliseconds. */
-const LIMIT_CHANGES = 6;
-const LIMITS_CHANGE_WITHIN_MS = 4 * 3_600_000;
 /** Trace lines that a finding carries. */
 const LINES_OF_A_FINDING = 80;
 
@@ -103,6 +104,8 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     nowMs: time.nowMs,
     later: (ms, work) => void time.at(time.nowMs() + ms, work),
     runsOf: (taskId) => ecs.runsOf(taskId),
+    registry: () => registry,
+    stage: usual.stage,
     isUp: () => life !== undefined,
     hasPassed: (taskId, of) => outside.hasPassed(taskId, of),
     settleWithinSeconds: SETTLE_WITHIN_S,
@@ -116,6 +119,17 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     surprised: (what, error) =>
       broken({ promise: 'unknown is loud', taskId: '', message: `${what} threw: ${stackOf(error)}` }),
   });
+  const registry = simulatedRegistry(scene, promises);
+  letOthersDeploy(scene, usual.stage, registry);
+  const { records, complain } = promises;
+  const definitionsSeenBy = simulatedDefinitions({
+    scene,
+    stage: usual.stage,
+    registry,
+    records,
+    complain,
+    plant: plant?.definitions,
+  });
   const ecs = backEnd();
   const lifeOptions: LifeOptions = {
     scene,
@@ -125,7 +139,11 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     limitOf: limits.limitOf,
     promises,
     archive,
-    outside: (gate: Gate) => ({ ...outside.seenBy(gate), ecs: ecs.seenBy(gate) }),
+    outside: (gate: Gate) => ({
+      ...outside.seenBy(gate),
+      ecs: ecs.seenBy(gate),
+      definitions: definitionsSeenBy(gate),
+    }),
     broken,
     repeats: random.pick([0.03, 0.03, 0.2]),
     plant,
@@ -134,13 +152,9 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   await live(memoryStore(storeOptions()));
   const taskIds = startWorkload(scene, plane, options.tasks);
   if (has('changed-limit')) limits.change();
-  if (has('configuration') || has('silent-agent')) configureRepositories(scene, plane);
+  configureRepositories(scene, plane);
   if (has('replay')) replayAtAnyTime(scene, plane, archive);
-  if (has('lying-agent')) {
-    const complain: Parameters<typeof letLie>[2]['complain'] = (promise, taskId, message) =>
-      broken({ promise, taskId, message });
-    letLie(scene, plane, { taskIds, records: promises.records, complain });
-  }
+  if (has('lying-agent')) letLie(scene, plane, { taskIds, records, complain });
   while (!finding && time.step()) {
     steps++;
     await everythingElse();
@@ -151,7 +165,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   }
   if (!finding) {
     for (const taskId of taskIds) answered(taskId);
-    for (const key of promises.records.keys()) if (key.startsWith('TASK#')) wasAsked(key.slice('TASK#'.length));
+    for (const key of records.keys()) if (key.startsWith('TASK#')) wasAsked(key.slice('TASK#'.length));
     promises.quiet();
   }
   const ended = endsOf(promises);
@@ -189,6 +203,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
           ended,
         }),
       promises,
+      registry,
     );
   }
 
@@ -246,29 +261,6 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     );
     if (!isDead) broken({ promise: 'no lost step', taskId, message: 'a request was never answered' });
   }
-}
-
-/** How many tasks of each key may run at once, where no configuration says so. */
-function limitsOf(scene: Scene): { limitOf: (key: string) => number; change: () => void } {
-  const { time, trace } = scene;
-  const first: Random = scene.random.fork('limits');
-  const limits = new Map<string, number>();
-  return {
-    limitOf(key) {
-      const known = limits.get(key) ?? first.int(1, 3);
-      limits.set(key, known);
-      return known;
-    },
-    change() {
-      const random = scene.random.fork('changed limits');
-      for (let count = 0; count < LIMIT_CHANGES; count++) {
-        time.at(time.nowMs() + random.int(0, LIMITS_CHANGE_WITHIN_MS), () => {
-          for (const key of limits.keys()) limits.set(key, random.int(1, 4));
-          trace.line(`limits are ${JSON.stringify([...limits])}`);
-        });
-      }
-    },
-  };
 }
 
 /** Tasks by their last status. */

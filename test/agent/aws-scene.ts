@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { dynamoStore } from '../../runtime/aws/dynamo-store.ts';
 import { payloadObjectKey, runKey } from '../../schemas/record-keys.ts';
@@ -9,6 +8,7 @@ import type { RunPayload } from '../../schemas/run-payload.ts';
 import { type RunRecord, runRecord } from '../../schemas/run-record.ts';
 import type { DynamoServer } from '../aws/dynamo-server.ts';
 import { aRunRecord } from '../builders.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type AwsStub, startAwsStub } from './aws-stub.ts';
 import { BRANCH, commitTo, git, type Launched, RUN_TOKEN, TASK_ID } from './scene.ts';
 
@@ -32,7 +32,7 @@ export async function openAwsScene(
   engine: DynamoServer,
   { payload = {}, record = {} }: { payload?: Partial<RunPayload>; record?: Partial<RunRecord> } = {},
 ): Promise<AwsScene> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-aws-scene-')));
+  const folder = sceneFolder('baton-aws-scene-');
   const remote = join(folder, 'remote.git');
   const runDir = join(folder, 'made', 'by the runner');
   mkdirSync(join(folder, 'home'));
@@ -99,7 +99,7 @@ export async function openAwsScene(
       await Promise.all(launched.map(({ ended }) => ended));
       await aws.close();
       client.destroy();
-      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+      await putAway(folder);
     },
   };
 }

@@ -74,6 +74,19 @@ describe('the words of a run', () => {
     await events.end();
   });
 
+  // F12
+  it('are forgotten once Baton refuses the run, which is the last that is told', async () => {
+    const { events, told } = scene(HOUR_MS);
+    events.claimed();
+    events.progressed('hello');
+    events.announced('pushing');
+    await events.fenced();
+    events.progressed('still here');
+    await events.end();
+    expect(told.map(({ type }) => type)).toEqual(['RunClaimed', 'RunFenced']);
+    expect(told.map(({ seq }) => seq)).toEqual([0, 1]);
+  });
+
   it('are forgotten at the end', async () => {
     const { events, told } = scene(5, Number.POSITIVE_INFINITY);
     events.progressed('hello');

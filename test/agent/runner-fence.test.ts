@@ -11,6 +11,10 @@ beforeAll(async () => {
 afterAll(() => runner.remove());
 afterEach(() => scene.close());
 
+/** What the runner told, in the order in which it did. */
+const typesOf = (of: Scene): unknown[] => of.api.of('events').map((call) => call.body['type']);
+
+// F12, F17
 describe('a fenced run', () => {
   it('at the claim does nothing at all', async () => {
     scene = await openScene(runner.file);
@@ -29,6 +33,7 @@ describe('a fenced run', () => {
     expect(scene.head(BRANCH)).toBeUndefined();
     expect(scene.api.of('report')).toHaveLength(0);
     expect(scene.reportFile()).toBeUndefined();
+    expect(typesOf(scene).filter((type) => type === 'RunFenced')).toHaveLength(1);
   });
 
   it('at the confirmation after its agent failed saves nothing and reports nothing', async () => {
@@ -43,7 +48,8 @@ describe('a fenced run', () => {
     scene = await openScene(runner.file);
     scene.api.answer('report', FENCED);
     expect(await scene.run()).toMatchObject({ code: RUNNER_EXIT.fenced });
-    expect(scene.api.of('events').map((call) => call.body['type'])).not.toContain('RunReported');
+    expect(typesOf(scene)).not.toContain('RunReported');
+    expect(typesOf(scene).at(-1)).toBe('RunFenced');
   });
 
   it('at a heartbeat stops its agent', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { build } from 'esbuild';
 import { type AgentReport, agentReport } from '../../schemas/agent-report.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 import { taskId } from '../../schemas/task-id.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type ApiStub, startApi } from './api-stub.ts';
 
 export const TASK_ID = taskId.parse(`t${'0'.repeat(20)}abcd`);
@@ -65,7 +66,7 @@ export async function bundleRunner(
 }
 
 export async function openScene(runner: string, payload: Partial<RunPayload> = {}): Promise<Scene> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-scene-')));
+  const folder = sceneFolder();
   const remote = join(folder, 'remote.git');
   const runDir = join(folder, 'run');
   const worldFile = join(folder, 'world.json');
@@ -142,14 +143,14 @@ export async function openScene(runner: string, payload: Partial<RunPayload> = {
     close: async () => {
       for (const child of launched) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
       await api.goAway();
-      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+      await putAway(folder);
     },
   };
 }
 
-/** Waits until something is so; fails after ten seconds. */
+/** Waits until something is so; fails after forty seconds. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
-  const endsAt = Date.now() + 10_000;
+  const endsAt = Date.now() + 40_000;
   while (!isSo()) {
     if (Date.now() > endsAt) throw new Error(`waited in vain until ${what}`);
     await sleep(20);

@@ -1,21 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RunSpec } from '../../schemas/supervised-run.ts';
 import { exitRecord, runMarker, supervisorRecord } from '../../schemas/supervised-run.ts';
 import { bundled, eventually, lives } from '../runtime/engine/local-ecs-fixture.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 
 let supervisor: ReturnType<typeof bundled>;
 beforeAll(() => {
   supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
 });
 afterAll(() => supervisor.remove());
+const runDirs: string[] = [];
+afterEach(async () => {
+  for (const runDir of runDirs.splice(0)) await putAway(runDir);
+});
 
 function aRunDir(script: string, changes: Partial<RunSpec> = {}): string {
-  const runDir = mkdtempSync(join(tmpdir(), 'baton-run-'));
+  const runDir = sceneFolder();
+  runDirs.push(runDir);
   const spec: RunSpec = {
     schemaVersion: 1,
     taskArn: 'arn:aws:ecs:local:000000000000:task/baton/1',

@@ -12,7 +12,7 @@ describe('a healthy task on ECS', () => {
 
   it('stays within its bounds: nothing asks compute, and time costs nothing', () => {
     for (const budget of Object.values<Record<string, number>>(kept.minutes)) {
-      expect(budget).toMatchObject({ asks: 0, starts: 1, payloadPuts: 2, payloadDeletes: 2 });
+      expect(budget).toMatchObject({ asks: 0, starts: 1, definitionCalls: 1, payloadPuts: 2, payloadDeletes: 2 });
       expect(budget['recordWrites']).toBeLessThanOrEqual(16);
       expect((budget['messages'] ?? 0) + (budget['schedules'] ?? 0)).toBeLessThanOrEqual(3);
       expect(budget['publishedEntries']).toBeLessThanOrEqual(9);
@@ -22,7 +22,8 @@ describe('a healthy task on ECS', () => {
 
   it('publishes nothing twice and starts nothing twice when every event is delivered twice', () => {
     const { minutes, deliveredTwice } = kept;
-    expect(deliveredTwice).toMatchObject({ starts: 1, publishedEntries: minutes[30].publishedEntries });
+    const { publishedEntries } = minutes[30];
+    expect(deliveredTwice).toMatchObject({ starts: 1, definitionCalls: 1, publishedEntries });
     // The write of a duplicate request fails; every other duplicate is known by a read.
     expect(deliveredTwice.recordWrites).toBe(minutes[30].recordWrites + 1);
   });

@@ -3,23 +3,18 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { programOn } from '../../cli/main.ts';
 import { repositoryNameFrom } from '../../cli/repo-options.ts';
-import { openTerminal } from '../../cli/terminal.ts';
-import { openWorld, type World } from '../../runtime/embedded-world.ts';
+import type { World } from '../../runtime/embedded-world.ts';
 import { REPOSITORIES_KEY } from '../../runtime/records.ts';
-import { type CliScene, openCliScene } from './scene.ts';
+import { openRepoScene, type RepoScene } from './repo-scene.ts';
 
-let scene: CliScene;
+let scene: RepoScene;
 let world: World;
 beforeAll(async () => {
-  scene = openCliScene();
-  world = await openWorld({ dataDir: join(scene.folder, 'data') });
+  scene = await openRepoScene();
+  world = scene.world;
 });
-afterAll(async () => {
-  await world.close();
-  await scene.close();
-});
+afterAll(() => scene.close());
 
 const TEAM = 'https://git.example/team/*';
 const APP = 'https://git.example/team/app';
@@ -27,17 +22,8 @@ const APP = 'https://git.example/team/app';
 const found = (program: string): string =>
   execFileSync('/bin/sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
 
-/** The command line in this process, so that a test is about what it says and not about how long Node starts. */
-async function repo(...words: string[]): Promise<{ stdout: string; stderr: string }> {
-  let stdout = '';
-  let stderr = '';
-  const out = { write: (text: string | Uint8Array) => (stdout += String(text)) };
-  const err = { write: (text: string | Uint8Array) => (stderr += String(text)) };
-  const program = programOn(openTerminal({ out, err, environment: {} }), { json: true });
-  await program.parseAsync(['repo', ...words, '--endpoint', world.url], { from: 'user' });
-  return { stdout, stderr };
-}
-const json = async (...words: string[]) => JSON.parse((await repo(...words, '--json')).stdout);
+const repo: RepoScene['ask'] = (...words) => scene.ask(...words);
+const json: RepoScene['json'] = (...words) => scene.json(...words);
 
 describe('baton repo set', () => {
   it('sets every field there is, and shows them by the names of the options', async () => {

@@ -1,14 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
 export const BATON = join(root, 'bin', 'baton');
 
 /** A process that hangs longer than this, in milliseconds, is killed, and its test fails. */
-const PROCESS_LIMIT_MS = 60_000;
+const PROCESS_LIMIT_MS = 100_000;
 
 export interface Ended {
   readonly code: number | null;
@@ -44,7 +44,7 @@ interface StartOptions {
 }
 
 export function openCliScene(name = 'baton-cli-'): CliScene {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), name)));
+  const folder = sceneFolder(name);
   const repo = join(folder, 'repo');
   mkdirSync(repo);
   const git = (...words: string[]): string =>
@@ -103,7 +103,7 @@ export function openCliScene(name = 'baton-cli-'): CliScene {
     git,
     close: async () => {
       for (const child of started) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      await putAway(folder);
     },
   };
 }
@@ -111,7 +111,7 @@ export function openCliScene(name = 'baton-cli-'): CliScene {
 /** The last line of what was printed, as JSON. */
 export const lastJson = (stdout: string): unknown => JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
 
-export async function until(what: string, isSo: () => boolean, limitMs = 20_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean, limitMs = 60_000): Promise<void> {
   for (const endMs = Date.now() + limitMs; !isSo(); await sleep(20)) {
     if (Date.now() > endMs) throw new Error(`not within ${limitMs} ms: ${what}`);
   }

@@ -4,8 +4,9 @@ import { ecsService } from '../../runtime/endpoint/aws/ecs.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { EcsHandle } from '../../schemas/run-handle.ts';
 import { served } from '../runtime/aws/served.ts';
-import { aRun, bundled, ecsWorld } from '../runtime/engine/local-ecs-fixture.ts';
-import { type ComputeBackendHarness, computeBackendContract } from './compute-backend.ts';
+import { aDefinition, aRun, bundled, ecsWorld } from '../runtime/engine/local-ecs-fixture.ts';
+import { putAway } from '../scene-folder.ts';
+import { type EcsBackendHarness, ecsBackendContract } from './compute-backend.ts';
 
 const CLUSTER = 'arn:aws:ecs:local:000000000000:cluster/baton';
 const unknownHandle: EcsHandle = {
@@ -16,30 +17,39 @@ const unknownHandle: EcsHandle = {
   region: 'local',
 };
 
-const aRunThat: ComputeBackendHarness['aRun'] = (behaviour) =>
+const aRunThat: EcsBackendHarness['aRun'] = (behaviour) =>
   aRun(behaviour === 'goes on' ? 'sleep 300' : `exit ${behaviour.exitCode}`);
 
 async function embeddedEcs() {
   const supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
   const world = await ecsWorld({ supervisorCommand: supervisor.command, store: memoryStore({ freezeValues: true }) });
+  const definitions = {
+    active: await world.registry.register(aDefinition()),
+    inactive: await world.registry.register(aDefinition()),
+    unknown: 'arn:aws:ecs:local:000000000000:task-definition/baton-agent:9',
+  };
+  await world.registry.deregister(definitions.inactive);
   return {
     ecs: world.ecs,
+    registry: world.registry,
+    definitions,
     close: async () => {
       await world.close();
+      await putAway(world.dataDir);
       supervisor.remove();
     },
   };
 }
 
-computeBackendContract('embedded ECS', async () => {
-  const { ecs, close } = await embeddedEcs();
-  return { compute: ecs, aRun: aRunThat, unknownHandle, close };
+ecsBackendContract('embedded ECS', async () => {
+  const { ecs, definitions, close } = await embeddedEcs();
+  return { compute: ecs, aRun: aRunThat, definitions, unknownHandle, close };
 });
 
-computeBackendContract('ECS, as its client sees it', async () => {
-  const { ecs, close } = await embeddedEcs();
+ecsBackendContract('ECS, as its client sees it', async () => {
+  const { ecs, registry, definitions, close } = await embeddedEcs();
   const place = { account: '000000000000', region: 'local' };
-  const service = await served([ecsService({ place, tasks: ecs, clusters: ['baton'], families: ['baton-agent'] })]);
+  const service = await served([ecsService({ place, tasks: ecs, clusters: ['baton'], registry })]);
   const client = new ECSClient(service.client);
   return {
     compute: ecsBackend({
@@ -50,6 +60,7 @@ computeBackendContract('ECS, as its client sees it', async () => {
       securityGroups: ['sg-1'],
     }),
     aRun: aRunThat,
+    definitions,
     unknownHandle,
     close: async () => {
       client.destroy();

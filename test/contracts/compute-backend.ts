@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { ComputeBackend, StartRun } from '../../runtime/ports.ts';
+import type { ComputeBackend, EcsBackend, StartEcsRun, StartRun } from '../../runtime/ports.ts';
 import type { RunHandle } from '../../schemas/run-handle.ts';
 import type { RunObservation } from '../../schemas/run-observation.ts';
 
@@ -11,6 +11,14 @@ export interface ComputeBackendHarness {
   /** A handle of the right shape for a run that never was. */
   readonly unknownHandle: RunHandle;
   close(): Promise<void>;
+}
+
+/** One that starts runs from task definitions. */
+export interface EcsBackendHarness extends ComputeBackendHarness {
+  readonly compute: EcsBackend;
+  aRun(behaviour: { exitCode: number } | 'goes on'): StartEcsRun;
+  /** ARNs of revisions that no run of the harness is started from by itself. */
+  readonly definitions: { readonly active: string; readonly inactive: string; readonly unknown: string };
 }
 
 /** How long a back end may take to show what became of a run, in milliseconds. */
@@ -95,5 +103,48 @@ export function computeBackendContract(name: string, open: () => Promise<Compute
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
+  });
+}
+
+/** What a back end promises besides whose runs are started from task definitions. */
+export function ecsBackendContract(name: string, open: () => Promise<EcsBackendHarness>): void {
+  computeBackendContract(name, open);
+
+  describe(`the compute back end ${name}, of task definitions`, () => {
+    let harness: EcsBackendHarness;
+    beforeAll(async () => {
+      harness = await open();
+    });
+    afterAll(() => harness.close());
+
+    // T9
+    it('starts a run from the definition that was named, and says so in its handle and when it is asked', async () => {
+      const { active: definition } = harness.definitions;
+      for (const run of [harness.aRun({ exitCode: 0 }), { ...harness.aRun({ exitCode: 0 }), definition }]) {
+        const handle = { taskDefinitionArn: run.definition };
+        expect(await harness.compute.start(run)).toMatchObject({ outcome: 'started', handle });
+        expect(await harness.compute.ask({ startedBy: run.startedBy })).toMatchObject([{ handle }]);
+      }
+    });
+
+    it.each<[string, (run: StartEcsRun) => StartEcsRun]>([
+      ['definition', (run) => ({ ...run, definition: harness.definitions.active })],
+      ['definition, which is gone', (run) => ({ ...run, definition: harness.definitions.inactive })],
+      ['capacity', (run) => ({ ...run, capacityProvider: 'FARGATE_SPOT' })],
+      ['tag', (run) => ({ ...run, tags: { ...run.tags, other: 'yes' } })],
+    ])('adopts the run of a client token that comes with another %s', async (_, changed) => {
+      const run = harness.aRun({ exitCode: 0 });
+      const first = await harness.compute.start(run);
+      expect(first).toMatchObject({ outcome: 'started' });
+      expect(await harness.compute.start(changed(run))).toEqual(first);
+      expect(await harness.compute.ask({ startedBy: run.startedBy })).toHaveLength(1);
+    });
+
+    it.each(['inactive', 'unknown'] as const)('refuses a definition that is %s, and starts nothing', async (which) => {
+      const run = { ...harness.aRun({ exitCode: 0 }), definition: harness.definitions[which] };
+      const refused = { outcome: 'refused', reason: { code: 'start_refused' } };
+      expect(await harness.compute.start(run)).toMatchObject(refused);
+      expect(await harness.compute.ask({ startedBy: run.startedBy })).toEqual([]);
+    });
   });
 }

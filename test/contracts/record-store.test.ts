@@ -137,7 +137,7 @@ describe('any sequence of operations', () => {
   it(
     'has the same answers in libsql and in memory, and leaves the same records',
     async () => {
-      await expectSameAnswers(openLibsql, fc.jsonValue({ maxDepth: 2 }), 40);
+      await expectSameAnswers(openLibsql, fc.jsonValue({ maxDepth: 2 }).map(asRead), 40);
     },
     SEQUENCES_MAX_MS,
   );
@@ -152,6 +152,9 @@ describe('any sequence of operations', () => {
     );
   });
 });
+
+/** What a reader of JSON can get: there is no -0 in it. */
+const asRead = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 /** What DynamoDB can say: numbers between 1e-130 and 1e126, fields that have a name. dynalite, in JavaScript, loses `__proto__`. */
 function sayable(value: unknown): unknown {

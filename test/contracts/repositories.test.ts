@@ -36,6 +36,16 @@ onEveryStore((present) => {
       retryAgentFailure: false,
       environment: { TOKEN: 'variable:TOKEN' },
       subscribers: [{ channel: 'webhook' as const, target: 'https://example.com/hook' }],
+      capacity: 'spot' as const,
+      isolation: 'per-user' as const,
+      users: {
+        'ada@example.com': {
+          size: { cpu: 2048, memory: 4096 },
+          fileSystem: { id: 'fs-0123abcd', accessPoint: 'fsap-0123abcd' },
+          secrets: { KEY: 'arn:aws:ssm:us-east-1:000000000000:parameter/key' },
+        },
+        '*': {},
+      },
     };
     expect(await repositories.set(APP, config, { ...by('one'), warning: 'W.' })).toBe('stored');
     const entry = { name: APP, config, setAt: at(0), setBy: 'one', warning: 'W.' };

@@ -157,6 +157,21 @@ onEveryStore((present) => {
       expect(record?.claim !== undefined).toBe(claimed === 'claimed');
     });
 
+    // F12
+    it.each([
+      ['its claimant, when the attempt is closed', { claim: aClaim(), closed: true }, signal, true],
+      ['nobody else', { claim: aClaim(), closed: true }, stranger, false],
+      ['nobody while the attempt is open', { claim: aClaim(), noClaim: true }, signal, false],
+      ['nobody where nobody had claimed', { noClaim: true, closed: true }, signal, false],
+    ])('notes as living on after its end %s', async (_, record, who, isNoted) => {
+      await has(record);
+      seconds = 7;
+      expect(await runs.noteOutlived(who)).toEqual(isNoted ? { at: at(7), before: false } : undefined);
+      seconds = 9;
+      expect(await runs.noteOutlived(who)).toEqual(isNoted ? { at: at(7), before: true } : undefined);
+      expect((await runs.get(taskId, 1))?.outlivedAt).toBe(isNoted ? at(7) : undefined);
+    });
+
     it('notes the first stray run, and does nothing where no record is', async () => {
       await has({});
       await runs.noteStray(taskId, 1, aHandle('run-2'));

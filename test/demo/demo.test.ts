@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
 const builder: { buildIfStale(): Promise<boolean> } = await import(join(root, 'scripts', 'build.mjs'));
@@ -13,7 +13,7 @@ let stdout = '';
 let stderr = '';
 
 beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-demo-test-')));
+  folder = sceneFolder();
   await builder.buildIfStale();
   await new Promise<void>((resolve) => {
     const child = execFile(
@@ -27,7 +27,7 @@ beforeAll(async () => {
     );
   });
 }, 100_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => putAway(folder));
 
 describe('the demonstration', () => {
   it('sees three tasks end and settle as they should, and says so by its exit code', () => {

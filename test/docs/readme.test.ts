@@ -1,17 +1,17 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { CLI_EXIT } from '../../cli/exit-codes.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { readme, root, shellLines } from './readme-blocks.ts';
 
 const baton = join(root, 'bin/baton');
 const folders: string[] = [];
 
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+afterAll(async () => {
+  for (const folder of folders) await putAway(folder);
 });
 
 describe('a command of the README', () => {
@@ -87,7 +87,7 @@ describe('the tables of the README', () => {
 });
 
 function aRepository(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'baton-readme-'));
+  const folder = sceneFolder();
   folders.push(folder);
   git(folder, 'init', '--quiet', '--initial-branch=main');
   git(

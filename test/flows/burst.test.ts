@@ -17,7 +17,7 @@ describe(`embedded, a burst of ${TASKS} tasks on a machine that is slow to start
     });
     try {
       const ids = await Promise.all(Array.from({ length: TASKS }, () => scene.submit('echo done > done.txt')));
-      await eventually(() => (scene.world.unsettled() === 0 ? true : undefined), 'all to settle', 80_000);
+      await eventually(() => (scene.world.unsettled() === 0 ? true : undefined), 'all to settle', 120_000);
       for (const taskId of ids) {
         expect(await scene.world.view(taskId)).toMatchObject({ status: 'COMPLETED', attempt: 1 });
         const facts = scene.factsOf(taskId);
@@ -28,5 +28,5 @@ describe(`embedded, a burst of ${TASKS} tasks on a machine that is slow to start
     } finally {
       await scene.close();
     }
-  }, 120_000);
+  }, 180_000);
 });

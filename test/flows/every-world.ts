@@ -6,7 +6,8 @@ import type { WorldOptions } from '../../runtime/embedded-world.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { type LoopbackOptions, type LoopbackWorld, openAwsOnLoopback } from '../loopback/aws-on-loopback.ts';
 import { cloudAssembly, PREPARING_MAX_MS } from '../loopback/cloud-assembly.ts';
-import { type FlowScene, openScene, QUICK_STOP_S, quickTimings, sceneFolder, sceneIn } from './scene.ts';
+import { sceneFolder } from '../scene-folder.ts';
+import { type FlowScene, openScene, QUICK_STOP_S, quickTimings, sceneIn } from './scene.ts';
 
 /** What a story may ask of any world. */
 export type SceneOptions = Pick<WorldOptions, 'limit' | 'runnerCommand' | 'failStart' | 'github'> & {
@@ -35,9 +36,11 @@ const loopbackTimings = {
 const GITHUB_TOKEN_ARN = 'arn:aws:secretsmanager:us-east-1:000000000000:secret:github-AbCdEf';
 
 /** Longest a test of a story may take in milliseconds: on loopback every step is a process of its own that may have to start first. */
-const STORY_MAX_MS = 90_000;
+const STORY_MAX_MS = 240_000;
 /** How long such a test waits for an end, in milliseconds. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
+/** Between two looks at a task there, in milliseconds: each is a call to DynamoDB, and takes from what is waited for. */
+const LOOK_PAUSE_MS = 100;
 
 /** Tells the same stories in the embedded world, and in the deployed program with AWS's protocols on loopback. */
 export function onEveryWorld(tell: (openScene: OpenScene, traits: WorldTraits) => void): void {
@@ -74,7 +77,7 @@ export async function openLoopbackScene(
     stopTimeoutSeconds: QUICK_STOP_S,
     ...more,
   });
-  const scene = sceneIn(folder, () => world, PATIENCE_MS);
+  const scene = sceneIn(folder, () => world, PATIENCE_MS, LOOK_PAUSE_MS);
   world.listen((event: Envelope) => scene.events.push(event));
   return scene;
 }

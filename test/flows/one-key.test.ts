@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
 import { type FlowScene, insist, linesOf, openScene, type Scene } from './scene.ts';
@@ -19,14 +22,7 @@ describe('embedded, by the API', () => {
         agentCommand: `echo start >> ${starts}`,
         idempotencyKey: 'only-once',
       });
-      const headers = { 'content-type': 'application/json' };
-      const answers = await Promise.all(
-        Array.from({ length: 1000 }, async () => {
-          const answer = await fetch(`${scene.world.url}/baton/v1/tasks`, { method: 'POST', headers, body });
-          const { taskId } = (await answer.json()) as { taskId: string };
-          return { status: answer.status, taskId };
-        }),
-      );
+      const answers = await Promise.all(Array.from({ length: 1000 }, () => posted(scene.world.url, body)));
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
       const ids = new Set(answers.map(({ taskId }) => taskId));
       expect(ids.size).toBe(1);
@@ -72,3 +68,12 @@ onEveryWorld((openAnyScene) => {
     });
   });
 });
+
+/** Each request has a connection of its own, and waits for it as long as it takes: `fetch` gives up after ten seconds. */
+async function posted(url: string, body: string): Promise<{ status: number | undefined; taskId: string }> {
+  const headers = { 'content-type': 'application/json' };
+  const asked = request(`${url}/baton/v1/tasks`, { method: 'POST', headers, agent: false }).end(body);
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  const { taskId } = (await json(answer)) as { taskId: string };
+  return { status: answer.statusCode, taskId };
+}

@@ -65,7 +65,7 @@ describe('embedded, a limit that never lifts', () => {
     } finally {
       await scene.close();
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 const enteredAt = ({ history }: TaskView, status: string): string[] =>

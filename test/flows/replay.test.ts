@@ -7,6 +7,7 @@ import { replayOf } from '../../runtime/react.ts';
 import { rebuildWorld } from '../../runtime/rebuilt-world.ts';
 import { runKey, shadowKey, slotKey, taskKey } from '../../runtime/records.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
+import type { Task } from '../../schemas/task.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene, openScene, type Scene } from './scene.ts';
 
@@ -26,6 +27,11 @@ async function lived(scene: FlowScene): Promise<string[]> {
     async () => scene.events.find((event) => JSON.stringify(event.detail).includes('"text":"begun"')),
     'the word of the agent',
   );
+  // A wake-up of its start would change the record while it is compared: from then on only the deadline rings.
+  await eventually(async () => {
+    const { armedAt, deadlineAt } = (await scene.world.record(taskKey(running))) as Task;
+    return armedAt === deadlineAt ? true : undefined;
+  }, 'the wake-up of its start');
   await scene.quiet();
   return [completed, failed, cancelled, running];
 }

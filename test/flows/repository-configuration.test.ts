@@ -1,20 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { REPOSITORIES_KEY } from '../../runtime/records.ts';
 import type { BatonEvent } from '../../schemas/envelope.ts';
-import {
-  plainName,
-  type RepositoriesRecord,
-  type RepositoryConfig,
-  slotKeyOfRepository,
-} from '../../schemas/repository-config.ts';
+import { plainName, slotKeyOfRepository } from '../../schemas/repository-config.ts';
+import { configure } from './configure.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene } from './scene.ts';
-
-/** How long a changed configuration may take until it is stored, in milliseconds. */
-const STORED_WITHIN_MS = 30_000;
 
 onEveryWorld((openAnyScene) => {
   describe('a repository that is configured', () => {
@@ -47,15 +38,18 @@ onEveryWorld((openAnyScene) => {
     it('for what its deployment does not have has its tasks refused with a sentence that says so, and none starts', async () => {
       const scene = await openAnyScene();
       try {
-        await configure(scene, { isolation: 'per-user' });
+        await configure(scene, { fleet: 'builders' });
         await expect(submitted(scene)).rejects.toMatchObject({
           code: 'rejected',
           message: expect.stringContaining(
-            `isolation: "ecs" offers shared, not "per-user" (the configuration "${plainName(scene.remote)}" says so)`,
+            `fleet: "ecs" has no fleets, and so none named "builders" (the configuration "${plainName(scene.remote)}" says so)`,
           ),
         });
-        const facts = scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);
-        expect(new Set(facts)).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
+        const facts = () =>
+          scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);
+        // The answer is read from the record, which is written before the fact is said.
+        await eventually(() => (facts().includes('TaskRejected') ? true : undefined), 'the fact');
+        expect(new Set(facts())).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
         expect(await scene.world.payloadCount()).toBe(0);
         await configure(scene, null);
         expect((await scene.settled(await scene.submit('true'))).status).toBe('COMPLETED');
@@ -65,37 +59,6 @@ onEveryWorld((openAnyScene) => {
     });
   });
 });
-
-/** Puts the request on the bus, as `aws events put-events` would, and waits until it is stored. */
-async function configure(scene: FlowScene, config: RepositoryConfig | null): Promise<void> {
-  const id = randomUUID();
-  const time = new Date().toISOString();
-  await scene.world.publish([
-    {
-      version: '0',
-      id,
-      'detail-type': 'RepositoryConfigRequested',
-      source: 'baton.request',
-      account: '000000000000',
-      time,
-      region: 'local',
-      resources: [],
-      detail: {
-        metadata: { id, occurredAt: time, correlationId: id, causationId: id, schemaVersion: 1 },
-        data: { name: scene.remote, config },
-      },
-    },
-  ]);
-  await eventually(
-    async () => {
-      const record = (await scene.world.record(REPOSITORIES_KEY)) as RepositoriesRecord | undefined;
-      const done = record?.entries.some(({ setBy }) => setBy === id) || record?.removed?.some(({ by }) => by === id);
-      return done ? true : undefined;
-    },
-    'the configuration to be stored',
-    STORED_WITHIN_MS,
-  );
-}
 
 const submitted = async (scene: FlowScene): Promise<string> =>
   (await scene.world.submit({ repository: scene.remote, prompt: 'Say hello.' })).taskId;

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +9,7 @@ import type { DeadLetter } from '../../runtime/engine/event-bus.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type EmbeddedFlowWorld, embeddedFlowWorld, type FlowWorld } from './flow-world.ts';
 
 /** The waits of the embedded world, shortened so that a test sees what time decides. In seconds. */
@@ -33,7 +33,9 @@ export const quickTimings: Timings = {
 export const QUICK_STOP_S = 8;
 
 /** How long a test waits for a story's end, in milliseconds: processes and git on a busy machine. */
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 60_000;
+/** Between two looks at what a test waits for, in milliseconds. */
+const LOOK_PAUSE_MS = 20;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -120,14 +122,12 @@ export async function openScene(options: Partial<WorldOptions> = {}): Promise<Sc
   };
 }
 
-/** A fresh folder for a scene. */
-export const sceneFolder = (): string => realpathSync(mkdtempSync(join(tmpdir(), 'baton-flow-')));
-
 /** What scenes have in common whatever their world; `events` is filled by whoever opens it. */
 export function sceneIn<In extends FlowWorld>(
   folder: string,
   world: () => In,
   patienceMs = PATIENCE_MS,
+  lookPauseMs = LOOK_PAUSE_MS,
 ): FlowScene<In> {
   const remote = sampleRepository(folder);
   const events: Envelope[] = [];
@@ -166,7 +166,7 @@ export function sceneIn<In extends FlowWorld>(
     },
     async close() {
       await world().close();
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      await putAway(folder);
     },
   };
 
@@ -185,6 +185,7 @@ export function sceneIn<In extends FlowWorld>(
       () =>
         `task ${taskId} ${what}; it is ${JSON.stringify({ ...last, ignored: undefined })}; ${world().troubles().join('; ')}`,
       longMs,
+      lookPauseMs,
     );
   }
 }
@@ -212,13 +213,14 @@ export async function eventually<Found>(
   look: () => Promise<Found | undefined> | Found | undefined,
   what: string | (() => string),
   patienceMs = PATIENCE_MS,
+  lookPauseMs = LOOK_PAUSE_MS,
 ): Promise<Found> {
   const untilMs = Date.now() + patienceMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > untilMs) throw new Error(`waited in vain for ${typeof what === 'string' ? what : what()}`);
-    await sleep(20);
+    await sleep(lookPauseMs);
   }
 }
 

@@ -25,7 +25,7 @@ describe('embedded, a repository whose agents must say something soon', () => {
       // F27: the tool that it calls takes its time.
       const quiet = await scene.submit(`echo "building"; sleep ${LONG_S}; echo done > done.txt`);
 
-      const stalled = await scene.until(stalling, ({ attempt }) => attempt === 2, 'to be tried again', 60_000);
+      const stalled = await scene.until(stalling, ({ attempt }) => attempt === 2, 'to be tried again', 120_000);
       const lost = stalled.history.find(({ to }) => to === 'STOPPING');
       expect(lost?.cause.type).toBe('AlarmRang');
       expect(await scene.settled(stalling)).toMatchObject({ status: 'COMPLETED', attempt: 2 });
@@ -36,7 +36,7 @@ describe('embedded, a repository whose agents must say something soon', () => {
     } finally {
       await scene.close();
     }
-  }, 120_000);
+  }, 240_000);
 });
 
 const reasonsOfLoss = (events: readonly Envelope[]): Set<string> =>

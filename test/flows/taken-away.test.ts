@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Interruption } from '../../runtime/engine/local-ecs.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
+import { configure } from './configure.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene, linesOf } from './scene.ts';
 
@@ -32,6 +33,7 @@ onEveryWorld((openScene) => {
     it('goes on from its saved work in the next attempt, not at the warning but at the end; other tasks do not notice', async () => {
       const gate = join(scene.folder, 'gate');
       const other = await scene.submit(`while [ ! -e ${gate} ]; do sleep 0.05; done; echo done > other.txt`);
+      await configure(scene, { capacity: 'spot' });
       const taskId = await scene.submit(inHalves('spot'));
       await scene.until(other, ({ status }) => status === 'RUNNING', 'to run');
       await half('spot');
@@ -50,8 +52,16 @@ onEveryWorld((openScene) => {
       expect([warning?.['stopCode'], end?.['stopCode']]).toEqual(['SpotInterruption', 'SpotInterruption']);
       expect(stopping?.cause.id).toBe(`${end?.['taskArn']}#${end?.['version']}`);
 
+      expect([warning, end].map((change) => change?.['capacityProviderName'])).toEqual([
+        'FARGATE_SPOT',
+        'FARGATE_SPOT',
+      ]);
+
+      // The other was accepted before: its capacity is on demand, and nobody takes that back.
+      expect(await scene.world.interrupt(other, 'spot')).toBe(false);
       writeFileSync(gate, '');
       expect(await scene.settled(other)).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+      await configure(scene, null);
     });
   });
 

@@ -38,7 +38,7 @@ describe('embedded, twenty tasks where four may run at a time', () => {
       const agent = `echo + >> ${tally}; sleep 0.2; echo - >> ${tally}`;
       const ids: string[] = [];
       for (let number = 0; number < 20; number++) ids.push(await scene.submit(agent));
-      await eventually(() => (scene.world.unsettled() === 0 ? true : undefined), 'all to settle', 80_000);
+      await eventually(() => (scene.world.unsettled() === 0 ? true : undefined), 'all to settle', 120_000);
       const tasks = await scene.world.list();
       expect(new Set(tasks.map(({ taskId }) => taskId))).toEqual(new Set(ids));
       expect(new Set(tasks.map(({ status }) => status))).toEqual(new Set(['COMPLETED']));
@@ -47,7 +47,7 @@ describe('embedded, twenty tasks where four may run at a time', () => {
     } finally {
       await scene.close();
     }
-  }, 90_000);
+  }, 180_000);
 });
 
 function mostAtOnce(tally: readonly string[]): number {

@@ -9,21 +9,14 @@ import { openWorld } from '../../runtime/embedded-world.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { aRequest } from '../builders.ts';
 import { type PublicReceiver, publicReceiver } from '../public-receiver.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type WebhookReceiver, webhookReceiver } from '../webhook-receiver.ts';
 import { onLoopback, openLoopbackScene } from './every-world.ts';
-import {
-  buildBundles,
-  eventually,
-  openScene,
-  quickTimings,
-  type Scene,
-  sampleRepository,
-  sceneFolder,
-} from './scene.ts';
+import { buildBundles, eventually, openScene, quickTimings, type Scene, sampleRepository } from './scene.ts';
 
 /** How long a function may take here: an entry of a dead one keeps others out for as long as it may have had. */
 const FUNCTION_TIMEOUT_S = 10;
-const PATIENCE_MS = 70_000;
+const PATIENCE_MS = 120_000;
 
 let receiver: WebhookReceiver;
 beforeEach(async () => {
@@ -99,9 +92,9 @@ describe('a world that is killed between a post and its acknowledgement', () => 
     });
     folder = sceneFolder();
   });
-  afterAll(() => {
+  afterAll(async () => {
     rmSync(bundle, { force: true });
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    await putAway(folder);
   });
 
   it('posts again when it is back, under the same id; and no more once that was acknowledged', async () => {
@@ -136,7 +129,7 @@ describe('a world that is killed between a post and its acknowledgement', () => 
     await eventually(() => (last.engine.bus.pending() === 0 ? true : undefined), 'the bus to be quiet');
     await last.close();
     expect(receiver.received.map(({ id }) => id)).toEqual([`${taskId}#notify#0`, `${taskId}#notify#0`]);
-  }, 60_000);
+  }, 120_000);
 });
 
 onLoopback(() => {
@@ -180,6 +173,6 @@ onLoopback(() => {
       } finally {
         await scene.close();
       }
-    }, 150_000);
+    }, 240_000);
   });
 });

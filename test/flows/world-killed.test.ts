@@ -1,7 +1,6 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +14,7 @@ import { rebuildWorld } from '../../runtime/rebuilt-world.ts';
 import type { BatonDetail } from '../../schemas/envelope.ts';
 import { type TaskView, taskView } from '../../schemas/task-view.ts';
 import { apiError } from '../../schemas/world-api.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { buildBundles, linesOf, quickTimings, sampleRepository } from './scene.ts';
 
 /** Kills of the world in one run of this test. */
@@ -43,12 +43,12 @@ beforeAll(() => {
     target: 'node20',
     external: ['libsql'],
   });
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'baton-killed-')));
+  folder = sceneFolder();
   remote = sampleRepository(folder);
 });
-afterAll(() => {
+afterAll(async () => {
   rmSync(bundle, { force: true });
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  await putAway(folder);
 });
 
 describe(`a world that is killed with SIGKILL at ${KILLS} random moments of a real run`, () => {

@@ -260,4 +260,21 @@ describe('a request that cannot become a task', () => {
     expect(await scene.deliver(acceptTask, bad, { tries: 2 })).toEqual([]);
     expect((await scene.task(taskId))?.status).toBe('SUBMITTED');
   });
+
+  it('whose repository was configured otherwise since a delivery died leaves no prompt behind', async () => {
+    const scene = aScene();
+    await scene.payloads.put(taskId, request.prompt);
+    await scene.configurations.set(request.repository, { fleet: 'gone' }, { id: 'c', at: at(0) });
+    const event = aRequest('TaskRequested', request);
+    expect(typesOf(await scene.deliver(acceptTask, event, { tries: 2 }))).toEqual(['TaskRejected']);
+    expect(await scene.store.list('PAYLOAD#', { limit: 9 })).toEqual([]);
+  });
+
+  it('that became a task keeps its prompt, whatever is configured since', async () => {
+    const scene = aScene();
+    await scene.deliver(acceptTask, aRequest('TaskRequested', request));
+    await scene.configurations.set(request.repository, { fleet: 'gone' }, { id: 'c', at: at(0) });
+    expect(await scene.deliver(acceptTask, aRequest('TaskRequested', request), { tries: 2 })).toEqual([]);
+    expect(await scene.payloads.get((await scene.task(taskId))?.promptRef ?? '')).toBe(request.prompt);
+  });
 });

@@ -3,6 +3,7 @@ import { runCheckRequested } from '../../events/run-check-requested.ts';
 import { checkRunOnEcs } from '../../handlers/check-run-on-ecs.ts';
 import { ComputeError } from '../../runtime/errors.ts';
 import { aHandle, anEvent, aRun, aRunRecord, aTask, aTaskId } from '../builders.ts';
+import { BASE_DEFINITION } from '../definitions-twin.ts';
 import { aScene, typesOf } from './scene.ts';
 
 const run = aRun();
@@ -12,13 +13,16 @@ async function sceneOfAnOverdueStart() {
   const scene = aScene();
   await scene.has(aTask({ status: 'STARTING' }));
   await scene.hasRun(aRunRecord());
-  await scene.ecs.start({
+  await scene.compute.backend.start({
     taskId: aTaskId(),
     attempt: 1,
     startedBy: run.startedBy,
     clientToken: 'token',
     environment: {},
     command: ['run'],
+    definition: BASE_DEFINITION,
+    capacityProvider: 'FARGATE',
+    tags: {},
   });
   const [started] = scene.compute.runs;
   if (!started) throw new Error('expected a run');

@@ -104,10 +104,19 @@ describe('a configuration that is asked for', () => {
 
   it('is stored with a warning where the deployment does not have what it names', async () => {
     const scene = aScene();
-    const [told] = await scene.deliver(configureRepository, asked({ isolation: 'per-user' }));
-    const warning = `isolation: "ecs" offers shared, not "per-user" (the configuration "${name}" says so)`;
+    const [told] = await scene.deliver(configureRepository, asked({ fleet: 'builders' }));
+    const warning = `fleet: "ecs" has no fleets, and so none named "builders" (the configuration "${name}" says so)`;
     expect(told?.detail.data).toMatchObject({ warning });
     expect((await scene.repositories.list())[0]).toMatchObject({ warning });
+  });
+
+  it('for users who are isolated is stored whole, and said without a word of what they get', async () => {
+    const scene = aScene();
+    const secrets = { TOKEN: 'arn:aws:ssm:us-east-1:000000000000:parameter/ada/token' };
+    const config = { isolation: 'per-user', users: { ada: { secrets }, '*': {} }, capacity: 'spot-first' };
+    const [told] = await scene.deliver(configureRepository, asked(config));
+    expect(told?.detail.data).toEqual({ name, removed: false, limit: null });
+    expect((await scene.repositories.list())[0]?.config).toEqual(config);
   });
 
   it('during a replay configures nothing', async () => {
@@ -131,6 +140,20 @@ describe('a configuration is refused, and nothing is stored', () => {
       /config\.environment\.TOKEN: is no reference/,
     ],
     ['a variable of the runner', { environment: { BATON_TABLE: 'variable:X' } }, {}, /BATON_TABLE/],
+    ['an unknown capacity', { capacity: 'cheap' }, {}, /config\.capacity/],
+    [
+      'isolated users of whom it says nothing',
+      { isolation: 'per-user' },
+      {},
+      /config\.users: is missing: where isolation/,
+    ],
+    ['users who are not isolated', { users: { ada: {} } }, {}, /config\.users: .* only where isolation is per-user/],
+    [
+      'a secret of a user instead of its ARN',
+      { isolation: 'per-user', users: { ada: { secrets: { TOKEN: 'hunter2' } } } },
+      {},
+      /config\.users\.ada\.secrets\.TOKEN: is no ARN of a secret(?!.*hunter2)/,
+    ],
     ['a subscriber without an address', { subscribers: [{ channel: 'webhook' }] }, {}, /subscribers/],
     ['no configuration at all', undefined, {}, /config/],
     ['a name that no repository has', { limit: 2 }, { name: 'team/app' }, /name: is neither/],

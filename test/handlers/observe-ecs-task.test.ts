@@ -53,6 +53,35 @@ describe('a running task', () => {
     });
   });
 
+  // F2
+  it.each(['before', 'after'])('is judged by its agent alone, with sidecars told %s it', async (where) => {
+    const scene = aScene();
+    await scene.has(aTask({ status: 'RUNNING' }));
+    await scene.hasRun(aRunRecord({ claim: aClaim(), report: aReport() }));
+    const sidecars = [
+      { name: 'aws-guardduty-agent-AbCd', cpu: 'null', lastStatus: 'STOPPED' },
+      { name: 'log_router', exitCode: 139, reason: 'OutOfMemoryError: Container killed due to memory usage' },
+    ];
+    const agent = { name: 'agent', exitCode: 0 };
+    const containers = where === 'before' ? [...sidecars, agent] : [agent, ...sidecars];
+    await scene.deliver(observeEcsTask, anEcsEvent({ ...stopped, containers }));
+    expect(await scene.task()).toMatchObject({ status: 'COMPLETED', run: { ended: { exitCode: 0 } } });
+  });
+
+  it('is lost when it needed more memory than it had, in the words of ECS', async () => {
+    const scene = aScene();
+    await scene.has(aTask({ status: 'RUNNING' }));
+    await scene.hasRun(aRunRecord({ claim: aClaim() }));
+    const reason = 'OutOfMemoryError: Container killed due to memory usage';
+    const containers = [{ name: 'agent', exitCode: 137, reason }];
+    expect(typesOf(await scene.deliver(observeEcsTask, anEcsEvent({ ...stopped, containers })))).toEqual(['RunEnded']);
+    expect(await scene.task()).toMatchObject({
+      status: 'STOPPING',
+      intent: 'lost',
+      reason: { code: 'out_of_memory', message: expect.stringContaining(reason) },
+    });
+  });
+
   it('waits for its report when that is not there', async () => {
     const scene = aScene();
     await scene.has(aTask({ status: 'RUNNING' }));
@@ -91,6 +120,24 @@ describe('news that means nothing', () => {
     expect(await scene.deliver(observeEcsTask, anEcsEvent(fields))).toEqual([]);
     expect(scene.ignored).toEqual([reason]);
     expect(await scene.task()).toEqual(task);
+  });
+
+  it.each([
+    [
+      'a word that is new',
+      { stopCode: 'TaskFailedToStart', containers: [], stoppedReason: 'QuantumError: both' },
+      'QuantumError',
+    ],
+    ['no stop code', { stopCode: undefined, containers: [], stoppedReason: 'nothing that is known' }, 'no stopCode'],
+    ['a container of another name', { containers: [{ name: 'main', exitCode: 0 }] }, 'no container is named "agent"'],
+  ])('in part, for %s, is judged and noted for people', async (_, fields, noted) => {
+    const scene = aScene();
+    await scene.has(aTask({ status: 'STARTING' }));
+    await scene.deliver(observeEcsTask, anEcsEvent({ ...stopped, ...fields } as Parameters<typeof anEcsEvent>[0]));
+    expect(scene.ignored).toEqual([expect.stringContaining(noted)]);
+    expect(await scene.task()).toMatchObject({ status: 'STOPPING', intent: 'lost', run: { ended: {} } });
+    const told = 'stoppedReason' in fields ? fields.stoppedReason : 'Essential container in task exited';
+    expect((await scene.task()) as object).toMatchObject({ reason: { message: expect.stringContaining(told) } });
   });
 
   it('because its stop code is new is noted, and judged by what is known', async () => {

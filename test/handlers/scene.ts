@@ -16,6 +16,7 @@ import type { Slot } from '../../schemas/slot.ts';
 import type { Task } from '../../schemas/task.ts';
 import { aTaskId, at, testTimings } from '../builders.ts';
 import { computeTwin } from '../compute-twin.ts';
+import { definitionsTwin } from '../definitions-twin.ts';
 
 /** A handler's world: the real ports over memory, a clock that the test moves, and a back end that records. */
 export function aScene(options: { limit?: number; settings?: Partial<Settings> } = {}) {
@@ -48,6 +49,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, () => limit) });
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
+  const definitions = definitionsTwin();
   const webhooks = webhooksOver({ allowed: 'local' });
   const ports: Ports = {
     tasks,
@@ -60,6 +62,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     clock,
     webhooks,
     ecs: compute.backend,
+    definitions: definitions.definitions,
     screening: standInScreening,
     contexts: noContexts,
   };
@@ -77,6 +80,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     ...ports,
     runs,
     compute,
+    taskDefinitions: definitions,
     armed,
     ignored,
     duplicates: () => duplicates,

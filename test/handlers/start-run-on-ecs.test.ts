@@ -6,13 +6,17 @@ import { closeStop } from '../../handlers/close-stop.ts';
 import { observeEcsTask } from '../../handlers/observe-ecs-task.ts';
 import { startRunOnEcs } from '../../handlers/start-run-on-ecs.ts';
 import { wakeTask } from '../../handlers/wake-task.ts';
+import { askedAgainAt } from '../../lifecycle/timings.ts';
 import { ComputeError } from '../../runtime/errors.ts';
-import type { StartRun } from '../../runtime/ports.ts';
+import type { StartEcsRun, StartRun } from '../../runtime/ports.ts';
 import { alarmId } from '../../runtime/tasks.ts';
 import type { BatonEvent } from '../../schemas/envelope.ts';
 import { because } from '../../schemas/reason.ts';
-import { aHandle, anEcsEvent, anEvent, aRequest, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
-import { aScene, latestEvent } from './scene.ts';
+import type { RepositoryConfig } from '../../schemas/repository-config.ts';
+import type { UserTerms } from '../../schemas/task-definition.ts';
+import { aHandle, anEcsEvent, anEvent, aRequest, aRunRecord, aTask, aTaskId, at, testTimings } from '../builders.ts';
+import { BASE_DEFINITION } from '../definitions-twin.ts';
+import { aScene, latestEvent, typesOf } from './scene.ts';
 
 async function sceneOfAHydrated() {
   const scene = aScene();
@@ -42,6 +46,9 @@ describe('a hydrated task', () => {
       clientToken: `${aTaskId()}-1`,
       environment: { BATON_TASK_ID: aTaskId(), BATON_ATTEMPT: '1', BATON_PAYLOAD: task.input },
       command: ['run'],
+      definition: BASE_DEFINITION,
+      capacityProvider: 'FARGATE',
+      tags: { 'baton:stage': 'test', 'baton:task': aTaskId(), 'baton:attempt': '1' },
     });
   });
 
@@ -63,6 +70,7 @@ describe('a hydrated task', () => {
     expect(scene.compute.calls).toEqual([`start ${aTaskId()}-1`]);
   });
 
+  // F23: a redrive after the client token was forgotten.
   it('that has moved on is not started', async () => {
     const { scene, event } = await sceneOfAHydrated();
     await scene.has(aTask({ status: 'CANCELLED' }));
@@ -70,6 +78,7 @@ describe('a hydrated task', () => {
     expect(scene.compute.calls).toEqual([]);
   });
 
+  // F23
   it('is not started by a replay', async () => {
     const { scene, event } = await sceneOfAHydrated();
     await scene.deliver(startRunOnEcs, { ...event, 'replay-name': 'again' });
@@ -197,5 +206,131 @@ describe('a run that starts behind the back of its refusal', () => {
     const told = await scene.deliver(observeEcsTask, anEcsEvent());
     expect(told).toMatchObject([{ 'detail-type': 'RunStopRequested', detail: { data: { handle: aHandle() } } }]);
     expect(await scene.runs.claim({ taskId: aTaskId(), attempt: 1, nativeId: aHandle().taskArn })).toBe('fenced');
+  });
+});
+
+describe('the task definition of a start', () => {
+  const name = 'https://example.com/app';
+  const isolated = { isolation: 'per-user' as const, configuration: name, capacity: 'spot-first' as const };
+  const later = { outcome: 'later' as const, message: 'Rate exceeded' };
+
+  async function sceneOfAUser(users: Record<string, UserTerms>) {
+    const scene = aScene();
+    const task = await scene.has({ ...aTask({ status: 'HYDRATED' }), ...isolated });
+    await scene.hasRun(aRunRecord());
+    let sets = 0;
+    const configure = (config: RepositoryConfig | null) =>
+      scene.configurations.set(name, config, { id: `c${++sets}`, at: at(sets) });
+    await configure({ isolation: 'per-user', users });
+    return { scene, event: latestEvent(task), configure };
+  }
+
+  // T3, T9
+  it('is looked up anew for each attempt, and the task keeps it', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    scene.taskDefinitions.answers({ outcome: 'ready', arn: 'arn:of:the:newest' });
+    await scene.deliver(startRunOnEcs, event);
+    expect(scene.taskDefinitions.asked).toEqual(['base']);
+    expect(await scene.task()).toMatchObject({ run: { definition: 'arn:of:the:newest' } });
+    expect(scene.compute.runs[0]?.asked.definition).toBe('arn:of:the:newest');
+  });
+
+  // One client token, one task: ECS compares what is asked for.
+  it('is the same at every try of one attempt, whatever was deployed meanwhile', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const asked: StartEcsRun[] = [];
+    const start: typeof scene.ecs.start = async (run) => {
+      asked.push(run);
+      throw new ComputeError('compute_unavailable', 'No answer');
+    };
+    const instead = { ecs: { ...scene.ecs, start } };
+    await expect(scene.deliver(startRunOnEcs, event, { instead })).rejects.toThrow();
+    scene.taskDefinitions.answers({ outcome: 'ready', arn: 'arn:of:another' });
+    await expect(scene.deliver(startRunOnEcs, event, { instead, tries: 2 })).rejects.toThrow();
+    expect(asked[1]).toEqual({ ...asked[0], repeats: true });
+    expect(scene.taskDefinitions.asked).toHaveLength(1);
+  });
+
+  it('is that of the user, with the terms as they are now', async () => {
+    const { scene, event, configure } = await sceneOfAUser({ ada: {} });
+    const terms: UserTerms = { size: { cpu: 2048, memory: 4096 } };
+    await configure({ isolation: 'per-user', users: { ada: terms } });
+    await scene.deliver(startRunOnEcs, event);
+    expect(scene.taskDefinitions.asked).toEqual([{ userId: 'ada', configuration: name, terms, by: `${aTaskId()}/1` }]);
+    expect(scene.compute.runs[0]?.asked).toMatchObject({ capacityProvider: 'FARGATE_SPOT' });
+  });
+
+  it.each<[string, Record<string, UserTerms> | null, string]>([
+    ['is not in it any more', { bob: {} }, `${name}" says nothing of "ada" any more`],
+    ['has lost it altogether', null, `${name}", which is gone`],
+  ])('is refused to a user who %s, and nothing starts', async (_why, users, told) => {
+    const { scene, event, configure } = await sceneOfAUser({ ada: {} });
+    await configure(users && { isolation: 'per-user', users });
+    expect(typesOf(await scene.deliver(startRunOnEcs, event))).toEqual(['TaskFailed']);
+    const reason = { code: 'definition_refused', message: expect.stringContaining(told) };
+    expect(await scene.task()).toMatchObject({ status: 'FAILED', reason });
+    expect(scene.compute.calls).toEqual([]);
+    expect(scene.taskDefinitions.asked).toEqual([]);
+  });
+
+  // T7
+  it('that is refused fails the task with what to do, once', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const reason = because('definition_refused', 'Deploy the infrastructure again.');
+    scene.taskDefinitions.answers({ outcome: 'refused', reason });
+    expect(await scene.thrice(startRunOnEcs, event)).toEqual([['TaskFailed'], [], []]);
+    expect(await scene.task()).toMatchObject({ status: 'FAILED', reason });
+    expect(scene.compute.calls).toEqual([]);
+  });
+
+  it('that is not ready puts the start off, says why, and is asked for when the alarm rings', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    scene.taskDefinitions.answers(later);
+    const due = askedAgainAt({ taskId: aTaskId(), since: at(0) }, at(0), testTimings);
+    expect(await scene.deliver(startRunOnEcs, event)).toEqual([]);
+    expect(await scene.task()).toMatchObject({
+      status: 'HYDRATED',
+      due: { step: due },
+      delay: { at: at(0), message: 'Rate exceeded' },
+    });
+    expect(scene.ignored).toContain('definition_is_not_ready: Rate exceeded');
+    expect(scene.compute.calls).toEqual([]);
+
+    scene.pass(9);
+    const rang = anEvent(alarmRang.of({ taskId: aTaskId(), at: due }), { id: alarmId(aTaskId(), due) });
+    const again = (await scene.deliver(wakeTask, rang)).find(({ id }) => id === event.id);
+    expect(again).toBeDefined();
+    await scene.deliver(startRunOnEcs, again as BatonEvent);
+    expect(await scene.task()).toMatchObject({ status: 'STARTING' });
+    expect(await scene.task()).not.toHaveProperty('delay');
+  });
+
+  it('that is not ready does not bring back a task that moved on', async () => {
+    const { scene, event } = await sceneOfAHydrated();
+    const base = async () => {
+      await scene.deliver(cancelTask, aRequest('TaskCancelRequested', { taskId: aTaskId() }));
+      return later;
+    };
+    const instead = { definitions: { ...scene.definitions, base } };
+    await scene.deliver(startRunOnEcs, event, { instead });
+    expect(await scene.task()).toMatchObject({ status: 'CANCELLED' });
+    expect(scene.ignored).toContain('task_has_moved_on');
+  });
+
+  it('is not guessed for a start that an older version made', async () => {
+    const { scene, event, task } = await sceneOfAHydrated();
+    await scene
+      .deliver(startRunOnEcs, event, {
+        instead: {
+          ecs: { ...scene.ecs, start: async () => Promise.reject(new ComputeError('compute_unavailable', 'x')) },
+        },
+      })
+      .catch(() => undefined);
+    const started = await scene.task();
+    if (started?.status !== 'STARTING') throw new Error('expected a start');
+    const { definition: _none, ...run } = started.run;
+    await scene.has({ ...started, run });
+    expect(await scene.deliver(startRunOnEcs, latestEvent(task), { tries: 2 })).toEqual([]);
+    expect(scene.compute.calls).toEqual([]);
   });
 });

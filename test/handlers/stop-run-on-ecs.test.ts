@@ -6,6 +6,7 @@ import { ComputeError } from '../../runtime/errors.ts';
 import { because } from '../../schemas/reason.ts';
 import type { TaskRun } from '../../schemas/task.ts';
 import { aHandle, anEvent, aRun, aRunRecord, aTask, aTaskId } from '../builders.ts';
+import { BASE_DEFINITION } from '../definitions-twin.ts';
 import { aScene, typesOf } from './scene.ts';
 
 const reason = because('cancelled', 'Enough.');
@@ -18,13 +19,16 @@ async function sceneOfAStop(run: TaskRun = aRun({ handle: one })) {
   const scene = aScene();
   await scene.has(aTask({ status: 'STOPPING', run }));
   await scene.hasRun(aRunRecord());
-  await scene.ecs.start({
+  await scene.compute.backend.start({
     taskId: aTaskId(),
     attempt: 1,
     startedBy: run.startedBy,
     clientToken: 'token',
     environment: {},
     command: ['run'],
+    definition: BASE_DEFINITION,
+    capacityProvider: 'FARGATE',
+    tags: {},
   });
   const [started] = scene.compute.runs;
   if (!started) throw new Error('expected a run');

@@ -23,6 +23,9 @@ const everything = {
   alarmEmail: 'a@b.example',
   screening: 'required',
   githubToken: agentSecrets.split('=')[1] ?? '',
+  userSecrets:
+    'arn:aws:secretsmanager:eu-west-1:123456789012:secret:users/*,arn:aws:ssm:eu-west-1:123456789012:parameter/users/*',
+  userFileSystem: 'fs-0123456789abcdef0:sg-0123456789abcdef0',
 };
 
 /** Where the CDK keeps what was acknowledged. */

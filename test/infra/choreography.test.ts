@@ -88,8 +88,14 @@ describe('a deployment with every back end', () => {
       const statements = statementsIn(policy?.properties['PolicyDocument']);
       expect([...new Set(statements.flatMap(({ actions }) => actions))].sort()).toEqual([...new Set(wanted)].sort());
       expect(statements.filter(({ actions }) => actions.some((action) => action.includes('*')))).toEqual([]);
-      expect(statements.filter(({ resources }) => resources.includes('*')).flatMap(({ actions }) => actions)).toEqual(
-        rule.uses.includes('ecs') ? ['ecs:ListTasks'] : [],
+      const everywhere = statements
+        .filter(({ resources }) => resources.includes('*'))
+        .flatMap(({ actions }) => actions);
+      expect(everywhere.sort()).toEqual(
+        [
+          ...(rule.uses.includes('ecs') ? ['ecs:ListTasks'] : []),
+          ...(rule.uses.includes('definitions') ? ['ecs:DescribeTaskDefinition', 'ecs:DeregisterTaskDefinition'] : []),
+        ].sort(),
       );
       expect(deployment.of(rule, 'AWS::IAM::Role')[0]?.properties['ManagedPolicyArns']).toBeUndefined();
       expect(name).toBe(ruleOf(policy?.id ?? '')?.name);

@@ -1,21 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { AGENT_CONTAINER } from '../../lifecycle/ecs-task.ts';
-import { rules } from '../../rules/index.ts';
-import type { Rule } from '../../rules/rule.ts';
+import { awsTimings } from '../../lifecycle/timings.ts';
+import { BASE_MARKER } from '../../lifecycle/user-definition.ts';
 import { runnerEnvironment } from '../../schemas/environment.ts';
 import { statementsIn, synthesised, withEcs } from './scene.ts';
 
 const deployment = synthesised({ ...withEcs, stage: 'test', screening: 'required' });
-const role = (idPart: string) => deployment.all('AWS::IAM::Role').find(({ id }) => id.startsWith(idPart));
-const statementsOf = (idPart: string) =>
-  statementsIn(
-    deployment.all('AWS::IAM::Policy').find(({ id }) => id.startsWith(idPart))?.properties['PolicyDocument'],
-  );
 
 describe('a run on ECS', () => {
   const { properties } = deployment.one('AWS::ECS::TaskDefinition');
   const [container, ...more] = properties['ContainerDefinitions'] as Record<string, unknown>[];
 
+  // A8
   it('has 2 vCPU and 4 GB on Fargate with ARM', () => {
     expect(properties).toMatchObject({
       Family: 'baton-test-agent',
@@ -47,6 +45,7 @@ describe('a run on ECS', () => {
     expect(container?.['StopTimeout']).toBe(120);
   });
 
+  // A8
   it('writes its log into a group that forgets', () => {
     const group = deployment.one('AWS::Logs::LogGroup', 'LogGroupName', '/baton/baton-test/agent');
     expect(group.properties['RetentionInDays']).toBe(30);
@@ -54,7 +53,85 @@ describe('a run on ECS', () => {
   });
 });
 
+// T4, T7
+describe('the marker of a base', () => {
+  const marked = deployment.resources.filter(({ properties }) => JSON.stringify(properties).includes(BASE_MARKER));
+  const isPolicy = ({ type }: { readonly type: string }) => type === 'AWS::IAM::Policy';
+
+  it('is on the base, with the stage, and on nothing else', () => {
+    const [base, ...more] = marked.filter((resource) => !isPolicy(resource));
+    expect([base?.type, more]).toEqual(['AWS::ECS::TaskDefinition', []]);
+    expect(base?.properties['Tags']).toContainEqual({ Key: BASE_MARKER, Value: 'test' });
+  });
+
+  // A new function that meets the base of a version without the marker would fail all tasks.
+  it('is there before the function that asks for it is updated', () => {
+    const starter = deployment.one('AWS::Lambda::Function', 'FunctionName', 'baton-test-start-run-on-ecs');
+    const { Resources } = JSON.parse(
+      readFileSync(join(deployment.outdir, `${starter.stack}.template.json`), 'utf8'),
+    ) as { Resources: Record<string, { DependsOn?: readonly string[] }> };
+    expect(Resources[starter.id]?.DependsOn).toContain(deployment.one('AWS::ECS::TaskDefinition').id);
+  });
+
+  it('is named in no policy but where it is forbidden', () => {
+    const naming = marked.filter(isPolicy).flatMap(({ properties }) => statementsIn(properties['PolicyDocument']));
+    const conditions = naming.map(({ condition }) => condition).filter((one) => 'Null' in one);
+    expect(conditions.length).toBeGreaterThan(0);
+    for (const { Null } of conditions) expect(Null).toEqual({ [`aws:RequestTag/${BASE_MARKER}`]: 'true' });
+    expect(JSON.stringify(naming).split(BASE_MARKER).length - 1).toBe(conditions.length);
+  });
+});
+
+// An alarm rings only when tasks wait for longer than they do for each other.
+describe('starts that are put off', () => {
+  it('ring after an hour in which there always was one', () => {
+    const { properties } = deployment.one(
+      'AWS::CloudWatch::Alarm',
+      'AlarmName',
+      'baton-test-start-run-on-ecs-StartDelayed',
+    );
+    expect(properties).toMatchObject({
+      Namespace: 'Baton/test',
+      MetricName: 'StartDelayed',
+      Dimensions: [{ Name: 'rule', Value: 'start-run-on-ecs' }],
+      Period: 900,
+      EvaluationPeriods: 4,
+      Threshold: 1,
+      TreatMissingData: 'notBreaching',
+      AlarmDescription: expect.stringContaining('docs/runbook.md'),
+    });
+    expect(Number(properties['Period'])).toBeGreaterThan(awsTimings.BACKOFF_MAX_S);
+  });
+});
+
+// T2, T5
+describe('the revision of a task definition', () => {
+  it('is pinned nowhere: no parameter, no export, no variable, no policy names one', () => {
+    const { id, properties } = deployment.one('AWS::ECS::TaskDefinition');
+    expect(properties['Family']).toBe('baton-test-agent');
+    expect(deployment.all('AWS::SSM::Parameter')).toEqual([]);
+    const texts = deployment.resources.map(({ properties }) => JSON.stringify(properties));
+    expect(texts.filter((text) => /baton-test-agent(-user)?:\d/.test(text))).toEqual([]);
+    expect(JSON.stringify(deployment.outputs)).not.toMatch(new RegExp(`${id}|task-definition`));
+    // What the functions are told is the family, which they describe at each use.
+    expect(texts.filter((text) => text.includes('"BATON_ECS_TASK_FAMILY":"baton-test-agent"')).length).toBeGreaterThan(
+      0,
+    );
+  });
+});
+
+// A13
+describe('a deployment with ECS', () => {
+  it('hears what ECS tells', () => {
+    const patterns = deployment.all('AWS::Events::Rule').map(({ properties }) => properties['EventPattern']);
+    expect(patterns).toContainEqual(
+      expect.objectContaining({ source: ['aws.ecs'], 'detail-type': ['ECS Task State Change'] }),
+    );
+  });
+});
+
 describe('the cluster', () => {
+  // A8
   it('starts nothing by itself, and is watched', () => {
     expect(deployment.one('AWS::ECS::Cluster').properties).toMatchObject({
       ClusterName: 'baton-test-agent',
@@ -62,11 +139,19 @@ describe('the cluster', () => {
     });
     expect(deployment.all('AWS::ECS::Service')).toEqual([]);
   });
+
+  it('has capacity on demand and Spot', () => {
+    expect(deployment.one('AWS::ECS::ClusterCapacityProviderAssociations').properties).toMatchObject({
+      Cluster: deployment.one('AWS::ECS::Cluster').ref,
+      CapacityProviders: ['FARGATE', 'FARGATE_SPOT'],
+    });
+  });
 });
 
 describe('the network of a run', () => {
   const group = deployment.one('AWS::EC2::SecurityGroup');
 
+  // A8
   it('lets HTTPS out and nothing in', () => {
     expect(group.properties['SecurityGroupEgress']).toEqual([
       expect.objectContaining({ IpProtocol: 'tcp', FromPort: 443, ToPort: 443, CidrIp: '0.0.0.0/0' }),
@@ -102,110 +187,5 @@ describe('the network of a run', () => {
       .map(({ ref }) => ref);
     expect(used.sort()).toEqual(hidden.sort());
     expect(hidden).toHaveLength(2);
-  });
-});
-
-describe('the roles of a run', () => {
-  it('are two: the runner has neither the image nor the log, ECS has nothing of ours', () => {
-    expect(statementsOf('EcsTaskRole').flatMap(({ actions }) => actions)).toEqual([
-      'dynamodb:GetItem',
-      'dynamodb:UpdateItem',
-      'events:PutEvents',
-      's3:GetObject',
-    ]);
-    expect(statementsOf('EcsTaskRole').filter(({ resources }) => resources.includes('*'))).toEqual([]);
-    expect(
-      statementsOf('EcsExecutionRole')
-        .flatMap(({ actions }) => actions)
-        .sort(),
-    ).toEqual([
-      'ecr:BatchCheckLayerAvailability',
-      'ecr:BatchGetImage',
-      'ecr:GetAuthorizationToken',
-      'ecr:GetDownloadUrlForLayer',
-      'logs:CreateLogStream',
-      'logs:PutLogEvents',
-    ]);
-  });
-
-  it('pull from the one repository of the image', () => {
-    const pulling = statementsOf('EcsExecutionRole').find(({ actions }) => actions.includes('ecr:BatchGetImage'));
-    expect(pulling?.resources).toEqual(['arn:aws:ecr:eu-west-1:123456789012:repository/baton/agent']);
-    const elsewhere = synthesised({ ...withEcs, agentImage: 'example.com/agent@sha256:0' });
-    const actions = elsewhere
-      .all('AWS::IAM::Policy')
-      .filter(({ id }) => id.startsWith('EcsExecutionRole'))
-      .flatMap(({ properties }) => statementsIn(properties['PolicyDocument']).flatMap((one) => one.actions));
-    expect(actions.filter((action) => action.startsWith('ecr:'))).toEqual([]);
-  });
-});
-
-describe('keys of the agent', () => {
-  const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
-  const deployed = synthesised({ ...withEcs, agentSecrets: `OPENAI_API_KEY=${arn}` });
-
-  it('are references in the task definition, fetched by ECS and by nobody else', () => {
-    const { ContainerDefinitions } = deployed.one('AWS::ECS::TaskDefinition').properties as {
-      ContainerDefinitions: object[];
-    };
-    expect(ContainerDefinitions[0]).toMatchObject({ Secrets: [{ Name: 'OPENAI_API_KEY', ValueFrom: arn }] });
-    const readers = deployed
-      .all('AWS::IAM::Policy')
-      .filter(({ properties }) =>
-        statementsIn(properties['PolicyDocument']).some(({ resources }) => resources.includes(arn)),
-      );
-    expect(readers.map(({ id }) => id)).toEqual([expect.stringMatching(/^EcsExecutionRole/)]);
-  });
-});
-
-describe('who starts, asks about and stops runs', () => {
-  const users = rules.filter(({ uses }) => uses.includes('ecs'));
-  const inCluster = { ArnEquals: { 'ecs:cluster': deployment.one('AWS::ECS::Cluster').arn } };
-  const policyOf = (rule: Rule) =>
-    statementsIn(deployment.of(rule, 'AWS::IAM::Policy')[0]?.properties['PolicyDocument']);
-
-  it.each(users.map((rule) => [rule.name, rule] as const))('%s may do so in one cluster', (_name, rule) => {
-    const ecs = policyOf(rule).filter(({ actions }) => actions.some((action) => action.startsWith('ecs:')));
-    expect(ecs).toEqual([
-      {
-        effect: 'Allow',
-        actions: ['ecs:RunTask'],
-        resources: ['arn:aws:ecs:us-east-1:000000000000:task-definition/baton-test-agent:*'],
-        condition: inCluster,
-      },
-      {
-        effect: 'Allow',
-        actions: ['ecs:DescribeTasks', 'ecs:StopTask'],
-        resources: ['arn:aws:ecs:us-east-1:000000000000:task/baton-test-agent/*'],
-        condition: inCluster,
-      },
-      { effect: 'Allow', actions: ['ecs:ListTasks'], resources: ['*'], condition: inCluster },
-    ]);
-  });
-
-  it.each(users.map((rule) => [rule.name, rule] as const))(
-    '%s passes exactly the two roles, to ECS tasks',
-    (_name, rule) => {
-      const passing = policyOf(rule).filter(
-        ({ actions, condition }) =>
-          actions.includes('iam:PassRole') &&
-          condition['StringEquals']?.['iam:PassedToService'] !== 'scheduler.amazonaws.com',
-      );
-      expect(passing).toEqual([
-        {
-          effect: 'Allow',
-          actions: ['iam:PassRole'],
-          resources: [role('EcsTaskRole')?.arn, role('EcsExecutionRole')?.arn],
-          condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
-        },
-      ]);
-    },
-  );
-
-  it('nobody else does', () => {
-    for (const rule of rules.filter(({ uses }) => !uses.includes('ecs'))) {
-      const actions = policyOf(rule).flatMap((statement) => statement.actions);
-      expect(actions.filter((action) => action.startsWith('ecs:'))).toEqual([]);
-    }
   });
 });

@@ -12,32 +12,36 @@ describe('a deployment without a back end', () => {
   it('consists of this and nothing more', () => {
     expect(count(synthesised())).toMatchInlineSnapshot(`
 {
-  "AWS::CloudWatch::Alarm": 46,
+  "AWS::CloudWatch::Alarm": 49,
   "AWS::DynamoDB::Table": 1,
   "AWS::Events::Archive": 1,
   "AWS::Events::EventBus": 1,
   "AWS::Events::EventBusPolicy": 6,
-  "AWS::Events::Rule": 15,
+  "AWS::Events::Rule": 16,
   "AWS::IAM::ManagedPolicy": 2,
-  "AWS::IAM::Policy": 17,
-  "AWS::IAM::Role": 17,
-  "AWS::Lambda::EventInvokeConfig": 16,
+  "AWS::IAM::Policy": 18,
+  "AWS::IAM::Role": 18,
+  "AWS::Lambda::EventInvokeConfig": 17,
   "AWS::Lambda::EventSourceMapping": 5,
-  "AWS::Lambda::Function": 16,
-  "AWS::Lambda::Permission": 11,
-  "AWS::Logs::LogGroup": 16,
+  "AWS::Lambda::Function": 17,
+  "AWS::Lambda::Permission": 12,
+  "AWS::Logs::LogGroup": 17,
   "AWS::S3::Bucket": 1,
   "AWS::S3::BucketPolicy": 1,
-  "AWS::SQS::Queue": 21,
-  "AWS::SQS::QueuePolicy": 21,
+  "AWS::SQS::Queue": 22,
+  "AWS::SQS::QueuePolicy": 22,
   "AWS::Scheduler::ScheduleGroup": 1,
   "AWS::SecretsManager::Secret": 1,
 }
 `);
   });
 
-  it('has nothing of ECS or EC2', () => {
-    expect(Object.keys(count(synthesised())).filter((type) => /^AWS::(ECS|EC2)::/.test(type))).toEqual([]);
+  // A4, A13
+  it('has nothing of ECS or EC2, no role of a run, and hears nothing of ECS', () => {
+    const { resources } = synthesised();
+    expect(resources.filter(({ type }) => /^AWS::(ECS|EC2|ECR|EFS)::/.test(type))).toEqual([]);
+    const texts = resources.map(({ properties }) => JSON.stringify(properties));
+    expect(texts.filter((text) => /ecs-tasks|"aws\.ecs"|"ecs:/.test(text))).toEqual([]);
   });
 });
 
@@ -48,6 +52,7 @@ describe.each([
 ])('a deployment %s', (_what, settings) => {
   const deployment = synthesised(settings);
 
+  // A31
   it('has two stacks, no orchestrator, and nothing that runs by the clock', () => {
     expect([...new Set(deployment.resources.map(({ stack }) => stack))]).toEqual(['baton-choreography', 'baton-state']);
     expect(deployment.all('AWS::StepFunctions::StateMachine')).toEqual([]);
@@ -61,6 +66,7 @@ describe.each([
     ).toEqual([]);
   });
 
+  // A31
   it('has no function that is no reaction, and none that waits longer than half a minute', () => {
     const functions = deployment.all('AWS::Lambda::Function').map(({ properties }) => properties);
     expect(functions.length).toBeLessThanOrEqual(rules.length);

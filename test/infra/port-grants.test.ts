@@ -18,6 +18,7 @@ const places: Places = {
   ecs: {
     clusterArn: 'cluster',
     taskFamilyArn: 'family',
+    userFamilyArn: 'users',
     tasksArn: 'tasks',
     taskRoleArn: 'task',
     executionRoleArn: 'execution',
@@ -41,6 +42,7 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
     'node_modules/@aws-lambda-powertools/idempotency/lib/esm/persistence/DynamoDBPersistenceLayer.js': 'dynamodb',
   },
   ecs: { 'runtime/aws/ecs-backend.ts': 'ecs' },
+  definitions: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/ecs-registry.ts': 'ecs' },
   letters: { 'runtime/aws/dead-letter-sender.ts': 'sqs' },
   screening: { 'runtime/aws/bedrock-screening.ts': 'bedrock' },
   contexts: { 'runtime/aws/github-token.ts': 'secretsmanager' },
@@ -52,8 +54,8 @@ const OTHERWISE: Readonly<Record<string, string>> = { ListObjectsV2: 'ListBucket
 const UNUSED = new Set(['dynamodb:UpdateItem', 'dynamodb:DeleteItem']);
 /** Ports whose adapters only read: `repositoriesOver` takes no more of a store. */
 const READING: ReadonlySet<PortName> = new Set(['repositories']);
-/** Actions that go with a call and are none: whose role a service may take. */
-const BESIDES = new Set(['iam:PassRole']);
+/** Actions that go with a call and are none: whose role a service may take, which tags a new resource may have. */
+const BESIDES = new Set(['iam:PassRole', 'ecs:TagResource']);
 
 function called(file: string, services: string): string[] {
   const commands = [...readFileSync(file, 'utf8').matchAll(/new ([A-Za-z0-9]+)Command\(/g)].map(
@@ -97,7 +99,7 @@ describe('every grant', () => {
     const records = everyGrant.filter(({ actions }) => actions.some((action) => action.startsWith('dynamodb:')));
     for (const { conditions } of records) {
       expect(conditions?.['ForAllValues:StringLike']?.['dynamodb:LeadingKeys']).toEqual(
-        expect.arrayContaining([expect.stringMatching(/^((TASK|RUN|SLOT|EFFECT)#|REPOSITORIES)\*$/)]),
+        expect.arrayContaining([expect.stringMatching(/^((TASK|RUN|SLOT|EFFECT|TASKDEF)#|REPOSITORIES)\*$/)]),
       );
     }
   });
@@ -129,6 +131,7 @@ describe('every grant', () => {
       passing.map(({ resources, conditions }) => [resources, conditions?.['StringEquals']?.['iam:PassedToService']]),
     ).toEqual([
       [['scheduler'], 'scheduler.amazonaws.com'],
+      [['task', 'execution'], 'ecs-tasks.amazonaws.com'],
       [['task', 'execution'], 'ecs-tasks.amazonaws.com'],
     ]);
   });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
@@ -31,6 +31,8 @@ export const withPeople = {
 export interface Synthesised {
   readonly outdir: string;
   readonly resources: readonly Resource[];
+  /** Of all stacks, by name, as the templates have them: exports too. */
+  readonly outputs: Readonly<Record<string, unknown>>;
   all(type: string): readonly Resource[];
   /** The one resource of this type, with this property where one is given. */
   one(type: string, property?: string, value?: unknown): Resource;
@@ -56,6 +58,7 @@ export function synthesised(context: Readonly<Record<string, string>> = {}, opti
   return {
     outdir,
     resources,
+    outputs: outputsIn(outdir),
     all,
     one(type, property, value) {
       const found = all(type).filter(({ properties }) => property === undefined || properties[property] === value);
@@ -70,6 +73,14 @@ export function synthesised(context: Readonly<Record<string, string>> = {}, opti
       return template.Resources[id]?.DeletionPolicy;
     },
   };
+}
+
+function outputsIn(outdir: string): Readonly<Record<string, unknown>> {
+  const templates = readdirSync(outdir).filter((name) => name.endsWith('.template.json'));
+  return Object.assign(
+    {},
+    ...templates.map((name) => JSON.parse(readFileSync(join(outdir, name), 'utf8')).Outputs ?? {}),
+  );
 }
 
 /** The rule whose construct a logical id belongs to: it begins with the rule's name in letters and digits. */

@@ -4,6 +4,7 @@ import { settingNames, settingsFrom } from '../../infra/settings.ts';
 import { withEcs, withPeople } from './scene.ts';
 
 const aSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
+const users = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:users/*';
 
 const requesters = (...names: string[]): string =>
   names.map((name) => `${name}=arn:aws:iam::123456789012:role/${name}`).join();
@@ -28,6 +29,7 @@ describe('settings that nobody gave', () => {
   });
 });
 
+// A12
 describe('settings of ECS', () => {
   it('are taken together', () => {
     expect(settingsFrom(withEcs).ecs).toEqual({
@@ -38,6 +40,22 @@ describe('settings of ECS', () => {
         subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
       },
       secrets: [],
+      userSecrets: [],
+    });
+  });
+
+  // A15
+  it('have subnets with blanks and empty places among them', () => {
+    const ids = ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1', 'subnet-0123456789abcdef2'];
+    const { network } = settingsFrom({ ...withEcs, subnets: ` ${ids[0]}, ${ids[1]},,${ids[2]}, ` }).ecs ?? {};
+    expect(network).toMatchObject({ subnetIds: ids });
+  });
+
+  it('may name what definitions of users refer to', () => {
+    const more = { userSecrets: `${aSecret}, ${users}`, userFileSystem: 'fs-0123456789abcdef0:sg-0123456789abcdef0' };
+    expect(settingsFrom({ ...withEcs, ...more }).ecs).toMatchObject({
+      userSecrets: [aSecret, users],
+      userFileSystem: { id: 'fs-0123456789abcdef0', securityGroup: 'sg-0123456789abcdef0' },
     });
   });
 
@@ -93,10 +111,24 @@ describe('settings that cannot be meant', () => {
     [{ ...withEcs, agentSecrets: 'OPENAI_API_KEY=sk-123' }, 'agentSecrets is not <VARIABLE>=<complete ARN'],
     [{ ...withEcs, agentSecrets: `A=${aSecret},A=${aSecret}` }, 'agentSecrets has one name twice'],
     [{ agentSecrets: `OPENAI_API_KEY=${aSecret}` }, 'agentSecrets is for ecs'],
+    [{ userSecrets: users }, 'userSecrets is for ecs'],
+    [{ userFileSystem: 'fs-01234567:sg-01234567' }, 'userFileSystem is for ecs'],
+    ...[
+      '*',
+      'arn:aws:secretsmanager:eu-west-1:123456789012:secret:*',
+      'arn:aws:secretsmanager:eu-west-1:123456789012:secret:users/ada',
+      'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a*b*',
+      'arn:aws:secretsmanager:*:123456789012:secret:users/*',
+      'arn:aws:ssm:eu-west-1:123456789012:parameter/*',
+      'arn:aws:s3:::users/*',
+    ].map((one): [object, string] => [{ ...withEcs, userSecrets: one }, 'userSecrets is neither the complete ARN']),
+    ...['fs-01234567', 'fs-01234567:', 'fs-01234567:subnet-01234567', 'efs:sg-01234567'].map(
+      (one): [object, string] => [{ ...withEcs, userFileSystem: one }, 'userFileSystem is not <id of an EFS file'],
+    ),
     [{ ...withEcs, vpc: 'mine' }, 'vpc is neither "own" nor the id of a VPC'],
     [{ ...withEcs, subnets: 'a,b' }, 'subnets is no id of a subnet'],
-  ])('%j', (given, complaint) => {
-    expect(() => settingsFrom(given)).toThrow(complaint);
+  ] as [object, string][])('%j', (given, complaint) => {
+    expect(() => settingsFrom(given as Record<string, string>)).toThrow(complaint);
   });
 
   it('are all named at once', () => {

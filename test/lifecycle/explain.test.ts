@@ -372,6 +372,19 @@ describe('what spoke from outside', () => {
     ]);
   });
 
+  // F12
+  it('a run that lived on after its end is noted below its start', () => {
+    const record = aRunRecord({ claim: aClaim(), noClaim: true, closed: true, outlivedAt: at(40) });
+    const { tree } = told(running, { records: [record] });
+    const started = [...all(tree)].find((node) => node.step?.to === 'STARTING');
+    expect(started?.ledTo.at(-1)).toMatchObject({
+      kind: 'noted',
+      at: at(40),
+      who: 'the runner',
+      what: expect.stringContaining('lived on'),
+    });
+  });
+
   it('is shown and flagged where nothing says what led to it', () => {
     const rumour = { id: 'rumour-1', type: 'Rumour' };
     const { tree, unlinked } = told(lived(running, [rumour, (task) => cancelTask(task, cancelled)]));
@@ -394,8 +407,9 @@ describe('what spoke from outside', () => {
 
   it('is everybody who can move a task', () => {
     const stored = new Set<string>(Object.values(transitions).flatMap(({ emits }) => [...emits]));
-    // The request is the root; a request to check is followed by its answer, RunAsked; who notifies others only reads the task.
-    const elsewhere = new Set(['TaskRequested', 'RunCheckRequested', 'NotificationDue']);
+    // The request is the root; a request to check is followed by its answer, RunAsked; who notifies others only reads the task. So does who
+    // announces an orphan: the record of its run says it.
+    const elsewhere = new Set(['TaskRequested', 'RunCheckRequested', 'NotificationDue', 'RunFenced']);
     const moving = rules
       .filter(({ uses }) => (uses as readonly string[]).includes('tasks'))
       .flatMap(({ on }) => on.map(({ type }) => type as string));

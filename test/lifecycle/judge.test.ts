@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readEcsTask } from '../../lifecycle/ecs-task.ts';
 import { judge, judgeMissing, judgeRefusedStart, judgeReport } from '../../lifecycle/judge.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
-import { because } from '../../schemas/reason.ts';
+import { because, NEVER_RAN } from '../../schemas/reason.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { statuses, type Task } from '../../schemas/task.ts';
 import {
@@ -95,6 +95,23 @@ describe('what is seen of a run that works', () => {
     expect(never).toMatchObject({ bring: { run: { ended: { at: at(1), proof: 'never_started' } } } });
     const exited = judge(RUNNING, claimed, anEnd(3), at(1));
     expect(exited).toMatchObject({ bring: { run: { ended: { at: at(1), proof: 'proven', exitCode: 3 } } } });
+  });
+
+  it.each([...NEVER_RAN])('never started where the reason is %s', (code) => {
+    const reason = { code, message: '' };
+    const never = judge(STARTING, undefined, anEnd({ kind: 'lost', reason }), at(1));
+    expect(never).toMatchObject({ name: 'stop', bring: { reason, run: { ended: { proof: 'never_started' } } } });
+  });
+
+  it('out of memory is lost, whether it had claimed or not, and says so', () => {
+    const reason = because('out_of_memory', 'OutOfMemoryError');
+    for (const record of [undefined, claimed]) {
+      const move = judge(RUNNING, record, anEnd({ kind: 'lost', exitCode: 137, reason }), at(1));
+      expect(move).toMatchObject({
+        name: 'stop',
+        bring: { reason, run: { ended: { proof: 'proven', exitCode: 137 } } },
+      });
+    }
   });
 
   it('tells the handle that its start never told', () => {

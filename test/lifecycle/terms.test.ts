@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Deployment, refusalOf, termsOf } from '../../lifecycle/terms.ts';
-import type { Compute } from '../../schemas/compute.ts';
+import type { Capacity, Compute, Isolation } from '../../schemas/compute.ts';
 import { entryFor, type RepositoryConfig, type RepositoryEntry } from '../../schemas/repository-config.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import { at } from '../builders.ts';
@@ -22,7 +22,11 @@ const entry = (config: RepositoryConfig, name = 'https://example.org/app'): Repo
   setAt: at(0),
   setBy: 'request-1',
 });
+const nobody = { userId: 'local', requester: undefined };
 const elsewhere = 'moon' as unknown as Compute;
+// What a newer version of Baton may have stored.
+const perMachine = 'per-machine' as unknown as Isolation;
+const reserved = 'reserved' as unknown as Capacity;
 
 describe('the terms of a task', () => {
   it('are those of the deployment where nobody says otherwise', () => {
@@ -50,6 +54,14 @@ describe('the terms of a task', () => {
     expect(termsOf(request(asked), entry(config), deployment)).toMatchObject(asked);
   });
 
+  it('keep isolation and capacity, and nothing of what a user gets: that is looked up when a run starts', () => {
+    const config = { isolation: 'per-user', capacity: 'spot-first', users: { ada: {} } } as const;
+    const { users: _read, ...kept } = config;
+    const terms = termsOf(request(), entry(config), deployment);
+    expect(terms).toMatchObject(kept);
+    expect(terms).not.toHaveProperty('users');
+  });
+
   it('count the task for its repository where that has a limit, under the name of the configuration', () => {
     const pattern = 'https://example.org/*';
     expect(termsOf(request(), entry({ limit: 2 }, pattern), deployment).slotKey).toBe(`repository:${pattern}`);
@@ -71,21 +83,63 @@ describe('a request is refused', () => {
       entry({ compute: elsewhere }),
       /no "moon" \(the configuration "https:\/\/example.org\/app" says so\); it has ecs/,
     ],
-    ['for an isolation that its back end does not offer', request(), entry({ isolation: 'per-user' }), /offers shared/],
+    [
+      'for an isolation that its back end does not offer',
+      request(),
+      entry({ isolation: perMachine }),
+      /^isolation: "ecs" offers shared, per-user, not "per-machine" \(the configuration "https:\/\/example.org\/app" says so\)$/,
+    ],
+    [
+      'for a capacity that its back end does not offer',
+      request(),
+      entry({ capacity: reserved }),
+      /^capacity: "ecs" offers on-demand, spot, spot-first, not "reserved" \(the configuration "https:\/\/example.org\/app" says so\)$/,
+    ],
     ['for a fleet where there are none', request(), entry({ fleet: 'big' }), /no fleets, and so none named "big"/],
   ] as const)('%s', (_, asked, configured, sentence) => {
-    expect(refusalOf(asked, configured, deployment, undefined)).toMatch(sentence);
+    expect(refusalOf(asked, configured, deployment, nobody)).toMatch(sentence);
   });
 
   it('not for what the back end has', () => {
-    expect(refusalOf(request(), entry({ compute: 'ecs', isolation: 'shared' }), deployment, undefined)).toBeUndefined();
+    expect(refusalOf(request(), entry({ compute: 'ecs', isolation: 'shared' }), deployment, nobody)).toBeUndefined();
+  });
+
+  const ofAda = entry({ isolation: 'per-user', users: { ada: {} } });
+  const ofAll = entry({ isolation: 'per-user', users: { ada: {}, '*': {} } });
+  // A version that did not know users has stored such a configuration.
+  const ofNobody = entry({ isolation: 'per-user' });
+
+  it.each([
+    ['where others are named', 'bob', ofAda],
+    ['whose name is that of a property of every object', 'constructor', ofAda],
+    ['where nobody is named', 'local', ofNobody],
+  ])('for a user who is not named, where users are isolated: %s', (_, userId, configured) => {
+    expect(refusalOf(request(), configured, deployment, { userId, requester: undefined })).toBe(
+      `userId: the configuration "https://example.org/app" isolates users, and says nothing of "${userId}"; name them under "users", or everybody by "*"`,
+    );
+  });
+
+  it('not for a user who is named, nor for anybody where "*" stands for all, nor where users are not isolated', () => {
+    const asked = (configured: RepositoryEntry, userId: string) =>
+      refusalOf(request(), configured, deployment, { userId, requester: undefined });
+    expect([asked(ofAda, 'ada'), asked(ofAll, 'bob'), asked(entry({ isolation: 'shared' }), 'bob')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   it('when a named requester asks for somebody else, or wants to go before others', () => {
-    expect(refusalOf(request({ userId: 'bob' }), undefined, deployment, 'ada')).toMatch(/cannot ask for "bob"/);
-    expect(refusalOf(request({ priority: 1 }), undefined, deployment, 'ada')).toMatch(/gets 0 at the most/);
-    expect(refusalOf(request({ priority: 4 }), entry({ priority: 5 }), deployment, 'ada')).toBeUndefined();
-    expect(refusalOf(request({ priority: 9 }), undefined, deployment, undefined)).toBeUndefined();
+    expect(refusalOf(request({ userId: 'bob' }), undefined, deployment, { userId: 'ada', requester: 'ada' })).toMatch(
+      /cannot ask for "bob"/,
+    );
+    expect(refusalOf(request({ priority: 1 }), undefined, deployment, { userId: 'ada', requester: 'ada' })).toMatch(
+      /gets 0 at the most/,
+    );
+    expect(
+      refusalOf(request({ priority: 4 }), entry({ priority: 5 }), deployment, { userId: 'ada', requester: 'ada' }),
+    ).toBeUndefined();
+    expect(refusalOf(request({ priority: 9 }), undefined, deployment, nobody)).toBeUndefined();
   });
 });
 

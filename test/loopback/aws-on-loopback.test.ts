@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { deployedRules } from '../../infra/deployed-rules.ts';
 import { awsTimings } from '../../lifecycle/timings.ts';
+import { BASE_MARKER } from '../../lifecycle/user-definition.ts';
 import { rules } from '../../rules/index.ts';
-import { eventually, type FlowScene, lives, quickTimings, sceneFolder, sceneIn } from '../flows/scene.ts';
+import { type FlowScene, lives, quickTimings, sceneIn } from '../flows/scene.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type LoopbackWorld, openAwsOnLoopback } from './aws-on-loopback.ts';
 import { cloudAssembly, PREPARING_MAX_MS } from './cloud-assembly.ts';
 import { type Deployment, readDeployment } from './deployment.ts';
@@ -50,6 +52,20 @@ describe('the deployment that is read from the synthesised templates', () => {
     expect(named.filter((arn) => arn === undefined || !known.includes(arn))).toEqual([]);
   });
 
+  it('has the base task definition, with the marker of the stage, and as ECS will describe it', () => {
+    expect(deployment.taskDefinitions).toMatchObject([
+      {
+        family: 'baton-loopback-agent',
+        tags: { [BASE_MARKER]: 'loopback', 'baton:stage': 'loopback' },
+        definition: {
+          cpu: '2048',
+          requiresCompatibilities: ['FARGATE'],
+          containerDefinitions: [{ name: 'agent', image: 'example.com/baton-agent:1', stopTimeout: 120 }],
+        },
+      },
+    ]);
+  });
+
   it('feeds every rule from a bus or from a queue', () => {
     const fed = [
       ...deployment.rules.flatMap(({ targets }) => targets.map(({ arn }) => arn)),
@@ -59,6 +75,7 @@ describe('the deployment that is read from the synthesised templates', () => {
   });
 });
 
+// A29
 describe('a healthy task on AWS, with the waits of AWS', () => {
   let world: LoopbackWorld;
   let scene: FlowScene<LoopbackWorld>;
@@ -88,7 +105,7 @@ describe('a healthy task on AWS, with the waits of AWS', () => {
     expect(calls['dynamodb.PutItem']).toBeLessThanOrEqual(WRITES_MAX);
     expect(own.length).toBeLessThanOrEqual(ENTRIES_MAX);
     expect(calls['sqs.SendMessage']).toBeLessThanOrEqual(ALARMS_MAX);
-    expect(calls).toMatchObject({ 'ecs.RunTask': 1, 's3.PUT': 2, 's3.DELETE': 2 });
+    expect(calls).toMatchObject({ 'ecs.DescribeTaskDefinition': 1, 'ecs.RunTask': 1, 's3.PUT': 2, 's3.DELETE': 2 });
     const asked = Object.keys(calls).filter((name) => /DescribeTasks|ListTasks|Scan|Query|Update|StopTask/.test(name));
     expect(asked).toEqual([]);
   });
@@ -105,15 +122,8 @@ describe('a world that closes while an agent works', () => {
     expect(pids.length).toBeGreaterThan(0);
     await world.close();
     expect(pids.filter(lives)).toEqual([]);
-    // The run goes on, as it would on ECS, and still writes into its directory.
-    await eventually(() => {
-      try {
-        rmSync(folder, { recursive: true, force: true });
-        return true;
-      } catch {
-        return undefined;
-      }
-    }, 'the run to leave its directory alone');
+    // The run goes on, as it would on ECS.
+    await putAway(folder);
   });
 });
 

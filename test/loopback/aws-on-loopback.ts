@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -28,12 +30,12 @@ import { functionLog } from './function-log.ts';
 import { givenUpDeliveries } from './given-up.ts';
 import { type Queues, queuesOf } from './queues.ts';
 import { REGION } from './template.ts';
-import { type AwsCall, type CallFault, watchedCalls } from './watched-calls.ts';
+import { type WatchedCallsOptions, watchedCalls } from './watched-calls.ts';
 
 export interface LoopbackOptions {
   /** The cloud assembly that is deployed. */
   readonly assembly: string;
-  /** Where the runs are kept. */
+  /** Where the runs are kept, and what definitions of users refer to: `secrets.json`, and the directories of access points. */
   readonly dataDir: string;
   readonly timings: Timings;
   /** How many tasks of a user may run at once; the deployment's own bound where it is not given. */
@@ -49,13 +51,15 @@ export interface LoopbackOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Secrets that the deployment did not make, by ARN. */
   readonly secrets?: Readonly<Record<string, string>>;
-  /** Lets a function's process die at a call to AWS. */
-  readonly dieAt?: (call: AwsCall) => CallFault | undefined;
+  /** Lets a function's process die at a call to AWS, or something else happen before it. */
+  readonly dieAt?: WatchedCallsOptions['onCall'];
 }
 
 /** The deployed program on one machine: its bundles as processes, its resources as the templates say, AWS's protocols between them. */
 export interface LoopbackWorld extends FlowWorld {
   readonly deployment: Deployment;
+  /** Deploys templates that differ in what runs are made of, and in nothing else. Throws for any other change. */
+  deploy(assembly: string): Promise<void>;
   readonly functions: FunctionHost;
   readonly queues: Queues;
   /** Address of the services but DynamoDB. */
@@ -102,6 +106,7 @@ async function undone(undo: (() => unknown)[]): Promise<void> {
 async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promise<LoopbackWorld> {
   const { dataDir, timings, copies = 1 } = options;
   const deployment = readDeployment(options.assembly);
+  mkdirSync(dataDir, { recursive: true });
   const { bus, table, clusterArn } = onlyOnesOf(deployment);
   const clock = { now: () => new Date().toISOString() };
 
@@ -211,6 +216,13 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
 
   return {
     deployment,
+    async deploy(assembly) {
+      const next = readDeployment(assembly);
+      if (!isDeepStrictEqual(besideDefinitions(next), besideDefinitions(deployment))) {
+        throw new Error('more than task definitions would change, which needs another world');
+      }
+      await ecs.deploy(next.taskDefinitions);
+    },
     functions,
     queues,
     url,
@@ -249,6 +261,12 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     close: () => undone(undo),
   };
 }
+
+/** All that a deployment has but task definitions. Bundles are those of the world that is open. */
+const besideDefinitions = ({ taskDefinitions: _, functions, ...rest }: Deployment) => ({
+  ...rest,
+  functions: functions.map(({ code: _code, ...one }) => one),
+});
 
 const noSecret = (): never => {
   throw new Error('only the functions of the deployment open runs');

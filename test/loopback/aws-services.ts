@@ -67,7 +67,7 @@ export function awsServices({
     ...deployment.secrets.map((arn) => ({ arn, name: arn, text: () => secret })),
     ...Object.entries(given).map(([arn, text]) => ({ arn, name: arn, text: () => text })),
   ];
-  const { tasks, clusters, families } = ecs;
+  const { tasks, clusters, registry } = ecs;
   const endpoint = awsEndpoint(
     [
       eventBridgeService({ place: PLACE, buses, rules: deployment.rules.map(listed), now, warn }),
@@ -75,7 +75,7 @@ export function awsServices({
       schedulerService({ place: PLACE, groups: deployment.scheduleGroups, book: schedules, now }),
       secretsManagerService({ secrets }),
       s3Service({ buckets }),
-      ecsService({ place: PLACE, tasks, clusters, families }),
+      ecsService({ place: PLACE, tasks, clusters, registry }),
       bedrockService(),
       lambdaService(functions),
     ],

@@ -65,13 +65,10 @@ export interface DeployedBus {
 }
 
 export interface DeployedTaskDefinition {
-  readonly arn: string;
   readonly family: string;
-  readonly containers: readonly {
-    readonly name: string;
-    readonly command: readonly string[];
-    readonly environment: Readonly<Record<string, string>>;
-  }[];
+  readonly tags: Readonly<Record<string, string>>;
+  /** As CloudFormation registers it: with the names that ECS has for its properties. */
+  readonly definition: Readonly<Record<string, unknown>>;
 }
 
 /** Lambda's and SQS's defaults where a template says nothing. */
@@ -146,14 +143,10 @@ export function readDeployment(assembly: string): Deployment {
     secrets: of('AWS::SecretsManager::Secret', anything).map(({ ref }) => ref),
     scheduleGroups: of('AWS::Scheduler::ScheduleGroup', anything).map(({ ref }) => ref),
     clusters: of('AWS::ECS::Cluster', anything).map(({ ref, arn }) => ({ name: ref, arn })),
-    taskDefinitions: of('AWS::ECS::TaskDefinition', taskDefinition).map(({ is, ref }) => ({
-      arn: ref,
-      family: ref.split('/').at(-1)?.split(':')[0] ?? ref,
-      containers: is.ContainerDefinitions.map(({ Name, Command = [], Environment = [] }) => ({
-        name: Name,
-        command: Command,
-        environment: Object.fromEntries(Environment.map((variable) => [variable.Name, variable.Value])),
-      })),
+    taskDefinitions: of('AWS::ECS::TaskDefinition', taskDefinition).map(({ is: { Tags, ...rest } }) => ({
+      family: rest.Family,
+      tags: Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value])),
+      definition: inEcs(rest) as Record<string, unknown>,
     })),
   };
 }
@@ -205,14 +198,21 @@ const table = z.looseObject({
     .optional(),
 });
 const taskDefinition = z.looseObject({
-  ContainerDefinitions: z.array(
-    z.looseObject({
-      Name: text,
-      Command: z.array(text).optional(),
-      Environment: z.array(z.object({ Name: text, Value: text })).optional(),
-    }),
-  ),
+  Family: text,
+  Tags: z.array(z.object({ Key: text, Value: text })).default([]),
+  ContainerDefinitions: z.array(z.looseObject({ Name: text, Image: text })),
+  // Some of their names are written otherwise in ECS: whoever needs one here says how.
+  Volumes: z.never().optional(),
 });
+
+/** ECS names properties as CloudFormation does, beginning small. Options of a log driver have names of their own, which begin so already. */
+function inEcs(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inEcs);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [`${name.charAt(0).toLowerCase()}${name.slice(1)}`, inEcs(one)]),
+  );
+}
 
 function parsed<Shape extends z.ZodType>(shape: Shape, { stack, id, type, properties }: Resource): z.output<Shape> {
   const read = shape.safeParse(properties);

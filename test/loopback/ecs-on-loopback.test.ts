@@ -1,10 +1,10 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { startedByOf } from '../../lifecycle/ecs-task.ts';
-import type { StartRun } from '../../runtime/ports.ts';
+import type { StartEcsRun } from '../../runtime/ports.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
-import { eventually, linesOf, sceneFolder } from '../flows/scene.ts';
+import { eventually, linesOf } from '../flows/scene.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 import type { Deployment } from './deployment.ts';
 import { type EcsOnLoopback, ecsOnLoopback } from './ecs-on-loopback.ts';
 
@@ -23,9 +23,12 @@ const deployment: Deployment = {
   clusters: [{ name: 'some-agents', arn: CLUSTER }],
   taskDefinitions: [
     {
-      arn: DEFINITION,
       family: 'some-agent',
-      containers: [{ name: 'agent', command: [], environment: { BATON_TABLE: 'the-table' } }],
+      tags: {},
+      definition: {
+        family: 'some-agent',
+        containerDefinitions: [{ name: 'agent', environment: [{ name: 'BATON_TABLE', value: 'the-table' }] }],
+      },
     },
   ],
 };
@@ -34,7 +37,7 @@ let ecs: EcsOnLoopback;
 let folder: string;
 afterEach(async () => {
   await ecs.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  await putAway(folder);
 });
 
 /** A container that writes down what it is told. */
@@ -62,13 +65,16 @@ function open() {
 }
 
 const TASK_ID = `t${'0'.repeat(24)}`;
-const run: StartRun = {
+const run: StartEcsRun = {
   taskId: TASK_ID,
   attempt: 1,
   startedBy: startedByOf('loopback', TASK_ID, 1),
   clientToken: `${TASK_ID}-1`,
   environment: { BATON_ATTEMPT: '1' },
   command: [],
+  definition: DEFINITION,
+  capacityProvider: 'FARGATE',
+  tags: { one: 'own' },
 };
 
 describe('a task of the deployed task definition', () => {
@@ -86,11 +92,17 @@ describe('a task of the deployed task definition', () => {
 
     for (const { region, resources, detail } of events) {
       expect([region, resources]).toEqual(['us-east-1', [taskArn]]);
-      expect(detail).toMatchObject({ taskArn, clusterArn: CLUSTER, taskDefinitionArn: DEFINITION });
+      expect(detail).toMatchObject({
+        taskArn,
+        clusterArn: CLUSTER,
+        taskDefinitionArn: DEFINITION,
+        group: 'family:some-agent',
+      });
     }
     expect(JSON.stringify(events)).not.toContain(':local:');
     expect(await ecs.tasks.describe(taskArn)).toMatchObject({ taskArn, lastStatus: 'STOPPED' });
     expect(ecs.tasks.taskArns(run.startedBy)).toEqual([taskArn]);
+    expect(await ecs.tasks.tags(taskArn)).toMatchObject({ one: 'own' });
 
     const [table, region, attempt, metadata = ''] = linesOf(told)[0]?.split(' ') ?? [];
     expect([table, region, attempt]).toEqual(['the-table', 'us-east-1', '1']);

@@ -1,11 +1,12 @@
-import { AGENT_CONTAINER } from '../../lifecycle/ecs-task.ts';
+import { isDeepStrictEqual } from 'node:util';
 import type { EcsTasks } from '../../runtime/endpoint/aws/ecs.ts';
 import { type Interruption, type LocalEcs, type LocalEcsOptions, localEcs } from '../../runtime/engine/local-ecs.ts';
 import { ecsTaskIdOf, taskArnOf } from '../../runtime/engine/local-ecs-task.ts';
+import { type LocalRegistry, localRegistry } from '../../runtime/engine/local-registry.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { Clock } from '../../runtime/ports.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
-import type { Deployment } from './deployment.ts';
+import type { DeployedTaskDefinition, Deployment } from './deployment.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
 /** Path of the metadata endpoint below the address of the services; the id of the task follows. */
@@ -31,7 +32,12 @@ export interface EcsOnLoopbackOptions
 export interface EcsOnLoopback {
   readonly tasks: EcsTasks;
   readonly clusters: readonly string[];
-  readonly families: readonly string[];
+  readonly registry: LocalRegistry;
+  /**
+   * Registers what changed since the last deployment, and puts away what it replaces, as CloudFormation does: by its own templates,
+   * whatever somebody else did to the family meanwhile.
+   */
+  deploy(taskDefinitions: readonly DeployedTaskDefinition[]): Promise<void>;
   /** Takes the machine away under a running task. */
   interrupt(taskArn: string, how: Interruption): Promise<boolean>;
   /** What the metadata endpoint answers at this path, as ECS gives it to a container; undefined for any other path. */
@@ -43,11 +49,14 @@ export interface EcsOnLoopback {
 export function ecsOnLoopback(options: EcsOnLoopbackOptions): EcsOnLoopback {
   const { deployment, clock, url } = options;
   const arns = arnsOf(deployment);
-  const container = deployment.taskDefinitions
-    .flatMap(({ containers }) => containers)
-    .find(({ name }) => name === AGENT_CONTAINER);
+  const store = memoryStore();
+  const place = { account: ACCOUNT, region: REGION };
+  const registry = localRegistry({ store, nowMs: () => Date.parse(clock.now()), place });
+  const standing = new Map<string, { readonly from: DeployedTaskDefinition; readonly arn: string }>();
+  const deployed = deploy(deployment.taskDefinitions);
   const ecs: LocalEcs = localEcs({
-    store: memoryStore(),
+    store,
+    registry,
     clock,
     dataDir: options.dataDir,
     // Only the runner of the embedded world reads it.
@@ -58,7 +67,6 @@ export function ecsOnLoopback(options: EcsOnLoopbackOptions): EcsOnLoopback {
     ...(options.failStart === undefined ? {} : { failStart: options.failStart }),
     bus: (events) => options.publish(events.map((event) => ({ ...arns.outward(event), region: REGION }))),
     secretEnvironment: ({ clientToken }) => ({
-      ...container?.environment,
       ...options.environment,
       ECS_CONTAINER_METADATA_URI_V4: `${url}${METADATA}${ecsTaskIdOf(clientToken)}`,
     }),
@@ -68,33 +76,44 @@ export function ecsOnLoopback(options: EcsOnLoopbackOptions): EcsOnLoopback {
     tasks: {
       taskArns: (startedBy) => ecs.taskArns(startedBy).map(arns.outward),
       describe: async (arn) => arns.outward(await ecs.describe(arns.inward(arn))),
-      startOnce: async (run) => arns.outward(await ecs.startOnce(run)),
+      tags: (arn) => ecs.tags(arns.inward(arn)),
+      startOnce: async (run) => {
+        await deployed;
+        return arns.outward(await ecs.startOnce(run));
+      },
       stop: (handle, reason) => ecs.stop(arns.inward(handle), reason),
     },
     clusters: deployment.clusters.map(({ name }) => name),
-    families: deployment.taskDefinitions.map(({ family }) => family),
+    registry,
+    deploy,
     interrupt: (taskArn, how) => ecs.interrupt(arns.inward(taskArn), how),
     metadata(path) {
       const [, id] = /^([0-9a-f]{32})\/task$/.exec(path.startsWith(METADATA) ? path.slice(METADATA.length) : '') ?? [];
-      const { clusters, taskDefinitions } = deployment;
       return id === undefined
         ? undefined
-        : { TaskARN: arns.outward(taskArnOf(id)), Cluster: clusters[0]?.arn, Family: taskDefinitions[0]?.family };
+        : { TaskARN: arns.outward(taskArnOf(id)), Cluster: deployment.clusters[0]?.arn };
     },
     close: () => ecs.close(),
   };
+
+  async function deploy(taskDefinitions: readonly DeployedTaskDefinition[]): Promise<void> {
+    for (const next of taskDefinitions) {
+      const before = standing.get(next.family);
+      if (isDeepStrictEqual(before?.from, next)) continue;
+      standing.set(next.family, { from: next, arn: await registry.register(next) });
+      if (before) await registry.deregister(before.arn);
+    }
+  }
 }
 
 /** How the embedded ECS names what the deployment has: account and shape of the ARNs are the same, region and names are not. */
 const EMBEDDED_ARN = `arn:aws:ecs:local:${ACCOUNT}:`;
 
-function arnsOf({ clusters: [cluster], taskDefinitions: [definition] }: Deployment) {
+function arnsOf({ clusters: [cluster] }: Deployment) {
   const pairs = [
     [`${EMBEDDED_ARN}cluster/baton`, cluster?.arn],
     [`${EMBEDDED_ARN}task/baton/`, cluster && `arn:aws:ecs:${REGION}:${ACCOUNT}:task/${cluster.name}/`],
     [`${EMBEDDED_ARN}container/baton/`, cluster && `arn:aws:ecs:${REGION}:${ACCOUNT}:container/${cluster.name}/`],
-    [`${EMBEDDED_ARN}task-definition/baton-agent:1`, definition?.arn],
-    ['family:baton-agent', definition && `family:${definition.family}`],
   ].filter((pair): pair is [string, string] => pair[1] !== undefined);
   return {
     outward: <Value>(value: Value): Value => renamed(value, pairs),

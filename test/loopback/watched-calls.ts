@@ -16,8 +16,8 @@ export type CallFault = 'before' | 'after';
 export interface WatchedCallsOptions {
   /** Where the calls of a service are answered. */
   readonly upstream: (service: string) => string;
-  /** Told of every call; what it answers happens. */
-  readonly onCall: (call: AwsCall) => CallFault | undefined;
+  /** Told of every call, which waits for the answer; what it answers happens. */
+  readonly onCall: (call: AwsCall) => CallFault | undefined | Promise<CallFault | undefined>;
   readonly kill: (caller: string) => void;
 }
 
@@ -50,7 +50,7 @@ async function relayed(options: WatchedCallsOptions, incoming: IncomingMessage, 
   const service = serviceOf(headers);
   const call = { caller: callerOf(headers), name: `${service}.${operationOf(headers) ?? method}` };
   const body = await bodyOf(incoming);
-  const fault = options.onCall(call);
+  const fault = await options.onCall(call);
   if (fault === 'before') return lose(call.caller);
   const forwarded = request(new URL(url, options.upstream(service)), { method, headers });
   forwarded.end(body);

@@ -1,16 +1,5 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { openWorld, type World, type WorldOptions } from '../../runtime/embedded-world.ts';
@@ -23,16 +12,17 @@ import {
 import { acquireWorldLock } from '../../runtime/engine/world-lock.ts';
 import { worldFile } from '../../schemas/world-api.ts';
 import { buildBundles, eventually, openScene, quickTimings, type Scene, sampleRepository } from '../flows/scene.ts';
+import { putAway, sceneFolder } from '../scene-folder.ts';
 
 let folder: string;
 const worlds: World[] = [];
 beforeEach(() => {
   buildBundles();
-  folder = mkdtempSync(join(tmpdir(), 'baton-world-'));
+  folder = sceneFolder();
 });
 afterEach(async () => {
   await Promise.allSettled(worlds.splice(0).map((world) => world.close()));
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  await putAway(folder);
 });
 
 async function open(options: Partial<WorldOptions> = {}): Promise<World> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  CONFIGURATIONS_MAX_BYTES,
   entryFor,
   entryIn,
   plainName,
@@ -9,6 +10,8 @@ import {
   repositoryOfSlotKey,
   repositoryView,
   slotKeyOfRepository,
+  USERS_MAX,
+  userTermsIn,
 } from '../../schemas/repository-config.ts';
 import { at } from '../builders.ts';
 
@@ -87,6 +90,63 @@ describe('a configuration', () => {
 
   it('that is misspelt is refused, so that nothing is lost without a word', () => {
     expect(repositoryConfig.safeParse({ limt: 3 }).success).toBe(false);
+  });
+});
+
+describe('what a configuration says of users', () => {
+  const ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:team/repository/npm-AbCdEf';
+  const complaintsOf = (config: unknown) =>
+    (repositoryConfig.safeParse(config).error?.issues ?? []).map(
+      ({ path, message }) => `${path.join('.')}: ${message}`,
+    );
+  const people = (count: number, secrets: number) =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_none, n) => [
+        `user-${n}@example.com`,
+        {
+          size: { cpu: 2048, memory: 4096 },
+          fileSystem: { id: 'fs-0123456789abcdef0', accessPoint: 'fsap-0123456789abcdef0' },
+          secrets: Object.fromEntries(Array.from({ length: secrets }, (_, one) => [`SECRET_${one}`, ARN])),
+        },
+      ]),
+    );
+
+  it('goes with isolation per user, and neither goes without the other', () => {
+    expect(complaintsOf({ isolation: 'per-user', users: { ada: {} } })).toEqual([]);
+    expect(complaintsOf({ isolation: 'per-user' })).toEqual([
+      'users: is missing: where isolation is per-user, it says what each user gets, or "*" for whoever is not named',
+    ]);
+    for (const isolation of ['shared', undefined]) {
+      expect(complaintsOf({ isolation, users: { ada: {} } })).toEqual([
+        'users: says what each user gets, which counts only where isolation is per-user: set that, or take users away',
+      ]);
+    }
+  });
+
+  it('has room for as many users as it may name, each with some secrets, five times in one deployment', () => {
+    const config = { isolation: 'per-user', users: people(USERS_MAX, 8) };
+    expect(complaintsOf(config)).toEqual([]);
+    const five = Array.from({ length: 5 }, (_none, n) => ({ ...entries(`/srv/${n}`)[0], config }));
+    expect(JSON.stringify({ entries: five }).length).toBeLessThan(CONFIGURATIONS_MAX_BYTES);
+  });
+
+  it('is bounded in users and in bytes', () => {
+    expect(complaintsOf({ isolation: 'per-user', users: people(USERS_MAX + 1, 0) })).toEqual([
+      'users: names more than 50 users',
+    ]);
+    expect(complaintsOf({ isolation: 'per-user', users: people(USERS_MAX, 16) })).toEqual([
+      'users: is larger than 65536 bytes',
+    ]);
+  });
+
+  it('is what their name says, else what "*" says, else nothing', () => {
+    const [ada, all] = [{ size: { cpu: 2048, memory: 4096 } }, { secrets: { KEY: ARN } }];
+    expect(userTermsIn({ users: { ada, '*': all } }, 'ada')).toBe(ada);
+    expect(userTermsIn({ users: { ada, '*': all } }, 'bob')).toBe(all);
+    expect([userTermsIn({ users: { ada } }, 'bob'), userTermsIn({}, 'ada')]).toEqual([undefined, undefined]);
+    // A user may have the name of what every object has.
+    expect(userTermsIn({ users: { '*': all } }, 'constructor')).toBe(all);
+    expect(userTermsIn({ users: { ada } }, 'toString')).toBeUndefined();
   });
 });
 

@@ -6,7 +6,14 @@ import { eventPatternOf } from '../../rules/event-pattern.ts';
 import { alarmEvent } from '../../runtime/alarm-event.ts';
 import { judgePut } from '../../runtime/engine/record-page.ts';
 import { compilePattern } from '../../runtime/matcher.ts';
-import type { ComputeBackend, RecordStore, Settings, StartRun, StoredRecord } from '../../runtime/ports.ts';
+import type {
+  ComputeBackend,
+  Definitions,
+  RecordStore,
+  Settings,
+  StartRun,
+  StoredRecord,
+} from '../../runtime/ports.ts';
 import type { Reaction, Surroundings } from '../../runtime/react.ts';
 import { taskKey } from '../../runtime/records.ts';
 import type { Broken, Complain } from '../../runtime/simulation/promise-names.ts';
@@ -21,6 +28,7 @@ import type { RunRecord } from '../../schemas/run-record.ts';
 import type { Slot } from '../../schemas/slot.ts';
 import type { DuePurpose, Task } from '../../schemas/task.ts';
 import { aFailedReport, aReport, at, testTimings } from '../builders.ts';
+import { definitionsTwin } from '../definitions-twin.ts';
 
 /** What may happen in one search, besides the deliveries: each is a number of times. */
 export interface Bounds {
@@ -74,6 +82,7 @@ interface State {
 
 interface Node {
   readonly state: State;
+  readonly key: string;
   readonly depth: number;
   readonly from: Node | undefined;
   readonly move: string;
@@ -97,7 +106,7 @@ export async function everyOrder(bounds: Bounds): Promise<Found> {
     return { reaction, matches: detail ? compilePattern(detail) : () => true };
   });
   const first = await begun(bounds, targets);
-  const seen = new Map<string, string[]>([[keyOf(first.state), []]]);
+  const seen = new Map<string, string[]>([[first.key, []]]);
   const ends: Record<string, number> = {};
   const ended = new Set<string>();
   const broken: (Broken & { way: string[] })[] = [];
@@ -108,7 +117,7 @@ export async function everyOrder(bounds: Bounds): Promise<Found> {
   while (layer.length > 0 && broken.length === 0) {
     const next: Node[] = [];
     for (const node of layer) {
-      const from = keyOf(node.state);
+      const from = node.key;
       if (isOver(node.state, bounds)) {
         ended.add(from);
         const told = tasksIn(node.state)
@@ -121,6 +130,7 @@ export async function everyOrder(bounds: Bounds): Promise<Found> {
         moves++;
         const complaints: Broken[] = [];
         const state = await make((promise, taskId, message) => complaints.push({ promise, taskId, message }));
+        if (state === node.state && complaints.length === 0) continue;
         const key = keyOf(state);
         const known = seen.get(key);
         if (known) {
@@ -129,7 +139,7 @@ export async function everyOrder(bounds: Bounds): Promise<Found> {
           complete = false;
         } else {
           seen.set(key, [from]);
-          next.push({ state, depth: node.depth + 1, from: node, move });
+          next.push({ state, key, depth: node.depth + 1, from: node, move });
         }
         for (const one of [...complaints, ...idle(state)]) broken.push({ ...one, way: [...wayOf(node), move] });
         if (broken.length > 0) break;
@@ -144,14 +154,15 @@ export async function everyOrder(bounds: Bounds): Promise<Found> {
 
 /** The state from which the search begins. */
 async function begun(bounds: Bounds, targets: Targets): Promise<Node> {
-  let node: Node = { state: firstState(bounds), depth: 0, from: undefined, move: 'begin' };
+  const state = firstState(bounds);
+  let node: Node = { state, key: keyOf(state), depth: 0, from: undefined, move: 'begin' };
   for (const words of bounds.before ?? []) {
-    const from = keyOf(node.state);
     let next: Node | undefined;
     for (const [move, make] of movesOf(node.state, bounds, targets)) {
       if (next || !move.includes(words)) continue;
       const state = await make(unexpected);
-      if (keyOf(state) !== from) next = { state, depth: 0, from: node, move };
+      const key = keyOf(state);
+      if (key !== node.key) next = { state, key, depth: 0, from: node, move };
     }
     if (!next) throw new Error(`nothing that can happen has the words "${words}"`);
     node = next;
@@ -305,12 +316,15 @@ interface Hands {
   readonly world: Surroundings;
 }
 
-/** Does one thing over a state and answers the next one; every write is looked at as the simulation looks at it. */
+/** Does one thing over a state and answers the next one, or the same if it did nothing; every write is looked at as the simulation looks at it. */
 async function within(
   state: State,
   bounds: Bounds,
   complain: Complain,
-  work: (ports: ReturnType<typeof wire> & { ecs: ComputeBackend }, hands: Hands) => Promise<void>,
+  work: (
+    ports: ReturnType<typeof wire> & { ecs: ComputeBackend; definitions: Definitions },
+    hands: Hands,
+  ) => Promise<void>,
 ): Promise<State> {
   const records = new Map(state.records);
   const said = new Map(state.said);
@@ -335,9 +349,16 @@ async function within(
     republishAgeSeconds: () => testTimings.REPUBLISH_AGE_S,
     journal: { ignored: () => undefined, duplicate: () => undefined },
   };
-  await work({ ...ports, ecs: backEnd(runs) }, { say, world, put: (run) => void runs.set(run.arn, run) });
-  return { ...state, records, said, runs };
+  await work(
+    { ...ports, ecs: backEnd(runs), definitions: definitionsTwin().definitions },
+    { say, world, put: (run) => void runs.set(run.arn, run) },
+  );
+  const isSame = isUnchanged(state.records, records) && isUnchanged(state.said, said) && isUnchanged(state.runs, runs);
+  return isSame ? state : { ...state, records, said, runs };
 }
+
+const isUnchanged = (before: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): boolean =>
+  now.size === before.size && [...now].every(([key, value]) => before.get(key) === value);
 
 function storeOver(
   records: Map<string, StoredRecord>,

@@ -1,33 +1,24 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from '@jest/globals';
-import { type Finding, faults, simulate } from '../../runtime/simulated-world.ts';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { faults } from '../../runtime/simulated-world.ts';
 import { promiseNames } from '../../runtime/simulation/promise-names.ts';
-import { type PlantedBug, plantedBugs } from './planted-bugs.ts';
+import { besideJest } from './beside-jest.ts';
+import type { PlantedBug } from './planted-bug.ts';
+import { plantedBugs } from './planted-bugs.ts';
 
 const page = readFileSync(new URL('../../docs/simulation.md', import.meta.url), 'utf8');
 
-/** The first seed that finds the bug, and what it found. */
-async function found({ plant, within, faults = 'all' }: PlantedBug): Promise<Finding | undefined> {
-  for (let seed = 1; seed <= within; seed++) {
-    let finding: Finding | undefined;
-    await simulate({
-      seed,
-      faults,
-      plant,
-      onSeed: (result) => {
-        finding = result.finding;
-      },
-    });
-    if (finding) return finding;
-  }
-  return undefined;
-}
+let simulator: ReturnType<typeof besideJest>;
+beforeAll(() => {
+  simulator = besideJest();
+});
+afterAll(() => simulator.close());
 
 describe('a bug put in on purpose', () => {
   it.each(plantedBugs)(
     'is found: $name',
     async (bug) => {
-      const finding = await found(bug);
+      const { finding } = await simulator.ask({ bug: bug.name });
       expect(finding).toBeDefined();
       const row = page.split('\n').find((line) => line.startsWith(`| ${bug.name} |`));
       expect(row).toBe(rowOf(bug));

@@ -7,20 +7,12 @@ import type { Plant } from '../../runtime/simulated-world.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import { leaseOf, type Slot } from '../../schemas/slot.ts';
 import { type Rejection, type Task, task as taskSchema } from '../../schemas/task.ts';
+import type { PlantedBug } from './planted-bug.ts';
+import { definitionBugs } from './planted-definition-bugs.ts';
 
 type Wiring = Parameters<NonNullable<Plant['wiring']>>[0];
 type WiredPorts = Parameters<NonNullable<Plant['ports']>>[0];
 type Reaction = Parameters<NonNullable<Plant['reactions']>>[0][number];
-
-export interface PlantedBug {
-  /** What is wrong, as one would find it in a review. */
-  readonly name: string;
-  /** Within how many seeds (from 1, four tasks) it must be found. */
-  readonly within: number;
-  /** Where some faults make it likelier; default all. */
-  readonly faults?: string;
-  readonly plant: Plant;
-}
 
 /** A store whose puts are changed on their way. */
 const withPut = (wiring: Wiring, put: (real: Wiring['store']['put']) => Wiring['store']['put']): Wiring => ({
@@ -560,11 +552,34 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
   {
+    name: 'a claimant is said to have outlived an attempt that is not over',
+    within: 150,
+    faults: 'lying-agent',
+    plant: porting('announce-orphan', (ports) => ({
+      ...ports,
+      runs: {
+        ...ports.runs,
+        async noteOutlived(signal) {
+          const noted = await ports.runs.noteOutlived(signal);
+          const { claim } = (await ports.runs.get(signal.taskId, signal.attempt)) ?? {};
+          return noted ?? (claim?.nativeId === signal.nativeId ? { at: claim.at, before: false } : undefined);
+        },
+      },
+    })),
+  },
+  {
+    name: 'nobody hears of a run that outlived its end',
+    within: 50,
+    faults: 'lives-on',
+    plant: reacting('announce-orphan', () => async () => []),
+  },
+  {
     name: 'older code writes a record without what newer code had written',
     within: 20,
     faults: 'mixed-code',
     plant: writingTasks((task) => taskSchema.parse(task)),
   },
+  ...definitionBugs,
 ];
 
 /** A key like that of any other slot, for reading what stands there. */

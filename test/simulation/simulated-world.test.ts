@@ -1,18 +1,28 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Finding, faultNames, simulate, type WorldResult } from '../../runtime/simulated-world.ts';
+import { besideJest } from './beside-jest.ts';
+import type { Asked } from './simulator.ts';
 
 /** Seeds of every run of the tests: enough that each planted bug is found several times over. */
 const SEEDS = 500;
 /** No test is timed: only one that hangs on a busy machine is ended, in milliseconds. */
 const SLOW_MS = 400_000;
 
-async function resultsOf(options: Parameters<typeof simulate>[0]): Promise<WorldResult[]> {
-  const results: WorldResult[] = [];
-  await simulate({ ...options, onSeed: (result) => results.push(result) });
-  return results;
-}
+let simulator: ReturnType<typeof besideJest>;
+beforeAll(() => {
+  simulator = besideJest();
+});
+afterAll(() => simulator.close());
+
+type Worlds = Extract<Asked, { worlds: object }>['worlds'];
+
+const resultsOf = async (worlds: Worlds): Promise<readonly WorldResult[]> =>
+  (await simulator.ask({ worlds, traced: false })).results ?? [];
+
+const tracesOf = async (worlds: Worlds): Promise<readonly string[]> =>
+  (await simulator.ask({ worlds, traced: true })).lines ?? [];
 
 const launcher = fileURLToPath(new URL('../../bin/baton', import.meta.url));
 
@@ -23,6 +33,10 @@ function baton(words: readonly string[]): Promise<{ status: number | null; outpu
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += String(text)));
   return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
 }
+
+/** The lines of all traces, without their times. */
+const linesOf = async (worlds: Worlds): Promise<string[]> =>
+  (await tracesOf(worlds)).map((line) => line.replace(/^\S+ +/, ''));
 
 const told = ({ seed, promise, taskId, message, trace }: Finding): string =>
   [`seed ${seed}: ${promise}: ${taskId} ${message}`, ...trace.slice(-40)].join('\n');
@@ -45,7 +59,7 @@ describe('a simulated world with every fault', () => {
   it(
     'ends tasks in every way',
     async () => {
-      const results = await resultsOf({ seed: 1, seeds: 40 });
+      const results = await resultsOf({ seed: 1, seeds: 20 });
       const ways = new Set(results.flatMap(({ ended }) => Object.keys(ended)));
       expect([...ways].sort()).toEqual(['CANCELLED', 'COMPLETED', 'FAILED', 'REJECTED', 'TIMED_OUT']);
     },
@@ -53,25 +67,55 @@ describe('a simulated world with every fault', () => {
   );
 });
 
-describe('a world that hears nothing of its back end', () => {
-  it('ends every task all the same', async () => {
-    const results = await resultsOf({ seed: 1, seeds: 20, faults: 'deaf' });
-    const others = await resultsOf({ seed: 1, seeds: 20, faults: 'deaf,crash,silent-death,runner-crash,ignores-stop' });
-    expect([...results, ...others].flatMap(({ finding }) => (finding ? [told(finding)] : []))).toEqual([]);
-    const ways = new Set(results.flatMap(({ ended }) => Object.keys(ended)));
-    expect([...ways].filter((status) => !['COMPLETED', 'FAILED', 'TIMED_OUT', 'REJECTED'].includes(status))).toEqual(
-      [],
-    );
+describe('the task definitions of simulated worlds', () => {
+  it.each([
+    ['registry-throttle', 20, /^baton registers baton-agent-user:1$/, /definition of \S+ is later$/],
+    ['registry-throttle', 60, /^ecs refuses baton-agent-user: two at once$/, /is later$/],
+    ['new-base', 20, /^infrastructure registers baton-agent:2$/, /^infrastructure deregisters \S+baton-agent:1$/],
+    ['legacy-family', 20, /^stranger registers baton-agent:/, /^start-run-on-ecs\S+ says \S+#TaskFailed$/],
+    ['clone-gone', 20, /^stranger deregisters \S+baton-agent-user:/, /is not active any more: another is registered$/],
+    ['new-base,changed-users,rate-limit', 60, /says \S+#rejected$/, /^baton deregisters \S+baton-agent-user:1$/],
+  ])('show %s', async (faults, seeds, ...shown) => {
+    const lines = await linesOf({ seed: 1, seeds, faults });
+    expect(shown.filter((words) => !lines.some((line) => words.test(line)))).toEqual([]);
   });
+
+  it('lose runs to Spot that are on Spot, and no others', async () => {
+    const lines = await linesOf({ seed: 1, seeds: 40, faults: 'spot,runner-crash' });
+    const named = (words: RegExp) => lines.flatMap((line) => words.exec(line)?.[1] ?? []);
+    const taken = named(/^spot capacity of (\S+) is taken back$/);
+    expect(taken.length).toBeGreaterThan(5);
+    const onSpot = new Set(named(/^ecs creates (\S+) .* on FARGATE_SPOT$/));
+    expect(taken.filter((arn) => !onSpot.has(arn))).toEqual([]);
+    expect(named(/^ecs creates (\S+) .* on FARGATE$/).length).toBeGreaterThan(5);
+  });
+});
+
+describe('a world that hears nothing of its back end', () => {
+  it(
+    'ends every task all the same',
+    async () => {
+      const results = await resultsOf({ seed: 1, seeds: 20, faults: 'deaf' });
+      const others = await resultsOf({
+        seed: 1,
+        seeds: 20,
+        faults: 'deaf,crash,silent-death,runner-crash,ignores-stop',
+      });
+      expect([...results, ...others].flatMap(({ finding }) => (finding ? [told(finding)] : []))).toEqual([]);
+      const ways = new Set(results.flatMap(({ ended }) => Object.keys(ended)));
+      expect([...ways].filter((status) => !['COMPLETED', 'FAILED', 'TIMED_OUT', 'REJECTED'].includes(status))).toEqual(
+        [],
+      );
+    },
+    SLOW_MS,
+  );
 });
 
 describe('one seed', () => {
   it('gives the same trace twice, byte for byte', async () => {
-    const lines: string[][] = [[], []];
-    const [first] = await resultsOf({ seed: 7, seeds: 1, trace: (line) => lines[0]?.push(line) });
-    const [second] = await resultsOf({ seed: 7, seeds: 1, trace: (line) => lines[1]?.push(line) });
-    expect(lines[0]?.length).toBeGreaterThan(100);
-    expect(lines[0]).toEqual(lines[1]);
+    const ask = () => simulator.ask({ worlds: { seed: 7, seeds: 1 }, traced: true });
+    const [first, second] = [await ask(), await ask()];
+    expect(first.lines?.length).toBeGreaterThan(100);
     expect(first).toEqual(second);
   });
 
@@ -107,7 +151,7 @@ describe('faults', () => {
 
 describe('a task of eight hours', () => {
   it('takes milliseconds', async () => {
-    await simulate({ seed: 3, seeds: 5, tasks: 1, faults: 'slow-agent' });
+    await resultsOf({ seed: 3, seeds: 5, tasks: 1, faults: 'slow-agent' });
     const began = performance.now();
     const results = await resultsOf({ seed: 100, seeds: 20, tasks: 1, faults: 'slow-agent' });
     const hours = results.map(({ simulatedMs }) => simulatedMs / 3_600_000);

@@ -1,5 +1,5 @@
 import { Logger } from '@aws-lambda-powertools/logger';
-import type { ComputeBackend } from '../../ports.ts';
+import type { EcsBackend } from '../../ports.ts';
 import { ecs } from '../clients/ecs.ts';
 import { ecsBackend } from '../ecs-backend.ts';
 import type { EnvironmentOf } from '../environment.ts';
@@ -8,7 +8,7 @@ import type { EnvironmentOf } from '../environment.ts';
 const logger = new Logger({ serviceName: 'baton' });
 
 /** Runs as Fargate tasks of one cluster. */
-export const open = (environment: EnvironmentOf<'ecs'>): ComputeBackend =>
+export const open = (environment: EnvironmentOf<'ecs'>): EcsBackend =>
   ecsBackend({
     client: ecs(),
     cluster: environment.BATON_ECS_CLUSTER,

@@ -21,7 +21,7 @@ const update = z.looseObject({
 /** What proves a runner: the condition that the hash of the token is that of the record. */
 const TOKEN_HASH = ['value', 'tokenHash'];
 /** What a runner cannot change, for it does not know better. */
-const FIXED = ['taskId', 'attempt', 'tokenHash', 'openedAt', 'noClaim', 'closed', 'strayHandle'] as const;
+const FIXED = ['taskId', 'attempt', 'tokenHash', 'openedAt', 'noClaim', 'closed', 'outlivedAt', 'strayHandle'] as const;
 
 /** UpdateItem on the record of a run, by its runner: decided and written as one step, on disk when it is answered. */
 export function runUpdate(store: RecordStore, denied: () => AwsError): Operation {

@@ -3,9 +3,11 @@ import * as z from 'zod';
 import type { EcsTaskStateChangeDetail } from '../../../events/aws/ecs-task-state-change.ts';
 import { AGENT_CONTAINER, parseStartedBy } from '../../../lifecycle/ecs-task.ts';
 import type { LocalEcs } from '../../engine/local-ecs.ts';
-import type { StartRun } from '../../ports.ts';
+import type { LocalRun } from '../../engine/local-ecs-run.ts';
+import type { LocalRegistry } from '../../engine/local-registry.ts';
 import { refused } from './aws-error.ts';
 import { type AwsService, type Place, pageOf, parsedInput } from './aws-service.ts';
+import { definitionOperations, FAMILY, listOf, recordOf, tags } from './ecs-definitions.ts';
 import { describedTask } from './ecs-task-shape.ts';
 import { jsonProtocol } from './json-protocol.ts';
 
@@ -14,7 +16,7 @@ const COUNT_MAX = 10;
 const DESCRIBED_MAX = 100;
 
 /** The part of the embedded ECS that its API needs. */
-export type EcsTasks = Pick<LocalEcs, 'startOnce' | 'taskArns' | 'describe' | 'stop'>;
+export type EcsTasks = Pick<LocalEcs, 'startOnce' | 'taskArns' | 'describe' | 'tags' | 'stop'>;
 
 export interface EcsParts {
   /** Where the tasks say that they are. */
@@ -22,18 +24,24 @@ export interface EcsParts {
   readonly tasks: EcsTasks;
   /** Names of the clusters that are known; all of them hold the same tasks. */
   readonly clusters: readonly string[];
-  /** Names of the task definition families that can be run. */
-  readonly families: readonly string[];
+  /** What can be run. */
+  readonly registry: LocalRegistry;
 }
 
 const text = z.string();
-const tags = z.array(z.unknown()).optional();
 /** What would change the run and cannot be honoured here is refused, not ignored. */
 const containerOverride = z.strictObject({
   name: text,
   command: z.array(text).optional(),
   environment: z.array(z.strictObject({ name: text, value: text })).optional(),
 });
+const strategyItem = z.strictObject({
+  capacityProvider: text,
+  weight: z.int().min(0).max(1_000).default(1),
+  base: z.int().min(0).max(100_000).optional(),
+});
+/** The capacity providers of every cluster here. */
+const PROVIDERS = ['FARGATE', 'FARGATE_SPOT'] as const;
 const runTask = z.looseObject({
   cluster: text.default('default'),
   taskDefinition: text,
@@ -41,17 +49,20 @@ const runTask = z.looseObject({
   clientToken: text.max(64).optional(),
   startedBy: text.optional(),
   launchType: text.optional(),
+  capacityProviderStrategy: z.array(strategyItem).optional(),
+  propagateTags: z.enum(['TASK_DEFINITION', 'NONE']).default('NONE'),
   networkConfiguration: z
     .looseObject({ awsvpcConfiguration: z.looseObject({ subnets: z.array(text).min(1) }) })
     .optional(),
   overrides: z.strictObject({ containerOverrides: z.array(containerOverride).optional() }).optional(),
-  tags,
+  tags: tags.default([]),
 });
 type RunTask = z.infer<typeof runTask>;
 
 const describeTasks = z.looseObject({
   cluster: text.default('default'),
   tasks: z.array(text).min(1).max(DESCRIBED_MAX),
+  include: z.array(text).default([]),
 });
 const stopTask = z.looseObject({ cluster: text.default('default'), task: text, reason: text.optional() });
 const listTasks = z.looseObject({
@@ -64,34 +75,37 @@ const listTasks = z.looseObject({
 });
 
 /** ECS over processes of this machine. Images, roles, sizes and networks are those of the machine. */
-export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsService {
+export function ecsService({ place, tasks, clusters, registry }: EcsParts): AwsService {
   return {
     signingName: 'ecs',
     targetPrefix: 'AmazonEC2ContainerServiceV20141113',
     protocol: jsonProtocol('1.1'),
     operations: {
+      ...definitionOperations(registry),
       async RunTask(given) {
         const input = parsedInput(runTask, given, 'InvalidParameterException');
         assertCluster(input.cluster);
-        assertFamily(input.taskDefinition);
         assertNetwork(input);
+        const definition = await resolved(input.taskDefinition);
         const arns: string[] = [];
         const failures: { reason: string }[] = [];
-        for (const run of runsOf(input)) {
+        for (const run of runsOf(input, definition)) {
           const told = await started(run);
           if (typeof told === 'string') arns.push(told);
           else failures.push(told);
         }
-        return { tasks: await shown(arns), failures };
+        // The answer has the tags, asked for or not.
+        return { tasks: await shown(arns, true), failures };
       },
       async DescribeTasks(given) {
         const input = parsedInput(describeTasks, given, 'InvalidParameterException');
         const cluster = assertCluster(input.cluster);
         const asked = input.tasks.map((task) => arnOf(cluster, task));
-        const found = await Promise.all(asked.map((arn) => tasks.describe(arn)));
+        const found = (await shown(asked, input.include.includes('TAGS'))) as { taskArn: string }[];
+        const there = new Set(found.map(({ taskArn }) => taskArn));
         return {
-          tasks: found.flatMap((detail) => (detail ? [describedTask(detail)] : [])),
-          failures: asked.filter((_arn, index) => !found[index]).map((arn) => ({ arn, reason: 'MISSING' })),
+          tasks: found,
+          failures: asked.filter((arn) => !there.has(arn)).map((arn) => ({ arn, reason: 'MISSING' })),
         };
       },
       async ListTasks(given) {
@@ -119,7 +133,7 @@ export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsS
   };
 
   /** The ARN of the task, or why there is none just now. */
-  async function started(run: StartRun): Promise<string | { reason: string }> {
+  async function started(run: LocalRun): Promise<string | { reason: string }> {
     const told = await tasks.startOnce(run);
     switch (told.outcome) {
       case 'started':
@@ -128,7 +142,7 @@ export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsS
       case 'refused':
         if (told.reason.code === 'no_capacity') return { reason: told.reason.message };
         if (told.reason.code === 'start_throttled') throw refused('ThrottlingException', told.reason.message);
-        throw refused('InvalidParameterException', told.reason.message.replace(/^InvalidParameterException: /, ''));
+        throw refusedAs(told.reason.message);
       case 'conflict':
         throw refused('ConflictException', 'The client token was already used with different request parameters.', {
           resourceIds: [told.taskArn],
@@ -136,9 +150,14 @@ export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsS
     }
   }
 
-  async function shown(arns: readonly string[]): Promise<object[]> {
-    const details = await Promise.all(arns.map((arn) => tasks.describe(arn)));
-    return details.flatMap((detail) => (detail ? [describedTask(detail)] : []));
+  async function shown(arns: readonly string[], withTags = false): Promise<object[]> {
+    const found = await Promise.all(
+      arns.map(async (arn) => {
+        const detail = await tasks.describe(arn);
+        return detail && { ...describedTask(detail), ...(withTags ? { tags: listOf(await tasks.tags(arn)) } : {}) };
+      }),
+    );
+    return found.filter((task) => task !== undefined);
   }
 
   function assertCluster(nameOrArn: string): string {
@@ -147,9 +166,11 @@ export function ecsService({ place, tasks, clusters, families }: EcsParts): AwsS
     throw refused('ClusterNotFoundException', 'Cluster not found.');
   }
 
-  function assertFamily(definition: string): void {
-    const family = definition.replace(/^arn:[^:]*:ecs:[^:]*:[^:]*:task-definition\//, '').replace(/:\d+$/, '');
-    if (!families.includes(family)) throw refused('ClientException', 'TaskDefinition not found.');
+  /** The ARN of what is to be run: of a bare family the newest active revision. */
+  async function resolved(name: string): Promise<string> {
+    const known = FAMILY.test(name) ? await registry.newest(name) : await registry.revision(name);
+    if (known) return known.arn;
+    throw refused('ClientException', 'TaskDefinition not found.');
   }
 
   /** Tasks are named by ARN, or by id within a cluster. */
@@ -167,11 +188,13 @@ function assertNetwork({ launchType, networkConfiguration }: RunTask): void {
 }
 
 /** What the embedded ECS is to start, one run for each that was asked for. A run of nobody's task has none. */
-function runsOf({ count, clientToken = randomUUID(), startedBy, overrides }: RunTask): StartRun[] {
+function runsOf(input: RunTask, definition: string): LocalRun[] {
+  const { count, clientToken = randomUUID(), startedBy, overrides, propagateTags, tags } = input;
   if (startedBy === undefined) {
     throw refused('InvalidParameterException', 'startedBy must not be empty here: it tells whose run it is.');
   }
   const { command = [], environment = [] } = agentOverride(overrides);
+  const capacityProvider = providerOf(input);
   const whose = parseStartedBy(startedBy) ?? { taskId: '', attempt: 0 };
   return Array.from({ length: count }, (_one, index) => ({
     taskId: whose.taskId,
@@ -180,7 +203,39 @@ function runsOf({ count, clientToken = randomUUID(), startedBy, overrides }: Run
     clientToken: index === 0 ? clientToken : createHash('sha256').update(`${clientToken}#${index}`).digest('hex'),
     environment: Object.fromEntries(environment.map(({ name, value }) => [name, value])),
     command,
+    definition,
+    ...(FAMILY.test(input.taskDefinition) ? { family: input.taskDefinition } : {}),
+    capacityProvider,
+    tags: recordOf(tags),
+    ...(propagateTags === 'NONE' ? { propagateTags } : {}),
   }));
+}
+
+/** Of a strategy, one item is honoured: how AWS spreads tasks over several is not told. */
+function providerOf({ launchType, capacityProviderStrategy: strategy }: RunTask): (typeof PROVIDERS)[number] {
+  if (strategy === undefined || strategy.length === 0) return 'FARGATE';
+  const invalid = (told: string) => refused('InvalidParameterException', told);
+  if (launchType !== undefined) {
+    throw invalid(
+      'Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.',
+    );
+  }
+  const [item, ...more] = strategy;
+  const providers = strategy.map(({ capacityProvider }) => PROVIDERS.find((one) => one === capacityProvider));
+  if (providers.includes(undefined)) {
+    throw invalid(
+      'The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.',
+    );
+  }
+  if (more.length > 0) throw invalid('A capacity provider strategy has one capacity provider here.');
+  if (item?.weight === 0) throw invalid('A capacity provider strategy needs a capacity provider of a weight above 0.');
+  return providers[0] ?? 'FARGATE';
+}
+
+/** What the embedded ECS answered: the name of an error of the API, and its sentence. */
+function refusedAs(told: string): Error {
+  const [, name = 'InvalidParameterException', sentence = told] = /^(\w+Exception): (.*)$/s.exec(told) ?? [];
+  return refused(name, sentence);
 }
 
 function agentOverride(overrides: RunTask['overrides']): Partial<z.infer<typeof containerOverride>> {

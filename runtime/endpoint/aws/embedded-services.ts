@@ -3,6 +3,7 @@ import type { Rule } from '../../../rules/rule.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { LocalEcs } from '../../engine/local-ecs.ts';
+import type { LocalRegistry } from '../../engine/local-registry.ts';
 import type { Scheduler } from '../../engine/scheduler.ts';
 import { alarmQueue } from './alarm-queue.ts';
 import { archiveOperations } from './archive-operations.ts';
@@ -25,9 +26,8 @@ const PLACE: Place = { account: '000000000000', region: 'local' };
 const PREFIX = 'baton';
 const BUCKET = `${PREFIX}-payloads`;
 const ALARM_QUEUE = `${PREFIX}-alarms`;
-/** Cluster and family of the embedded ECS. */
+/** The cluster of the embedded ECS. */
 const CLUSTERS = ['baton'];
-const FAMILIES = ['baton-agent'];
 /** What the policy of the bus leaves to handlers and the alarm clock, which speak by other ways here. What runners say counts by their record. */
 const RESERVED_SOURCES: readonly string[] = ['baton', alarmRang.source];
 
@@ -35,6 +35,8 @@ export interface EmbeddedParts {
   readonly engine: Pick<Engine, 'bus' | 'store' | 'alarms' | 'ports' | 'archive' | 'archives' | 'replays'>;
   readonly rules: readonly Rule[];
   readonly ecs: LocalEcs;
+  /** Its task definitions. */
+  readonly registry: LocalRegistry;
   readonly scheduler: Scheduler;
   /** Address of the world. */
   readonly url: string;
@@ -43,7 +45,7 @@ export interface EmbeddedParts {
 
 /** The services of AWS that the embedded world can stand for, over its own parts. */
 export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]; stop(): void } {
-  const { engine, rules, ecs, scheduler, url, warn } = parts;
+  const { engine, rules, ecs, registry, scheduler, url, warn } = parts;
   const { now } = engine.ports.clock;
   const queue = alarmQueue({ name: ALARM_QUEUE, place: PLACE, url, alarms: engine.alarms });
   const deliver = (body: string) => queue.send({ body, delaySeconds: 0 });
@@ -63,7 +65,7 @@ export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]
       now,
       warn,
     }),
-    ecsService({ place: PLACE, tasks: ecs, clusters: CLUSTERS, families: FAMILIES }),
+    ecsService({ place: PLACE, tasks: ecs, clusters: CLUSTERS, registry }),
     s3Service({ buckets: [payloadBucket(BUCKET, engine.store)] }),
     sqsService({ queues: [queue] }),
     schedulerService({ place: PLACE, groups: [PREFIX], book, now }),

@@ -5,6 +5,7 @@ import * as bus from '../../../runtime/aws/adapters/bus.ts';
 import * as clock from '../../../runtime/aws/adapters/clock.ts';
 import * as configurations from '../../../runtime/aws/adapters/configurations.ts';
 import * as contexts from '../../../runtime/aws/adapters/contexts.ts';
+import * as definitions from '../../../runtime/aws/adapters/definitions.ts';
 import * as ecs from '../../../runtime/aws/adapters/ecs.ts';
 import * as effects from '../../../runtime/aws/adapters/effects.ts';
 import * as letters from '../../../runtime/aws/adapters/letters.ts';
@@ -32,6 +33,7 @@ describe('the ports on AWS', () => {
     configurations,
     contexts,
     screening,
+    definitions,
     ecs,
     effects,
     letters,

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { screeningBlocked } from '../../../events/screening-blocked.ts';
 import { admitTask } from '../../../rules/admit-task.ts';
 import { screenTask } from '../../../rules/screen-task.ts';
+import { startRunOnEcs } from '../../../rules/start-run-on-ecs.ts';
 import { type DeliveryLog, deliveryLog } from '../../../runtime/aws/delivery-log.ts';
 import { logJournal } from '../../../runtime/aws/log-journal.ts';
 import { BatonError } from '../../../runtime/errors.ts';
@@ -82,5 +83,26 @@ describe('a text that was blocked', () => {
   test('is counted, and besides where nobody could look', () => {
     expect(told('blocked')).toEqual(['Moved', 'Published', 'ScreeningBlocked']);
     expect(told('failed')).toEqual(['Moved', 'Published', 'ScreeningBlocked', 'ScreeningFailed']);
+  });
+});
+
+// Nobody else is told that a task cannot start.
+describe('a start that is put off', () => {
+  const told = (reason: string) => {
+    const counted: string[] = [];
+    const start = deliveryLog(startRunOnEcs);
+    start.metrics.addMetric = (name) => {
+      counted.push(name);
+      return start.metrics;
+    };
+    const journal = logJournal();
+    journal.ignored('t', aCause(), reason);
+    start.handled(journal, []);
+    return counted;
+  };
+
+  test('is counted, and one that was refused for another reason is not', () => {
+    expect(told('definition_is_not_ready: Rate exceeded')).toEqual(['Refused', 'StartDelayed']);
+    expect(told('task_has_moved_on')).toEqual(['Refused']);
   });
 });

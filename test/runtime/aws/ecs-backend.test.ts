@@ -1,22 +1,27 @@
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { describe, expect, it } from '@jest/globals';
 import type { EcsTaskStateChangeDetail } from '../../../events/aws/ecs-task-state-change.ts';
-import { readEcsTask, startedByOf } from '../../../lifecycle/ecs-task.ts';
+import { readEcsTask, runTagsOf, startedByOf } from '../../../lifecycle/ecs-task.ts';
 import { type EcsBackendOptions, ecsBackend } from '../../../runtime/aws/ecs-backend.ts';
-import type { StartRun } from '../../../runtime/ports.ts';
+import type { StartEcsRun } from '../../../runtime/ports.ts';
 import { aHandle, anArn, anEcsTask, aTaskId, at } from '../../builders.ts';
 import { type Answer, anError, aWire, type Script, type Wire } from './wire.ts';
 
 const CLUSTER = aHandle().clusterArn;
 const OLD_CLUSTER = 'arn:aws:ecs:eu-west-1:000000000000:cluster/old';
 
-const theRun: StartRun = {
+const DEFINITION = aHandle().taskDefinitionArn;
+
+const theRun: StartEcsRun = {
   taskId: aTaskId(),
   attempt: 1,
   startedBy: startedByOf('test', aTaskId(), 1),
   clientToken: `${aTaskId()}-1`,
   environment: { BATON_TASK_ID: aTaskId(), BATON_ATTEMPT: '1', BATON_PAYLOAD: 'ref' },
   command: ['run'],
+  definition: DEFINITION,
+  capacityProvider: 'FARGATE',
+  tags: runTagsOf('test', aTaskId(), 1),
 };
 
 async function aBackend(script: Script, options: Partial<EcsBackendOptions> & { maxAttempts?: number } = {}) {
@@ -70,13 +75,15 @@ const ecsWith = (...details: EcsTaskStateChangeDetail[]): Script =>
   });
 
 describe('a run that is started', () => {
-  it('is one Fargate task of the family, without a public address, with references only', async () => {
+  // A5, A6
+  it('is one Fargate task of the definition that was named, without a public address, with references only', async () => {
     const { compute, wire } = await aBackend(answering({ RunTask: shown(anEcsTask()) }));
     expect(await compute.start(theRun)).toEqual({ outcome: 'started', handle: aHandle() });
     expect(wire.bodies('RunTask')).toEqual([
       {
         cluster: CLUSTER,
-        taskDefinition: 'baton-test-agent',
+        // T9: never a family, whose newest revision may be another's by then.
+        taskDefinition: DEFINITION,
         count: 1,
         launchType: 'FARGATE',
         clientToken: `${aTaskId()}-1`,
@@ -101,8 +108,22 @@ describe('a run that is started', () => {
             },
           ],
         },
+        propagateTags: 'TASK_DEFINITION',
+        tags: [
+          { key: 'baton:attempt', value: '1' },
+          { key: 'baton:stage', value: 'test' },
+          { key: 'baton:task', value: aTaskId() },
+        ],
       },
     ]);
+  });
+
+  it('on Spot names the capacity provider, beside which no launch type may stand', async () => {
+    const { compute, wire } = await aBackend(answering({ RunTask: shown(anEcsTask()) }));
+    await compute.start({ ...theRun, capacityProvider: 'FARGATE_SPOT' });
+    const [asked] = wire.bodies<object>('RunTask');
+    expect(asked).toMatchObject({ capacityProviderStrategy: [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }] });
+    expect(asked).not.toHaveProperty('launchType');
   });
 
   it('has a public address where it is told to', async () => {
@@ -111,12 +132,25 @@ describe('a run that is started', () => {
     expect(wire.calls[0]?.text).toContain('"assignPublicIp":"ENABLED"');
   });
 
-  it('is asked for in the same bytes at every try, whatever the order of its variables', async () => {
-    const { compute, wire } = await aBackend(answering({ RunTask: shown(anEcsTask()) }));
-    await compute.start(theRun);
-    await compute.start({ ...theRun, environment: Object.fromEntries(Object.entries(theRun.environment).reverse()) });
-    expect(wire.calls[1]?.text).toBe(wire.calls[0]?.text);
-  });
+  it.each(['FARGATE', 'FARGATE_SPOT'] as const)(
+    'on %s is asked for in the same bytes at every try, whatever the order of its variables and tags',
+    async (capacityProvider) => {
+      const { compute, wire } = await aBackend(answering({ RunTask: shown(anEcsTask()) }));
+      const backwards = (values: Readonly<Record<string, string>>) =>
+        Object.fromEntries(Object.entries(values).reverse());
+      const { environment, tags } = theRun;
+      await compute.start({ ...theRun, capacityProvider });
+      await compute.start({
+        ...theRun,
+        capacityProvider,
+        environment: backwards(environment),
+        tags: backwards(tags),
+        repeats: true,
+      });
+      expect(wire.calls).toHaveLength(2);
+      expect(wire.calls[1]?.text).toBe(wire.calls[0]?.text);
+    },
+  );
 
   it('is asked for again under the same token when the answer was lost', async () => {
     const { compute, wire } = await aBackend((_, nth) => (nth === 0 ? 'hang up' : shown(anEcsTask())), {
@@ -314,6 +348,30 @@ describe('a start that fails', () => {
       reason: { code: 'start_refused', message: `ECS RunTask: ${name}: because` },
     });
   });
+
+  // T9
+  it('since the definition is not active any more is refused in the words of ECS', async () => {
+    const { compute } = await aBackend(
+      answering({ RunTask: anError('ClientException', 'TaskDefinition is inactive') }),
+    );
+    expect(await compute.start(theRun)).toEqual({
+      outcome: 'refused',
+      reason: { code: 'start_refused', message: 'ECS RunTask: ClientException: TaskDefinition is inactive' },
+    });
+  });
+
+  it('for want of a capacity provider is refused, and says what to do', async () => {
+    const told =
+      'The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster.';
+    const { compute } = await aBackend(answering({ RunTask: anError('InvalidParameterException', told) }));
+    expect(await compute.start({ ...theRun, capacityProvider: 'FARGATE_SPOT' })).toEqual({
+      outcome: 'refused',
+      reason: {
+        code: 'start_refused',
+        message: `ECS RunTask: InvalidParameterException: ${told} Deploy the infrastructure again, which gives the cluster FARGATE and FARGATE_SPOT, or configure the capacity "on-demand".`,
+      },
+    });
+  });
 });
 
 describe('a run that is stopped', () => {
@@ -426,24 +484,27 @@ describe('asking about a run', () => {
     expect(asked).toEqual(['RUNNING', 'STOPPED']);
   });
 
-  it('finds a stopped run among all of the family where ECS takes no second filter beside startedBy', async () => {
-    const mine = anEcsTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED' });
-    const other = { ...anEcsTask({ taskArn: anArn('other') }), startedBy: 'baton/test/tother/1' };
-    const { compute } = await aBackend(
-      answering({
-        ListTasks: ({ body }) => {
-          const { startedBy, desiredStatus, family } = body as Record<string, string>;
-          if (startedBy !== undefined && desiredStatus !== undefined) return anError('InvalidParameterException');
-          return { body: { taskArns: family === undefined ? [] : [mine.taskArn, other.taskArn] } };
-        },
-        DescribeTasks: ({ body }) => {
-          const { tasks } = body as { tasks: string[] };
-          return { body: { tasks: [mine, other].filter(({ taskArn }) => tasks.includes(taskArn)).map(onWire) } };
-        },
-      }),
-    );
-    expect(await compute.ask(question)).toMatchObject([{ nativeId: mine.taskArn, phase: 'ended' }]);
-  });
+  it.each(['baton-test-agent', 'baton-test-agent-user'])(
+    'finds a stopped run among all of the family %s where ECS takes no second filter beside startedBy',
+    async (own) => {
+      const mine = anEcsTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED' });
+      const other = { ...anEcsTask({ taskArn: anArn('other') }), startedBy: 'baton/test/tother/1' };
+      const { compute } = await aBackend(
+        answering({
+          ListTasks: ({ body }) => {
+            const { startedBy, desiredStatus, family } = body as Record<string, string>;
+            if (startedBy !== undefined && desiredStatus !== undefined) return anError('InvalidParameterException');
+            return { body: { taskArns: family === own ? [mine.taskArn, other.taskArn] : [] } };
+          },
+          DescribeTasks: ({ body }) => {
+            const { tasks } = body as { tasks: string[] };
+            return { body: { tasks: [mine, other].filter(({ taskArn }) => tasks.includes(taskArn)).map(onWire) } };
+          },
+        }),
+      );
+      expect(await compute.ask(question)).toMatchObject([{ nativeId: mine.taskArn, phase: 'ended' }]);
+    },
+  );
 
   it('has no answer for what ECS does not know, which proves nothing yet', async () => {
     const { compute } = await aBackend(ecsWith());

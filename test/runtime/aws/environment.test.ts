@@ -29,6 +29,7 @@ const complaint = (read: () => unknown): BatonError => {
 };
 
 describe('an environment with everything that its ports need', () => {
+  // A15
   test('is read by port, each value in its own type', () => {
     const environment = functionEnvironment(['bus', 'tasks', 'ecs'], { BATON_BUS: 'baton', ...TASKS, ...ECS });
     expect(environment.bus).toEqual({ BATON_BUS: 'baton' });
@@ -44,6 +45,7 @@ describe('an environment with everything that its ports need', () => {
 });
 
 describe('an environment with gaps', () => {
+  // A12, A15
   test('is refused once, with the name of every variable that is missing or wrong', () => {
     const { BATON_TABLE, BATON_ALARM_GROUP, ...rest } = TASKS;
     const variables = {

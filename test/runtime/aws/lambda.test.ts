@@ -14,7 +14,7 @@ import { aRequest, aTask, aTaskId } from '../../builders.ts';
 import { type AFunction, aBatch, aFunctionScene, aMessage, type FunctionScene } from './a-function.ts';
 
 /** Starting an engine and bundling take seconds; so does a process on a busy machine. Milliseconds. */
-const SLOW_MS = 60_000;
+const SLOW_MS = 120_000;
 
 let scene: FunctionScene;
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import { type PublicReceiver, publicReceiver } from '../../public-receiver.ts';
 import { type AFunction, aBatch, aFunctionScene, aMessage, type FunctionScene } from './a-function.ts';
 
 /** Starting an engine and bundling take seconds; so does a process on a busy machine. Milliseconds. */
-const SLOW_MS = 60_000;
+const SLOW_MS = 120_000;
 /** Receives of a message that are no retry, and that are. */
 const FIRST = 1;
 const AGAIN = 2;

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { openWorld, type World } from '../../../runtime/embedded-world.ts';
@@ -8,6 +6,7 @@ import { REPOSITORIES_KEY } from '../../../runtime/records.ts';
 import { taskIdFor } from '../../../runtime/task-id.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
 import { anEvent } from '../../builders.ts';
+import { putAway, sceneFolder } from '../../scene-folder.ts';
 
 /** Far less than a desk would wait for an answer, in milliseconds. */
 const AT_ONCE_MS = 8_000;
@@ -15,12 +14,12 @@ const AT_ONCE_MS = 8_000;
 let folder: string;
 let world: World;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'baton-given-up-'));
+  folder = sceneFolder();
   world = await openWorld({ dataDir: join(folder, 'data') });
 });
 afterEach(async () => {
   await world.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  await putAway(folder);
 });
 
 const REQUEST = { repository: '/srv/none', prompt: 'do it', idempotencyKey: 'night', agentCommand: 'true' };

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openWorld, type World } from '../../../runtime/embedded-world.ts';
@@ -9,6 +7,7 @@ import { REPOSITORIES_KEY } from '../../../runtime/records.ts';
 import { configurationsOver } from '../../../runtime/repositories.ts';
 import type { BatonEvent } from '../../../schemas/envelope.ts';
 import { CONFIGURATIONS_MAX } from '../../../schemas/repository-config.ts';
+import { putAway, sceneFolder } from '../../scene-folder.ts';
 
 const APP = 'https://git.example/team/app';
 const TEAM = 'https://git.example/team/*';
@@ -16,12 +15,12 @@ const TEAM = 'https://git.example/team/*';
 let folder: string;
 let world: World;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'baton-repositories-'));
+  folder = sceneFolder();
   world = await openWorld({ dataDir: join(folder, 'data') });
 });
 afterAll(async () => {
   await world.close();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  await putAway(folder);
 });
 
 async function ask(method: string, name?: string, json?: unknown) {
@@ -51,9 +50,9 @@ describe('configuring a repository', () => {
   });
 
   it('warns of what is not deployed, and stores it all the same', async () => {
-    const { status, json } = await ask('PUT', '/srv/own', { isolation: 'per-user' });
+    const { status, json } = await ask('PUT', '/srv/own', { fleet: 'builders' });
     expect(status).toBe(200);
-    expect(json).toMatchObject({ entry: { warning: expect.stringContaining('"ecs" offers shared') } });
+    expect(json).toMatchObject({ entry: { warning: expect.stringContaining('"ecs" has no fleets') } });
   });
 
   it('is undone by removing it', async () => {

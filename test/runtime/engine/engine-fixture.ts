@@ -16,6 +16,7 @@ import type { Slot } from '../../../schemas/slot.ts';
 import type { Task } from '../../../schemas/task.ts';
 import { anEcsEvent, anEvent, aReport, aRequest, testTimings } from '../../builders.ts';
 import { computeTwin } from '../../compute-twin.ts';
+import { definitionsTwin } from '../../definitions-twin.ts';
 import { type VirtualTime, virtualTime } from './virtual-time.ts';
 
 export interface EngineFixtureOptions {
@@ -57,6 +58,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
     },
     outside: () => ({
       ecs: compute.backend,
+      definitions: definitionsTwin().definitions,
       webhooks: webhooksOver({ allowed: 'local' }),
       screening: noScreening,
       contexts: githubContexts({}),

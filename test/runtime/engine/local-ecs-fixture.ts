@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
+import { AGENT_CONTAINER } from '../../../lifecycle/ecs-task.ts';
 import { type EcsTaskEvent, type LocalEcs, type LocalEcsOptions, localEcs } from '../../../runtime/engine/local-ecs.ts';
-import type { StartRun } from '../../../runtime/ports.ts';
+import type { LocalRun } from '../../../runtime/engine/local-ecs-run.ts';
+import { type LocalRegistry, localRegistry } from '../../../runtime/engine/local-registry.ts';
 import type { RunHandle } from '../../../schemas/run-handle.ts';
+import { sceneFolder } from '../../scene-folder.ts';
 import { journalStore } from './local-ecs-journal.ts';
 
 /** A bundle of an entry point in a folder of its own, and the program that runs it. */
@@ -27,10 +30,11 @@ export function bundled(entry: URL): { command: string[]; remove: () => void } {
 
 export interface EcsWorld {
   readonly ecs: LocalEcs;
+  readonly registry: LocalRegistry;
   readonly dataDir: string;
   readonly events: EcsTaskEvent[];
   /** Starts a run that must not be refused. */
-  start(run: StartRun): Promise<RunHandle>;
+  start(run: LocalRun): Promise<RunHandle>;
   /** What the task with this ARN was seen to do: `status` in the order of publishing. */
   statuses(taskArn: string): string[];
   /** The event that shows this status, when it comes. */
@@ -42,10 +46,13 @@ export interface EcsWorld {
 }
 
 export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorCommand: string[] }): Promise<EcsWorld> {
-  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'baton-ecs-'));
+  const dataDir = options.dataDir ?? sceneFolder();
   const events: EcsTaskEvent[] = [];
   const store = options.store ?? journalStore(join(dataDir, 'journal'));
+  const registry = localRegistry({ store, nowMs: Date.now });
+  if (!(await registry.active(aRun('').definition))) await registry.register(aDefinition());
   const ecs = localEcs({
+    registry,
     bus: async (published) => {
       events.push(...published);
     },
@@ -64,6 +71,7 @@ export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorC
     ecs,
     dataDir,
     events,
+    registry,
     start: async (run) => {
       const started = await ecs.start(run);
       if (started.outcome === 'refused') throw new Error(started.reason.message);
@@ -90,8 +98,20 @@ export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorC
 }
 
 let runs = 0;
+/** What runs of tests start from: an agent container. */
+export const aDefinition = (container: object = {}, more: object = {}) => ({
+  family: 'baton-agent',
+  tags: { team: 'core' },
+  definition: {
+    cpu: '512',
+    memory: '1024',
+    containerDefinitions: [{ name: AGENT_CONTAINER, image: 'agent:1', ...container }],
+    ...more,
+  },
+});
+
 /** A run that does what the shell script says. */
-export function aRun(script: string, changes: Partial<StartRun> = {}): StartRun {
+export function aRun(script: string, changes: Partial<LocalRun> = {}): LocalRun {
   runs += 1;
   const taskId =
     changes.taskId ?? `t${createHash('sha256').update(`${process.pid}-${runs}`).digest('hex').slice(0, 24)}`;
@@ -103,13 +123,16 @@ export function aRun(script: string, changes: Partial<StartRun> = {}): StartRun 
     clientToken: `${taskId}-${attempt}`,
     environment: { BATON_TASK_ID: taskId, BATON_ATTEMPT: String(attempt) },
     command: ['-c', script],
+    definition: 'arn:aws:ecs:local:000000000000:task-definition/baton-agent:1',
+    capacityProvider: 'FARGATE',
+    tags: {},
     ...changes,
   };
 }
 
-/** Waits until the look finds something; gives up after 15 s. */
+/** Waits until the look finds something; gives up after 40 s. */
 export async function eventually<Found>(look: () => Found | undefined | false, what: string): Promise<Found> {
-  const until = Date.now() + 15_000;
+  const until = Date.now() + 40_000;
   for (;;) {
     const found = look();
     if (found !== undefined && found !== false) return found;

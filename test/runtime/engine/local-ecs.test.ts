@@ -1,17 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -20,6 +10,7 @@ import type { LocalEcsOptions } from '../../../runtime/engine/local-ecs.ts';
 import { envelope } from '../../../schemas/envelope.ts';
 import { because } from '../../../schemas/reason.ts';
 import type { RunHandle } from '../../../schemas/run-handle.ts';
+import { putAway, sceneFolder } from '../../scene-folder.ts';
 import { aRun, bundled, type EcsWorld, ecsWorld, eventually, lives } from './local-ecs-fixture.ts';
 import { journalStore } from './local-ecs-journal.ts';
 
@@ -43,7 +34,9 @@ beforeAll(() => {
   opener = bundled(new URL('./local-ecs-opener.ts', import.meta.url));
 });
 afterEach(async () => {
-  for (const world of worlds.splice(0)) await world.close();
+  const opened = worlds.splice(0);
+  for (const world of opened) await world.close();
+  for (const dataDir of new Set(opened.map((world) => world.dataDir))) await putAway(dataDir);
 });
 afterAll(() => {
   supervisor.remove();
@@ -255,7 +248,7 @@ describe('a run that cannot start', () => {
   });
 
   it('stops as TaskFailedToStart when the run directory cannot be made', async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'baton-ecs-'));
+    const dataDir = sceneFolder();
     writeFileSync(join(dataDir, 'runs'), 'a file where a directory should be');
     const world = await aWorld({ dataDir });
     const { taskArn } = await world.start(aRun('exit 0'));
@@ -298,7 +291,9 @@ describe('a machine that is taken away', () => {
   it('for Spot capacity warns first, while the task runs, and lets the runner end on SIGTERM', async () => {
     const world = await aWorld({ stopTimeoutSeconds: 20 });
     const { taskArn } = await world.start(
-      aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done'),
+      aRun('trap "echo saved; exit 143" TERM; echo ready; while :; do sleep 0.05; done', {
+        capacityProvider: 'FARGATE_SPOT',
+      }),
     );
     await eventually(() => world.log(taskArn).includes('ready'), 'the runner');
     expect(await world.ecs.interrupt(taskArn, 'spot')).toBe(true);
@@ -307,9 +302,25 @@ describe('a machine that is taken away', () => {
     expect(agentOf(detail)?.exitCode).toBe(143);
     expect(world.log(taskArn)).toContain('saved');
     const [, warning] = world.events.filter((event) => event.detail.lastStatus === 'RUNNING');
-    expect(warning?.detail).toMatchObject({ desiredStatus: 'STOPPED', stopCode: 'SpotInterruption' });
+    expect(warning?.detail).toMatchObject({
+      desiredStatus: 'STOPPED',
+      stopCode: 'SpotInterruption',
+      capacityProviderName: 'FARGATE_SPOT',
+      launchType: 'FARGATE',
+    });
     expect(warning?.detail.version).toBeLessThan(detail.version);
     expect(await world.ecs.interrupt(taskArn, 'spot')).toBe(false);
+  });
+
+  it('for Spot capacity leaves tasks alone that do not run on it', async () => {
+    const world = await aWorld();
+    const { taskArn } = await world.start(aRun('sleep 0.5; exit 3'));
+    await world.event(taskArn, 'RUNNING');
+    expect(await world.ecs.interrupt(taskArn, 'spot')).toBe(false);
+    const { detail } = await world.event(taskArn, 'STOPPED');
+    expect(detail).toMatchObject({ stopCode: 'EssentialContainerExited', launchType: 'FARGATE' });
+    expect(detail).not.toHaveProperty('capacityProviderName');
+    expect(agentOf(detail)?.exitCode).toBe(3);
   });
 
   it('with its host says nothing before, and leaves no process', async () => {
@@ -485,7 +496,7 @@ describe('asking', () => {
 
 describe('a restart', () => {
   it('starts what was recorded but not started yet; before that is on disk, nothing is started', async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'baton-ecs-'));
+    const dataDir = sceneFolder();
     const store = journalStore(join(dataDir, 'journal'));
     const crashing = await ecsWorld({
       supervisorCommand: supervisor.command,
@@ -551,7 +562,7 @@ describe('a restart', () => {
   });
 
   it('starts a run that nobody started, although its directory could not be read at first', async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'baton-ecs-'));
+    const dataDir = sceneFolder();
     const store = journalStore(join(dataDir, 'journal'));
     const crashing = await ecsWorld({
       supervisorCommand: supervisor.command,
@@ -585,7 +596,7 @@ describe('a restart', () => {
 
   it('sees every run through to STOPPED and starts none twice, though kill -9 struck at random moments', async () => {
     for (let life = 0; life < 3; life += 1) {
-      const dataDir = mkdtempSync(join(tmpdir(), 'baton-ecs-kill-'));
+      const dataDir = sceneFolder();
       const count = 5;
       for (let kills = 0; kills < 5; kills += 1) {
         const process = open(dataDir, count, life * 0.3);
@@ -617,6 +628,7 @@ describe('a restart', () => {
         );
         expect(changes.every((task) => byVersion.get(task.version) === task.lastStatus)).toBe(true);
       }
+      await putAway(dataDir);
     }
   });
 });

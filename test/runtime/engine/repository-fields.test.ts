@@ -69,10 +69,25 @@ const readers = {
     configured: { ecs: 1, toy: 0 },
   },
   isolation: {
-    config: { isolation: 'per-user' },
+    config: { isolation: 'per-user', users: { '*': {} } },
+    story: definition,
+    usually: 'baton-agent',
+    configured: 'baton-agent-user',
+  },
+  users: {
+    config: { isolation: 'per-user', users: { bob: {} } },
     story: asked,
     usually: ['TaskSubmitted'],
     configured: ['TaskRejected'],
+  },
+  capacity: {
+    config: { capacity: 'spot' },
+    async story(world) {
+      await world.submit('roof');
+      return runAt(world.compute, 0).asked.capacityProvider;
+    },
+    usually: 'FARGATE',
+    configured: 'FARGATE_SPOT',
   },
   fleet: { config: { fleet: 'builders' }, story: asked, usually: ['TaskSubmitted'], configured: ['TaskRejected'] },
   agentCommand: {
@@ -181,6 +196,12 @@ const readers = {
 async function asked(world: World): Promise<string[]> {
   const taskId = await world.submit('roof');
   return world.facts(taskId).slice(0, 1);
+}
+
+/** The family of the first run's task definition. */
+async function definition(world: World): Promise<string | undefined> {
+  await world.submit('roof');
+  return runAt(world.compute, 0).asked.definition.split('/')[1]?.split(':')[0];
 }
 
 const says = (data: unknown, code: string): boolean => (data as { reason?: { code?: string } })?.reason?.code === code;

@@ -15,6 +15,7 @@ import { s3Service } from '../../../../runtime/endpoint/aws/s3.ts';
 import { schedulerService } from '../../../../runtime/endpoint/aws/scheduler.ts';
 import { sqsService } from '../../../../runtime/endpoint/aws/sqs.ts';
 import { archivesOver } from '../../../../runtime/engine/archives.ts';
+import { localRegistry } from '../../../../runtime/engine/local-registry.ts';
 import { memoryArchive } from '../../../../runtime/engine/memory-archive.ts';
 import { memoryStore } from '../../../../runtime/engine/memory-store.ts';
 import { replaysOver } from '../../../../runtime/engine/replay.ts';
@@ -36,6 +37,7 @@ const tasks = {
   startOnce: async () => ({ outcome: 'conflict' as const, taskArn: 'arn:t' }),
   taskArns: () => ['arn:t'],
   describe: async () => anEcsTask(),
+  tags: async () => ({ a: 'b' }),
   stop: async () => 'stopping' as const,
 };
 const archive = memoryArchive(Date.now);
@@ -51,7 +53,7 @@ const services: AwsService[] = [
     rules: listedRules(rules, 'baton', place),
     more: { ...archiveOperations(kept), ...replayOperations({ ...kept, replays, rules: [] }) },
   }),
-  ecsService({ place, tasks, clusters: ['baton'], families: ['baton-agent'] }),
+  ecsService({ place, tasks, clusters: ['baton'], registry: localRegistry({ store, nowMs: Date.now }) }),
   s3Service({ buckets: [memoryBucket('b', now)] }),
   sqsService({ queues: [queue] }),
   schedulerService({ place, groups: ['baton', 'default'], book, now }),
@@ -62,6 +64,8 @@ const services: AwsService[] = [
 const NAMES = [
   ...['Entries', 'EventPattern', 'Event', 'Name', 'Rule', 'EventBusName', 'NextToken', 'Limit', 'NamePrefix'],
   ...['cluster', 'tasks', 'task', 'taskDefinition', 'count', 'startedBy', 'overrides', 'nextToken', 'clientToken'],
+  ...['family', 'containerDefinitions', 'launchType', 'capacityProviderStrategy', 'propagateTags', 'tags', 'include'],
+  ...['familyPrefix', 'status', 'sort', 'maxResults'],
   ...['Bucket', 'Key', 'Keys', 'Quiet', 'Body', 'Prefix', 'MaxKeys', 'ContinuationToken', 'StartAfter'],
   ...['ArchiveName', 'EventSourceArn', 'RetentionDays', 'ReplayName', 'EventStartTime', 'EventEndTime', 'Destination'],
   ...['QueueUrl', 'QueueName', 'MessageBody', 'DelaySeconds', 'AttributeNames'],
@@ -78,6 +82,7 @@ const likely: readonly unknown[] = [
     'by-place',
     'default',
     'baton-agent',
+    'baton-agent:1',
     'arn:t',
     'at(2999-01-01T00:00:00)',
     '__proto__',
@@ -102,6 +107,9 @@ const likely: readonly unknown[] = [
   { Arn: 'arn:q', RoleArn: 'r' },
   [{ Source: 'a', DetailType: 'b', Detail: '{}', Time: 1e300 }],
   [{ Source: 'a', DetailType: 'b', Detail: '{}' }],
+  [{ name: 'agent', image: 'x', mountPoints: [] }],
+  [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }],
+  [{ key: 'a', value: 'b' }],
 ];
 const value = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...likely) }, fc.jsonValue(), fc.string());
 const input = fc.dictionary(

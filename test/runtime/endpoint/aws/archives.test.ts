@@ -93,7 +93,8 @@ const asked = (more: Partial<StartReplayCommandInput> = {}): StartReplayCommandI
   ReplayName: `replay-${++counted}`,
   EventSourceArn: archiveNamed('baton'),
   EventStartTime: new Date(Date.now() - 2 * HOUR_MS),
-  EventEndTime: new Date(),
+  // Without what a test before put there as of now.
+  EventEndTime: new Date(Date.now() - HOUR_MS / 2),
   Destination: { Arn: BUS },
   ...more,
 });

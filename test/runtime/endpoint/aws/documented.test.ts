@@ -12,6 +12,7 @@ const { services } = embeddedServices({
   engine: nothing,
   rules: [],
   ecs: nothing,
+  registry: nothing,
   scheduler: realScheduler(),
   url: 'http://127.0.0.1',
   warn: () => undefined,

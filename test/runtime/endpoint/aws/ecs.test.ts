@@ -1,9 +1,10 @@
-import { rmSync } from 'node:fs';
 import {
+  DeregisterTaskDefinitionCommand,
   DescribeTasksCommand,
   ECSClient,
   ListTasksCommand,
   type ListTasksCommandInput,
+  RegisterTaskDefinitionCommand,
   RunTaskCommand,
   type RunTaskCommandInput,
   StopTaskCommand,
@@ -16,6 +17,7 @@ import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
 import { describedTask } from '../../../../runtime/endpoint/aws/ecs-task-shape.ts';
 import { because, type Reason } from '../../../../schemas/reason.ts';
 import { anEcsTask } from '../../../builders.ts';
+import { putAway } from '../../../scene-folder.ts';
 import { bundled, type EcsWorld, ecsWorld } from '../../engine/local-ecs-fixture.ts';
 import { awsServer, errorOf } from './aws-server.ts';
 
@@ -28,7 +30,7 @@ let client: ECSClient;
 
 beforeAll(async () => {
   world = await ecsWorld({ supervisorCommand: supervisor.command, failStart: () => refusal });
-  server = await awsServer([ecsService({ place, tasks: world.ecs, clusters: ['baton'], families: ['baton-agent'] })]);
+  server = await awsServer([ecsService({ place, tasks: world.ecs, clusters: ['baton'], registry: world.registry })]);
   client = new ECSClient(server.client);
 });
 afterAll(async () => {
@@ -36,7 +38,7 @@ afterAll(async () => {
   await server.close();
   await world.close();
   supervisor.remove();
-  rmSync(world.dataDir, { recursive: true, force: true });
+  await putAway(world.dataDir);
 });
 
 let runs = 0;
@@ -62,6 +64,17 @@ const run = (input: RunTaskCommandInput) => client.send(new RunTaskCommand(input
 
 async function arnOf(input: RunTaskCommandInput): Promise<string> {
   return (await run(input)).tasks?.[0]?.taskArn ?? '';
+}
+/** A revision of a family, with a variable that tells which. */
+async function registered(family: string, WHICH: string): Promise<string> {
+  const { taskDefinition } = await client.send(
+    new RegisterTaskDefinitionCommand({
+      family,
+      containerDefinitions: [{ name: 'agent', image: 'agent:1', environment: [{ name: 'WHICH', value: WHICH }] }],
+      tags: [{ key: 'team', value: 'core' }],
+    }),
+  );
+  return taskDefinition?.taskDefinitionArn ?? '';
 }
 async function described(...tasks: string[]): Promise<Task | undefined> {
   return (await client.send(new DescribeTasksCommand({ cluster: 'baton', tasks }))).tasks?.[0];
@@ -142,6 +155,112 @@ describe('a task that is run', () => {
   });
 });
 
+describe('the task definition of a task', () => {
+  const says = async (taskDefinition: string) => {
+    const arn = await arnOf(aRun('echo $WHICH', { taskDefinition }));
+    const { detail } = await world.event(arn, 'STOPPED');
+    return [detail.taskDefinitionArn.split('/')[1], world.log(arn).trim()];
+  };
+
+  // T9
+  it('is named by ARN, by family and revision, or by its family alone: then the newest active one is taken', async () => {
+    const first = await registered('named', 'first');
+    const second = await registered('named', 'second');
+    expect(await says(first)).toEqual(['named:1', 'first']);
+    expect(await says('named:2')).toEqual(['named:2', 'second']);
+    expect(await says('named')).toEqual(['named:2', 'second']);
+    await client.send(new DeregisterTaskDefinitionCommand({ taskDefinition: second }));
+    expect(await says('named')).toEqual(['named:1', 'first']);
+    const inactive = { name: 'ClientException', message: 'TaskDefinition is inactive', status: 400 };
+    expect(await errorOf(run(aRun('exit 0', { taskDefinition: 'named:2' })))).toMatchObject(inactive);
+    expect(await errorOf(run(aRun('exit 0', { taskDefinition: second })))).toMatchObject(inactive);
+  });
+
+  it('may be another by the time a token comes again with the same family: that is the same task', async () => {
+    await registered('moving', 'first');
+    const input = aRun('exit 0', { taskDefinition: 'moving' });
+    const arn = await arnOf(input);
+    await registered('moving', 'second');
+    expect(await arnOf(input)).toBe(arn);
+    expect(await errorOf(run({ ...input, taskDefinition: 'moving:2' }))).toMatchObject({ name: 'ConflictException' });
+    expect((await world.event(arn, 'STOPPED')).detail.taskDefinitionArn).toMatch(/moving:1$/);
+  });
+
+  it('says in which family tasks are listed', async () => {
+    const definition = await registered('family-of-its-own', 'x');
+    const arn = await arnOf(aRun('exit 0', { taskDefinition: definition }));
+    await world.event(arn, 'STOPPED');
+    expect(await listed({ family: 'family-of-its-own', desiredStatus: 'STOPPED' })).toEqual([arn]);
+    expect(await listed({ family: 'family-of-its', desiredStatus: 'STOPPED' })).toEqual([]);
+  });
+});
+
+describe('capacity of a task', () => {
+  it('is Spot by a strategy instead of a launch type', async () => {
+    const arn = await arnOf(
+      aRun('sleep 60', {
+        launchType: undefined,
+        capacityProviderStrategy: [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }],
+      }),
+    );
+    expect(await described(arn)).toMatchObject({ capacityProviderName: 'FARGATE_SPOT', launchType: 'FARGATE' });
+    await world.event(arn, 'RUNNING');
+    expect(await world.ecs.interrupt(arn, 'spot')).toBe(true);
+    expect((await world.event(arn, 'STOPPED')).detail.stopCode).toBe('SpotInterruption');
+  });
+
+  it('is on demand by the launch type, and by a strategy that says so', async () => {
+    const strategy = { launchType: undefined, capacityProviderStrategy: [{ capacityProvider: 'FARGATE' }] };
+    for (const more of [{}, strategy]) {
+      const arn = await arnOf(aRun('sleep 60', more));
+      await world.event(arn, 'RUNNING');
+      expect(await world.ecs.interrupt(arn, 'spot')).toBe(false);
+      await client.send(new StopTaskCommand({ cluster: 'baton', task: arn }));
+      await world.event(arn, 'STOPPED');
+    }
+  });
+});
+
+describe('tags of a task', () => {
+  const tagsOf = async (task: string, include?: ['TAGS']) => {
+    const { tasks } = await client.send(new DescribeTasksCommand({ cluster: 'baton', tasks: [task], include }));
+    return tasks?.[0]?.tags?.map(({ key, value }) => `${key}=${value}`).sort();
+  };
+
+  it('come when asked for, with those of the definition if they are to be propagated', async () => {
+    const definition = await registered('tagged', 'x');
+    const own = { taskDefinition: definition, tags: [{ key: 'baton:attempt', value: '1' }] };
+    const told = await run(aRun('sleep 60', { ...own, propagateTags: 'TASK_DEFINITION' }));
+    const [task] = told.tasks ?? [];
+    const arn = task?.taskArn ?? '';
+    expect(task?.tags).toHaveLength(2);
+    expect(await tagsOf(arn)).toBeUndefined();
+    expect(await tagsOf(arn, ['TAGS'])).toEqual(['baton:attempt=1', 'team=core']);
+    const alone = await arnOf(aRun('exit 0', own));
+    expect(await tagsOf(alone, ['TAGS'])).toEqual(['baton:attempt=1']);
+    await world.event(arn, 'RUNNING');
+    await client.send(new StopTaskCommand({ cluster: 'baton', task: arn }));
+    expect(await tagsOf(arn, ['TAGS'])).toEqual([]);
+    await world.event(arn, 'STOPPED');
+    await world.event(alone, 'STOPPED');
+    expect(JSON.stringify(world.events)).not.toContain('baton:attempt');
+  });
+
+  it('are part of what a token was used with', async () => {
+    const input = aRun('exit 0', { tags: [{ key: 'a', value: '1' }] });
+    const arn = await arnOf(input);
+    expect(await arnOf(input)).toBe(arn);
+    const others = [
+      { ...input, tags: [] },
+      { ...input, propagateTags: 'TASK_DEFINITION' as const },
+    ];
+    for (const other of others) {
+      expect(await errorOf(run(other))).toMatchObject({ name: 'ConflictException', resourceIds: [arn] });
+    }
+    await world.event(arn, 'STOPPED');
+  });
+});
+
 describe('a task that is stopped', () => {
   it('is told the reason, and is stopping before it has stopped', async () => {
     const input = aRun('trap "" TERM; sleep 60');
@@ -174,7 +293,7 @@ describe('a task that is stopped', () => {
         return 'stopping' as const;
       },
     };
-    const { operations } = ecsService({ place, tasks: fast, clusters: ['baton'], families: [] });
+    const { operations } = ecsService({ place, tasks: fast, clusters: ['baton'], registry: world.registry });
     const told = await operations['StopTask']?.({ cluster: 'baton', task: alive.taskArn, reason: 'enough' });
     expect(told).toMatchObject({ task: { lastStatus: 'RUNNING', desiredStatus: 'STOPPED', stoppedReason: 'enough' } });
   });
@@ -214,6 +333,42 @@ describe('what AWS would refuse', () => {
     ['an unknown cluster', { cluster: 'elsewhere' }, 'ClusterNotFoundException', 'Cluster not found.'],
     ['the default cluster', { cluster: undefined }, 'ClusterNotFoundException', 'Cluster not found.'],
     ['an unknown family', { taskDefinition: 'other:3' }, 'ClientException', 'TaskDefinition not found.'],
+    ['an unknown revision', { taskDefinition: 'baton-agent:99' }, 'ClientException', 'TaskDefinition not found.'],
+    [
+      'a launch type and a strategy',
+      { capacityProviderStrategy: [{ capacityProvider: 'FARGATE_SPOT' }] },
+      invalid,
+      'both a launch type and capacity provider strategy',
+    ],
+    [
+      'a capacity provider that the cluster does not have',
+      { launchType: undefined, capacityProviderStrategy: [{ capacityProvider: 'MY_MACHINES' }] },
+      invalid,
+      'not associated with the cluster',
+    ],
+    [
+      'a strategy of no weight',
+      { launchType: undefined, capacityProviderStrategy: [{ capacityProvider: 'FARGATE', weight: 0 }] },
+      invalid,
+      'weight above 0',
+    ],
+    [
+      'several capacity providers',
+      {
+        launchType: undefined,
+        capacityProviderStrategy: [{ capacityProvider: 'FARGATE' }, { capacityProvider: 'FARGATE_SPOT' }],
+      },
+      invalid,
+      'one capacity provider here',
+    ],
+    ['tags of a service', { propagateTags: 'SERVICE' }, invalid, 'propagateTags'],
+    [
+      '51 tags',
+      { tags: Array.from({ length: 51 }, (_, number) => ({ key: `k${number}`, value: '' })) },
+      invalid,
+      'tags',
+    ],
+    ['a tag of AWS', { tags: [{ key: 'aws:own', value: 'x' }] }, invalid, 'aws:'],
     ['eleven at once', { count: 11 }, invalid, 'count'],
     [
       'Fargate without a network',

@@ -1,0 +1,54 @@
+import { ArnFormat, type Stack } from 'aws-cdk-lib';
+import type { Grant, Places } from './port-grants.ts';
+import type { EcsSettings } from './settings.ts';
+
+/**
+ * What ECS reads before a run of an isolated user starts: what its definition refers to, as far as the deployment allows it. What a pattern
+ * of the deployment fits by mistake stays closed: from its own secret come all run tokens and references of payloads.
+ */
+export function userSecretGrants(
+  { userSecrets, secrets }: EcsSettings,
+  { secretArn, githubTokenArn }: Places,
+): readonly Grant[] {
+  if (userSecrets.length === 0) return [];
+  const of = (service: string) => userSecrets.filter((arn) => arn.split(':')[2] === service);
+  const allowed = [
+    { service: 'secretsmanager', actions: ['secretsmanager:GetSecretValue'] },
+    { service: 'ssm', actions: ['ssm:GetParameters'] },
+  ].flatMap(({ service, actions }) => {
+    const resources = of(service);
+    const reason = 'Fetches what may be a secret of a user, as the deployment names it.';
+    return resources.length === 0 ? [] : [{ reason, actions, resources }];
+  });
+  // A deployment may give the token to its agents by name.
+  const isForAgents = secrets.some(({ arn }) => arn === githubTokenArn);
+  return [
+    ...allowed,
+    {
+      effect: 'Deny',
+      reason: "Baton's own secrets are for no run.",
+      actions: ['secretsmanager:GetSecretValue'],
+      resources: [secretArn, ...(githubTokenArn === undefined || isForAgents ? [] : [githubTokenArn])],
+    },
+  ];
+}
+
+/** The way to the files of users: through access points alone, each of which shows the part of one user. */
+export function userFileGrants(stack: Stack, { userFileSystem }: EcsSettings): readonly Grant[] {
+  if (!userFileSystem) return [];
+  const arnOf = (resource: string, resourceName: string) =>
+    stack.formatArn({
+      service: 'elasticfilesystem',
+      resource,
+      resourceName,
+      arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+    });
+  return [
+    {
+      reason: 'Mounts the part of a user in the file system of users, and never all of it.',
+      actions: ['elasticfilesystem:ClientMount', 'elasticfilesystem:ClientWrite'],
+      resources: [arnOf('file-system', userFileSystem.id)],
+      conditions: { ArnLike: { 'elasticfilesystem:AccessPointArn': arnOf('access-point', '*') } },
+    },
+  ];
+}

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Envelope } from '../../schemas/envelope.ts';
+import { onEveryWorld } from './every-world.ts';
+import { type FlowScene, lives, numberIn } from './scene.ts';
+
+const stubborn = (file: string): string =>
+  `trap "" TERM; echo begun > begun.txt; echo $$ > ${file}; while :; do sleep 0.2; done`;
+
+// F3: a deliberate stop looks like a crash.
+onEveryWorld((openScene) => {
+  describe('an agent that ignores SIGTERM', () => {
+    let scene: FlowScene;
+    beforeAll(async () => {
+      scene = await openScene();
+    });
+    afterAll(() => scene.close());
+
+    it.each([
+      ['CANCELLED', 'cancelled', 600],
+      ['TIMED_OUT', 'timed_out', 4],
+    ])('is killed, and its task is %s', async (status, code, timeoutSeconds) => {
+      const file = join(scene.folder, status);
+      const taskId = await scene.submit(stubborn(file), { timeoutSeconds });
+      const pid = await numberIn(file);
+      if (status === 'CANCELLED') await scene.world.cancel(taskId);
+      const task = await scene.settled(taskId);
+      expect(task).toMatchObject({ status, attempt: 1, reason: { code }, run: { ended: { proof: 'proven' } } });
+      expect(lives(pid)).toBe(false);
+      expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
+      expect(scene.factsOf(taskId)).not.toContain('RunLost');
+    });
+  });
+
+  describe('a run whose runner hangs', () => {
+    let scene: FlowScene;
+    beforeAll(async () => {
+      scene = await openScene();
+    });
+    afterAll(() => scene.close());
+
+    it('is killed with exit code 137, and its task is CANCELLED, not FAILED and not tried again', async () => {
+      const file = join(scene.folder, 'pid');
+      const taskId = await scene.submit(`kill -STOP $PPID; ${stubborn(file)}`);
+      const pid = await numberIn(file);
+      await scene.world.cancel(taskId, 'not needed any more');
+      const task = await scene.settled(taskId);
+      expect(task).toMatchObject({
+        status: 'CANCELLED',
+        attempt: 1,
+        reason: { code: 'cancelled', message: 'not needed any more' },
+        run: { ended: { proof: 'proven', exitCode: 137 } },
+      });
+      expect(lives(pid)).toBe(false);
+      const stops = scene.events.filter(isStopOf(taskId)).map(({ detail }) => detail as { stopCode?: string });
+      expect(stops.map(({ stopCode }) => stopCode)).toEqual(['UserInitiated']);
+      expect(scene.factsOf(taskId)).not.toContain('RunLost');
+      expect(scene.factsOf(taskId)).not.toContain('RunOrphaned');
+    });
+  });
+});
+
+const isStopOf =
+  (taskId: string) =>
+  ({ source, detail }: Envelope): boolean => {
+    const { startedBy = '', lastStatus } = detail as { startedBy?: string; lastStatus?: string };
+    return source === 'aws.ecs' && startedBy.includes(taskId) && lastStatus === 'STOPPED';
+  };
