@@ -31,14 +31,14 @@ const ROOMS = {
       NODE,
     ],
   },
-  // On AWS the runner writes its own record, reads its one payload and puts its events by itself.
+  // On AWS the runner writes its own record, reads its one payload and puts its events by itself; where nobody hands it secrets, it asks.
   agent: {
     may: [
       '^schemas/',
       '^events/',
       ZOD,
       NODE,
-      '(^|/)node_modules/@aws-sdk/(client-(dynamodb|s3|eventbridge)|util-dynamodb)/',
+      '(^|/)node_modules/@aws-sdk/(client-(dynamodb|s3|eventbridge|secrets-manager)|util-dynamodb)/',
     ],
   },
   // Handlers by path only. Patterns are checked by what the in-process bus uses, before AWS sees them.
@@ -89,7 +89,7 @@ const HANDLER_MAY = [
   '^events/',
   '^lifecycle/',
   '^schemas/',
-  '^runtime/(react|ports|errors|outcome|published|task-id)\\.ts$',
+  '^runtime/(react|ports|errors|outcome|published|run-steps|task-id)\\.ts$',
 ];
 
 /** @type {import('dependency-cruiser').IConfiguration} */

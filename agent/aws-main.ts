@@ -2,11 +2,16 @@ import { mkdirSync } from 'node:fs';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod';
+import { agentSecrets } from '../schemas/agent-secrets.ts';
 import { runnerEnvironment } from '../schemas/environment.ts';
+import { noSecrets } from './agent-secrets.ts';
 import { awsControlPlane } from './aws-control-plane.ts';
+import { awsSecrets } from './aws-secrets.ts';
 import { ecsIdentity } from './ecs-identity.ts';
 import { AWS_CONNECT_TIMEOUT_MS } from './limits.ts';
+import { serveOrRun } from './session-server.ts';
 import { commonEnvironment, start } from './start.ts';
 
 /** On the disk of the container, which is the run's alone. */
@@ -25,6 +30,8 @@ const environment = z
     ...runnerEnvironment,
     ...identity,
     AWS_REGION: z.string().min(1),
+    /** Where the back end fetches no secrets for agents: which the runner is to fetch. */
+    BATON_AGENT_SECRETS: agentSecrets.optional(),
     BATON_RUN_DIR: z.string().startsWith('/').default(RUN_DIR),
   })
   .refine((settings) => Object.keys(identity).some((name) => Object.hasOwn(settings, name)), {
@@ -32,24 +39,31 @@ const environment = z
     when: () => true,
   });
 
-await start(environment, (settings) => {
-  mkdirSync(settings.BATON_RUN_DIR, { recursive: true, mode: 0o700 });
-  const connecting = { requestHandler: { connectionTimeout: AWS_CONNECT_TIMEOUT_MS } };
-  const dynamoDb = new DynamoDBClient(connecting);
-  // One set of credentials, fetched and renewed once.
-  const client = { ...connecting, credentials: dynamoDb.config.credentials };
-  const { BATON_NATIVE_ID: given, ECS_CONTAINER_METADATA_URI_V4: metadataUri = '' } = settings;
-  return {
-    controlPlane: awsControlPlane({
-      dynamoDb,
-      s3: new S3Client(client),
-      eventBridge: new EventBridgeClient(client),
-      table: settings.BATON_TABLE,
-      bucket: settings.BATON_PAYLOAD_BUCKET,
-      bus: settings.BATON_BUS,
-    }),
-    payloadReference: settings.BATON_PAYLOAD,
-    nativeId: (patience) => (given === undefined ? ecsIdentity(metadataUri, patience) : Promise.resolve(given)),
-    runDir: settings.BATON_RUN_DIR,
-  };
-});
+await serveOrRun(() =>
+  start(environment, (settings) => {
+    mkdirSync(settings.BATON_RUN_DIR, { recursive: true, mode: 0o700 });
+    const connecting = { requestHandler: { connectionTimeout: AWS_CONNECT_TIMEOUT_MS } };
+    const dynamoDb = new DynamoDBClient(connecting);
+    // One set of credentials, fetched and renewed once.
+    const client = { ...connecting, credentials: dynamoDb.config.credentials };
+    const {
+      BATON_NATIVE_ID: given,
+      ECS_CONTAINER_METADATA_URI_V4: metadataUri = '',
+      BATON_AGENT_SECRETS: secrets,
+    } = settings;
+    return {
+      controlPlane: awsControlPlane({
+        dynamoDb,
+        s3: new S3Client(client),
+        eventBridge: new EventBridgeClient(client),
+        table: settings.BATON_TABLE,
+        bucket: settings.BATON_PAYLOAD_BUCKET,
+        bus: settings.BATON_BUS,
+      }),
+      payloadReference: settings.BATON_PAYLOAD,
+      secrets: secrets === undefined ? noSecrets : awsSecrets(new SecretsManagerClient(client), secrets),
+      nativeId: (patience) => (given === undefined ? ecsIdentity(metadataUri, patience) : Promise.resolve(given)),
+      runDir: settings.BATON_RUN_DIR,
+    };
+  }),
+);

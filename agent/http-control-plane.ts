@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { type ControlPlane, Fenced, type Patience, Refused, type RunIdentity } from './control-plane.ts';
@@ -22,8 +23,9 @@ export function httpControlPlane(worldFile: string, payloadSecret?: string): Con
       });
       return payloadFrom(answer);
     },
+    // The world may be killed between what it wrote and what it answers: the claim is known by its id, which every try sends.
     claim: async (run, patience) =>
-      outcomeOf(await post(run, 'claim', {}, patience)) === 'already' ? 'already' : 'claimed',
+      outcomeOf(await post(run, 'claim', { claimId: randomUUID() }, patience)) === 'already' ? 'already' : 'claimed',
     confirm: async (run, patience) => {
       await post(run, 'confirm', {}, patience);
     },

@@ -5,6 +5,9 @@ import { TIMEOUT_MAX_S } from '../schemas/task-request.ts';
 /** Waiting for the control plane before the work starts; longer than a restart of the embedded world, shorter than the start deadline. */
 export const RUNNER_CLAIM_RETRY_S = 120;
 
+/** Reading the secrets of the agent; what takes longer is left to the next attempt, which begins after a pause of its own. */
+export const RUNNER_SECRET_RETRY_S = 60;
+
 /** Waiting for the leave to push; an hour, since a finished run of an agent is dearer than an idle process. */
 export const RUNNER_CONFIRM_RETRY_S = 3_600;
 

@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { noSecrets } from './agent-secrets.ts';
 import { httpControlPlane } from './http-control-plane.ts';
+import { serveOrRun } from './session-server.ts';
 import { commonEnvironment, start } from './start.ts';
 
 /** The runner of the embedded world, whose supervisor sets these variables. */
@@ -12,9 +14,13 @@ const environment = z.object({
   BATON_RUN_DIR: z.string().startsWith('/'),
 });
 
-await start(environment, (settings) => ({
-  controlPlane: httpControlPlane(settings.BATON_WORLD_FILE, settings.BATON_PAYLOAD_SECRET),
-  payloadReference: settings.BATON_PAYLOAD,
-  nativeId: async () => settings.BATON_NATIVE_ID,
-  runDir: settings.BATON_RUN_DIR,
-}));
+await serveOrRun(() =>
+  start(environment, (settings) => ({
+    controlPlane: httpControlPlane(settings.BATON_WORLD_FILE, settings.BATON_PAYLOAD_SECRET),
+    payloadReference: settings.BATON_PAYLOAD,
+    // A machine's own environment has them.
+    secrets: noSecrets,
+    nativeId: async () => settings.BATON_NATIVE_ID,
+    runDir: settings.BATON_RUN_DIR,
+  })),
+);

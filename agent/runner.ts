@@ -9,6 +9,7 @@ import { USER_FILES_VARIABLE } from '../schemas/task-definition.ts';
 import type { SavedWork } from '../schemas/task-result.ts';
 import { type AgentFiles, agentEnvironment } from './agent-environment.ts';
 import { type AgentEnd, runAgent } from './agent-process.ts';
+import type { AgentSecrets } from './agent-secrets.ts';
 import { type Changes, type Clone, commitAll, makeClone, pushWithLease, RepositoryError } from './clone.ts';
 import { commitMessage } from './commit-message.ts';
 import { type ControlPlane, Fenced, type Patience, Refused, type RunIdentity, Unavailable } from './control-plane.ts';
@@ -35,6 +36,8 @@ import type { StopRequest } from './stop-request.ts';
 export interface Runner {
   readonly controlPlane: ControlPlane;
   readonly payloadReference: string;
+  /** Read after the claim, so that only who works reads them. */
+  readonly secrets: AgentSecrets;
   /** Who this run natively is, as its compute's own events name it. */
   readonly nativeId: (patience: Patience) => Promise<string>;
   /** The clone; made anew. Its parent holds the agent's other files and nothing of the clone's. */
@@ -46,7 +49,7 @@ export interface Runner {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stop: StopRequest;
   readonly agentStopGraceMs: number;
-  readonly retryMs: Readonly<Record<'claim' | 'firstWord' | 'confirm' | 'report', number>>;
+  readonly retryMs: Readonly<Record<'claim' | 'secrets' | 'firstWord' | 'confirm' | 'report', number>>;
   /** Only where the back end has no state events. */
   readonly heartbeatMs?: number;
   /** Where the kept log goes. */
@@ -87,8 +90,12 @@ interface Attempt extends Runner {
   readonly payload: RunPayload;
   readonly identity: RunIdentity;
   readonly events: RunEvents;
+  /** Aborts with what a heartbeat or the first word was refused with. */
+  readonly fence: AbortController;
   readonly say: Say;
   readonly startedAt: string;
+  /** Taken out of the agent's output wherever it stands. */
+  readonly masked: readonly string[];
 }
 
 async function attempt(runner: Runner, say: Say): Promise<number> {
@@ -108,18 +115,43 @@ async function attempt(runner: Runner, say: Say): Promise<number> {
   });
   events.claimed();
   const lastResort = stopAfterDeadline(runner.stop, payload.deadlineAt);
+  const claimed: Attempt = {
+    ...runner,
+    ...{ payload, identity, events, say, startedAt },
+    fence: new AbortController(),
+    masked: [payload.runToken],
+  };
+  const beats = beating(claimed);
   try {
-    return await work({ ...runner, payload, identity, events, say, startedAt });
+    return await withSecrets(claimed);
   } catch (error) {
     if (error instanceof Fenced) await events.fenced();
     throw error;
   } finally {
+    clearInterval(beats);
     clearTimeout(lastResort);
     await events.end();
     for (const file of [runner.promptFile, runner.contextFile, runner.retryAfterFile]) {
       await rm(file, { recursive: true, force: true }).catch(() => undefined);
     }
   }
+}
+
+/** Has the secrets in the environment from which agent and git are given theirs; of the process itself they are no part. */
+async function withSecrets(attempt: Attempt): Promise<number> {
+  const secrets = await attempt.secrets(beforeWork(attempt.stop, attempt.retryMs.secrets));
+  if ('values' in secrets) {
+    const environment = { ...attempt.environment, ...secrets.values };
+    return work({ ...attempt, environment, masked: [...attempt.masked, ...Object.values(secrets.values)] });
+  }
+  if (attempt.stop.requested) {
+    attempt.say(`stopped: ${attempt.stop.why}`);
+    return RUNNER_EXIT.stopped;
+  }
+  const told = `No secret is had without the others. Not to be read: ${secrets.unavailable}.`;
+  attempt.say(told);
+  await deliver(attempt, failedReport(attempt.startedAt, because('secret_unavailable', told), null));
+  return RUNNER_EXIT.agentFailed;
 }
 
 async function work(attempt: Attempt): Promise<number> {
@@ -145,6 +177,7 @@ async function work(attempt: Attempt): Promise<number> {
     return RUNNER_EXIT.repositoryFailed;
   }
   if (attempt.stop.requested) return stopped(attempt, clone);
+  attempt.fence.signal.throwIfAborted();
   const lastLines: string[] = [];
   const end = await withAgent(attempt, variables, lastLines);
   if (attempt.stop.requested) return stopped(attempt, clone);
@@ -156,24 +189,21 @@ async function withAgent(
   variables: Readonly<Record<string, string>>,
   lastLines: string[],
 ): Promise<AgentEnd> {
-  const { payload, events, stop } = attempt;
+  const { payload, events, stop, fence } = attempt;
   const files = await agentFiles(attempt);
   const log = keptLog({
     write: attempt.write,
     maxBytes: AGENT_LOG_MAX_BYTES,
     tailBytes: AGENT_LOG_TAIL_BYTES,
   });
-  const halt = new AbortController();
-  const haltIfFenced = (error: unknown): void => {
-    if (error instanceof Fenced) halt.abort(error);
-  };
-  const fence = watchFence(attempt, haltIfFenced);
   let hasSpoken = false;
   const spoke = (): void => {
     if (hasSpoken) return;
     hasSpoken = true;
     const patience = budget(stop, attempt.retryMs.firstWord);
-    attempt.controlPlane.firstWord(attempt.identity, patience).catch(haltIfFenced);
+    attempt.controlPlane.firstWord(attempt.identity, patience).catch((error) => {
+      if (!leftAsFenced(attempt, error)) attempt.say(`the agent's first word was not taken: ${sentenceOf(error)}`);
+    });
   };
   attempt.say(`running the agent: ${payload.agentCommand}`);
   try {
@@ -182,9 +212,9 @@ async function withAgent(
       folder: attempt.workspace,
       environment: agentEnvironment(attempt.environment, dirname(attempt.workspace), { files, variables }),
       input: inputOf(payload),
-      stop: AbortSignal.any([stop.signal, halt.signal]),
+      stop: AbortSignal.any([stop.signal, fence.signal]),
       stopGraceMs: attempt.agentStopGraceMs,
-      masking: masking([payload.runToken, ...Object.values(variables)]),
+      masking: masking([...attempt.masked, ...Object.values(variables)]),
       onLine: (line) => {
         log.line(line);
         const text = plainText(line, PROGRESS_MAX_BYTES);
@@ -195,10 +225,9 @@ async function withAgent(
         events.progressed(text);
       },
     });
-    if (halt.signal.aborted) throw halt.signal.reason;
+    fence.signal.throwIfAborted();
     return end;
   } finally {
-    clearInterval(fence);
     log.end();
   }
 }
@@ -217,14 +246,38 @@ async function agentFiles(attempt: Attempt): Promise<AgentFiles> {
 const inputOf = ({ prompt, context }: RunPayload): string =>
   context === undefined ? prompt : `${prompt}\n\nFrom ${context.source}:\n\n${context.text}`;
 
-/** Beats where beats are asked for; `refused` gets to know why a beat was not taken. */
-function watchFence(attempt: Attempt, refused: (error: unknown) => void): NodeJS.Timeout | undefined {
+/**
+ * Beats where beats are asked for, from the claim to the end: cloning and pushing are silent too, and no death. Whoever reads the log
+ * of a run that was stopped as silent finds there since when its beats went astray; each kind of failure is said once in a row.
+ */
+function beating(attempt: Attempt): NodeJS.Timeout | undefined {
   const everyMs = attempt.heartbeatMs;
   if (everyMs === undefined) return undefined;
+  let failedAs: string | undefined;
+  const taken = (): void => {
+    if (failedAs !== undefined) attempt.say('signs of life are taken again');
+    failedAs = undefined;
+  };
+  const failed = (error: unknown): void => {
+    const kind = error instanceof Error ? error.name : 'error';
+    if (leftAsFenced(attempt, error) || kind === failedAs) return;
+    failedAs = kind;
+    attempt.say(`signs of life are not taken, and a run without them is stopped: ${sentenceOf(error)}`);
+  };
   return setInterval(() => {
-    attempt.controlPlane.heartbeat(attempt.identity, budget(attempt.stop, everyMs)).catch(refused);
+    const patience = budget(attempt.stop, everyMs);
+    attempt.controlPlane.heartbeat(attempt.identity, patience).then(taken, failed);
   }, everyMs);
 }
+
+/** What else a beat or a first word fails with says nothing of who holds the attempt. */
+function leftAsFenced({ fence }: Attempt, error: unknown): boolean {
+  if (!(error instanceof Fenced)) return false;
+  fence.abort(error);
+  return true;
+}
+
+const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function succeed(attempt: Attempt, clone: Clone): Promise<number> {
   let changes: Changes | undefined;

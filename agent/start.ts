@@ -8,26 +8,30 @@ import {
   RUNNER_CONFIRM_RETRY_S,
   RUNNER_FIRST_WORD_RETRY_S,
   RUNNER_REPORT_RETRY_S,
+  RUNNER_SECRET_RETRY_S,
   STOP_BUDGET_SHARE,
   STOP_TIMEOUT_S,
 } from './limits.ts';
 import { type Runner, run } from './runner.ts';
+import { soleClaim } from './sole-claim.ts';
 import { stopRequest } from './stop-request.ts';
 
 /**
  * What every runner reads from its environment. `BATON_RETRY_S` bounds every wait for the control plane; `BATON_STOP_TIMEOUT_S` is
- * the time that its compute leaves between SIGTERM and SIGKILL; `BATON_HEARTBEAT_S` asks for heartbeats.
+ * the time that its compute leaves between SIGTERM and SIGKILL; `BATON_HEARTBEAT_S` asks for heartbeats; `BATON_CLAIM` has a claim
+ * count only for the process that makes it.
  */
 export const commonEnvironment = {
   BATON_RETRY_S: z.coerce.number().positive().optional(),
   BATON_STOP_TIMEOUT_S: z.coerce.number().positive().default(STOP_TIMEOUT_S),
   BATON_HEARTBEAT_S: z.coerce.number().positive().optional(),
+  BATON_CLAIM: z.literal('once').optional(),
 } as const;
 
 type CommonSettings = z.infer<z.ZodObject<typeof commonEnvironment>>;
 
 /** What differs from place to place. */
-export interface Place extends Pick<Runner, 'controlPlane' | 'payloadReference' | 'nativeId'> {
+export interface Place extends Pick<Runner, 'controlPlane' | 'payloadReference' | 'secrets' | 'nativeId'> {
   /** A directory that only this run uses. */
   readonly runDir: string;
 }
@@ -71,6 +75,7 @@ async function runAt<Settings extends CommonSettings>(
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop.request(signal));
   return run({
     ...told,
+    controlPlane: settings.BATON_CLAIM === 'once' ? soleClaim(told.controlPlane) : told.controlPlane,
     workspace: join(runDir, 'workspace'),
     promptFile: join(runDir, 'prompt.txt'),
     contextFile: join(runDir, 'context.txt'),
@@ -81,6 +86,7 @@ async function runAt<Settings extends CommonSettings>(
     agentStopGraceMs: stopTimeoutMs * AGENT_STOP_SHARE,
     retryMs: {
       claim: retryMs(RUNNER_CLAIM_RETRY_S),
+      secrets: retryMs(RUNNER_SECRET_RETRY_S),
       firstWord: retryMs(RUNNER_FIRST_WORD_RETRY_S),
       confirm: retryMs(RUNNER_CONFIRM_RETRY_S),
       report: retryMs(RUNNER_REPORT_RETRY_S),

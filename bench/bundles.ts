@@ -84,6 +84,11 @@ const clients = {
     name: 'BedrockRuntimeClient',
     commands: ['ApplyGuardrailCommand'],
   },
+  agentcore: {
+    package: '@aws-sdk/client-bedrock-agentcore',
+    name: 'BedrockAgentCoreClient',
+    commands: ['InvokeAgentRuntimeCommand', 'StopRuntimeSessionCommand'],
+  },
   octokit: { package: '@octokit/core', name: 'Octokit', commands: [] },
 } as const satisfies Record<string, Client>;
 type ClientName = keyof typeof clients;
@@ -95,6 +100,7 @@ const clientsOf: Readonly<Record<PortName, readonly ClientName[]>> = {
   slots: ['dynamoDb'],
   runs: ['dynamoDb', 'secretsManager'],
   payloads: ['s3', 'secretsManager'],
+  agentcore: ['agentcore', 'dynamoDb'],
   ecs: ['ecs'],
   definitions: ['dynamoDb', 'ecsDefinitions'],
   screening: ['bedrockRuntime'],
@@ -274,7 +280,9 @@ const ENVIRONMENT = {
   BATON_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:000000000000:secret:baton',
   BATON_PAYLOAD_BUCKET: 'baton-payloads',
   BATON_STAGE: 'main',
-  BATON_COMPUTES: 'ecs',
+  BATON_COMPUTES: 'agentcore,ecs',
+  BATON_AGENTCORE_RUNTIME_ARN: 'arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/baton_agent-0123456789',
+  BATON_AGENTCORE_QUALIFIER: 'DEFAULT',
   BATON_ECS_CLUSTER: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',
   BATON_ECS_TASK_FAMILY: 'baton-agent',
   BATON_ECS_SUBNETS: 'subnet-a',

@@ -98,6 +98,7 @@ export async function openLifecycles(options: LifecyclesOptions): Promise<Lifecy
     },
     outside: () => ({
       ecs,
+      agentcore: {},
       definitions: { base: definition, ofUser: definition },
       webhooks: webhooksOver({ allowed: 'local' }),
       screening: noScreening,

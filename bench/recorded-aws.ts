@@ -1,3 +1,4 @@
+import { BedrockAgentCoreClient } from '@aws-sdk/client-bedrock-agentcore';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
@@ -7,8 +8,8 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { reactions } from '../handlers/index.ts';
 import { awsTimings } from '../lifecycle/timings.ts';
-import { BASE_MARKER } from '../lifecycle/user-definition.ts';
 import { eventPatternOf } from '../rules/event-pattern.ts';
+import { agentcoreSessions } from '../runtime/aws/agentcore-sessions.ts';
 import { awsAlarms } from '../runtime/aws/aws-alarms.ts';
 import { deploymentSecret } from '../runtime/aws/deployment-secret.ts';
 import { dynamoStore } from '../runtime/aws/dynamo-store.ts';
@@ -17,20 +18,23 @@ import { ecsRegistry } from '../runtime/aws/ecs-registry.ts';
 import { eventBridgeBus } from '../runtime/aws/eventbridge-bus.ts';
 import { s3Payloads } from '../runtime/aws/s3-payloads.ts';
 import { definitionsOver } from '../runtime/definitions.ts';
-import { ecsTaskIdOf, handleOf, taskArnOf } from '../runtime/engine/local-ecs-task.ts';
 import { compilePattern } from '../runtime/matcher.ts';
-import type { Settings, StartEcsRun } from '../runtime/ports.ts';
+import type { Settings } from '../runtime/ports.ts';
 import { configurationsOver, limitsOver, repositoriesOver } from '../runtime/repositories.ts';
 import { runsOver } from '../runtime/runs.ts';
+import { livesOver, sessionBackend } from '../runtime/session-backend.ts';
 import { slotsOver } from '../runtime/slots.ts';
 import { tasksOver } from '../runtime/tasks.ts';
+import type { Compute } from '../schemas/compute.ts';
 import type { Envelope } from '../schemas/envelope.ts';
+import { recordedEcs } from './recorded-ecs.ts';
+import { recordedSessions } from './recorded-sessions.ts';
 import { type Answer, type RecordedRequest, recordingTransport } from './recording-transport.ts';
 
 const STAGE = 'main';
 const FAMILY = 'baton-agent';
-/** The base definition that infrastructure has written. */
-const BASE = `arn:aws:ecs:us-east-1:000000000000:task-definition/${FAMILY}:1`;
+
+const RUNTIME = 'arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/baton_agent-0123456789';
 
 /** Where the story of a budget begins. */
 const BEGINNING_MS = Date.parse('2031-05-01T08:00:00.000Z');
@@ -39,6 +43,9 @@ interface Item {
   readonly key: { readonly S: string };
   readonly revision: { readonly N: string };
 }
+
+/** For what a request was made: for the task; only to look whether its run lives; or by its runner, only to show that it does. */
+type Ledger = 'task' | 'looks' | 'beats';
 
 interface Ringing {
   readonly atMs: number;
@@ -49,18 +56,20 @@ interface Ringing {
  * The deployment in one process: real adapters, real SDK clients, services that answer from memory, and a clock that only moves when
  * told. It counts what AWS would bill: requests, entries, invocations, and the size of what is written.
  */
-export function recordedAws() {
+export function recordedAws(compute: Compute = 'ecs') {
   let nowMs = BEGINNING_MS;
   const clock = { now: () => new Date(nowMs).toISOString() };
   const table = new Map<string, Item>();
   const objects = new Map<string, string>();
   const pending: Envelope[] = [];
   const alarms: Ringing[] = [];
-  const started: StartEcsRun[] = [];
-  const requests: RecordedRequest[] = [];
-  const invocations: string[] = [];
-  let recording = true;
+  const ecsTasks = recordedEcs({ family: FAMILY, stage: STAGE });
+  const sessions = recordedSessions();
+  const requests: Record<Ledger, RecordedRequest[]> = { task: [], looks: [], beats: [] };
+  const invocations: Record<Ledger, string[]> = { task: [], looks: [], beats: [] };
+  let ledger: Ledger | undefined = 'task';
   let copies = 1;
+  let events = 0;
 
   const services: Readonly<Record<string, (input: Record<string, unknown>) => Answer>> = {
     'dynamodb GetItem': ({ Key }) => ({ json: itemOr((Key as Pick<Item, 'key'>).key.S) }),
@@ -84,14 +93,9 @@ export function recordedAws() {
       objects.delete(String(key));
       return { text: '' };
     },
-    'ecs DescribeTaskDefinition': () => ({
-      json: {
-        taskDefinition: { taskDefinitionArn: BASE, family: FAMILY, status: 'ACTIVE', containerDefinitions: [] },
-        tags: [{ key: BASE_MARKER, value: STAGE }],
-      },
-    }),
-    'ecs RunTask': runTask,
+    ...ecsTasks.services,
     'secretsmanager GetSecretValue': () => ({ json: { SecretString: 'a secret of this story' } }),
+    ...sessions.services,
   };
 
   const client = {
@@ -99,7 +103,7 @@ export function recordedAws() {
     credentials: { accessKeyId: 'none', secretAccessKey: 'none' },
     maxAttempts: 1,
     requestHandler: recordingTransport((request) => {
-      if (recording) requests.push(request);
+      if (ledger) requests[ledger].push(request);
       const service = services[`${request.service} ${request.operation}`];
       if (!service) throw new Error(`the story needs no ${request.service} ${request.operation}`);
       return service(request.input);
@@ -136,7 +140,7 @@ export function recordedAws() {
     defaultAgentCommand: 'claude -p',
     agentCommandAllowed: false,
     screening: 'off',
-    computes: ['ecs'],
+    computes: [compute],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };
   const ports: Readonly<Record<string, unknown>> = {
@@ -149,6 +153,12 @@ export function recordedAws() {
     slots: slotsOver({ store, tasks, clock, limitOf: limitsOver(repositoriesOver({ store }), () => 10) }),
     payloads: s3Payloads({ client: new S3Client(client), bucket: 'baton-payloads', secret }),
     definitions: definitionsOver({ store, registry: ecsRegistry(ecs), clock, stage: STAGE, baseFamily: FAMILY }),
+    agentcore: sessionBackend({
+      sessions: agentcoreSessions(new BedrockAgentCoreClient(client)),
+      runtimeArn: RUNTIME,
+      qualifier: 'DEFAULT',
+      lifeOf: livesOver({ tasks, runs, clock, timings: () => awsTimings }),
+    }),
     ecs: ecsBackend({
       client: ecs,
       cluster: 'arn:aws:ecs:us-east-1:000000000000:cluster/baton',
@@ -170,16 +180,12 @@ export function recordedAws() {
     requests,
     invocations,
     /** Starts that ECS was asked for. */
-    started,
-    /** What runners do is not what the control plane does: it is not recorded. */
-    async asRunner<Done>(does: (runner: typeof runs) => Promise<Done>): Promise<Done> {
-      recording = false;
-      try {
-        return await does(runs);
-      } finally {
-        recording = true;
-      }
-    },
+    started: ecsTasks.started,
+    /** Sessions that AgentCore was asked for. */
+    sessions: sessions.begun,
+    /** What runners do is not what the control plane does: it is not recorded, or apart. */
+    asRunner: <Done>(does: (runner: typeof runs) => Promise<Done>, into?: 'beats'): Promise<Done> =>
+      recordedInto(into, () => does(runs)),
     /** From now on every event is delivered this often to each rule. */
     deliver(times: number) {
       copies = times;
@@ -198,19 +204,37 @@ export function recordedAws() {
         alarms.shift();
         nowMs = Math.max(nowMs, next.atMs);
         pending.push(next.event);
-        await settle();
+        await recordedInto((await isLook(next.event)) ? 'looks' : 'task', settle);
       }
       if (Number.isFinite(toMs)) nowMs = Math.max(nowMs, toMs);
     },
     nowMs: () => nowMs,
   };
 
+  async function recordedInto<Done>(into: Ledger | undefined, does: () => Promise<Done>): Promise<Done> {
+    const before = ledger;
+    ledger = into;
+    try {
+      return await does();
+    } finally {
+      ledger = before;
+    }
+  }
+
+  /** Does this alarm ring for nothing else than a look at signs of life? */
+  async function isLook({ detail }: Envelope): Promise<boolean> {
+    const { taskId } = (detail as { data: { taskId: string } }).data;
+    const task = await recordedInto(undefined, () => tasks.get(taskId));
+    const due = Object.entries(task?.due ?? {}).flatMap(([purpose, at]) => (at <= clock.now() ? [purpose] : []));
+    return due.length > 0 && due.every((purpose) => purpose === 'life');
+  }
+
   async function settle(): Promise<void> {
     for (let event = pending.shift(); event; event = pending.shift()) {
       for (const { reaction, fits } of targets) {
         if (!fits(event)) continue;
         for (let copy = 0; copy < copies; copy++) {
-          invocations.push(reaction.rule.name);
+          if (ledger) invocations[ledger].push(reaction.rule.name);
           await bus.publish(await reaction.run(event, ports, surroundings, { tries: 1 }));
         }
       }
@@ -241,7 +265,7 @@ export function recordedAws() {
     for (const { Source, DetailType, Detail, Resources = [] } of entries) {
       pending.push({
         version: '0',
-        id: `event-${requests.length}-${pending.length}`,
+        id: `event-${++events}`,
         'detail-type': DetailType,
         source: Source,
         account: '000000000000',
@@ -252,33 +276,6 @@ export function recordedAws() {
       });
     }
     return { json: { FailedEntryCount: 0, Entries: entries.map((_, place) => ({ EventId: `e${place}` })) } };
-  }
-
-  function runTask(input: Record<string, unknown>): Answer {
-    const asked = input as Pick<StartEcsRun, 'clientToken' | 'startedBy'> & {
-      readonly taskDefinition: string;
-      readonly overrides: {
-        readonly containerOverrides: { command: string[]; environment: { name: string; value: string }[] }[];
-      };
-      readonly tags: { key: string; value: string }[];
-    };
-    const { clientToken, startedBy, taskDefinition: definition } = asked;
-    const [container] = asked.overrides.containerOverrides;
-    const [, , taskId = '', attempt = ''] = startedBy.split('/');
-    started.push({
-      taskId,
-      attempt: Number(attempt),
-      startedBy,
-      clientToken,
-      command: container?.command ?? [],
-      environment: Object.fromEntries((container?.environment ?? []).map(({ name, value }) => [name, value])),
-      definition,
-      capacityProvider: 'FARGATE',
-      tags: Object.fromEntries(asked.tags.map(({ key, value }) => [key, value])),
-    });
-    const { clusterArn } = handleOf('');
-    const task = { taskArn: taskArnOf(ecsTaskIdOf(clientToken)), clusterArn, taskDefinitionArn: definition };
-    return { json: { tasks: [{ ...task, lastStatus: 'PROVISIONING' }], failures: [] } };
   }
 
   function ring(atMs: number, body: string): void {

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 
 /** One request as it would go over the wire. */
 export interface RecordedRequest {
-  /** As IAM names it: dynamodb, events, sqs, scheduler, s3, ecs, secretsmanager. */
+  /** As IAM names it: bedrock-agentcore, dynamodb, events, sqs, scheduler, s3, ecs, secretsmanager. */
   readonly service: string;
   readonly operation: string;
-  /** The JSON of the request; of S3 `{ key, text }`. */
+  /** The JSON of the request; of S3 `{ key, text }`, of AgentCore `{ session, text }`. */
   readonly input: Record<string, unknown>;
 }
 
@@ -57,6 +57,13 @@ const TARGETS: Readonly<Record<string, string>> = {
   secretsmanager: 'secretsmanager',
 };
 
+/** Where a session is named, and the last word of the path → operation (API references, InvokeAgentRuntime and StopRuntimeSession). */
+const SESSION_HEADER = 'x-amzn-bedrock-agentcore-runtime-session-id';
+const SESSION_OPERATIONS: Readonly<Record<string, string>> = {
+  invocations: 'InvokeAgentRuntime',
+  stopruntimesession: 'StopRuntimeSession',
+};
+
 const S3_OPERATIONS: Readonly<Record<string, string>> = { PUT: 'PutObject', GET: 'GetObject', DELETE: 'DeleteObject' };
 
 function requestIn({ method, path, headers, body }: WireRequest): RecordedRequest {
@@ -70,6 +77,11 @@ function requestIn({ method, path, headers, body }: WireRequest): RecordedReques
   }
   if (path.startsWith('/schedules/') && method === 'POST') {
     return { service: 'scheduler', operation: 'CreateSchedule', input: JSON.parse(text) as Record<string, unknown> };
+  }
+  const [, verb = ''] = /^\/runtimes\/[^/]+\/([^/]+)$/.exec(path) ?? [];
+  const ofSession = SESSION_OPERATIONS[verb];
+  if (ofSession !== undefined) {
+    return { service: 'bedrock-agentcore', operation: ofSession, input: { session: headers[SESSION_HEADER], text } };
   }
   const operation = S3_OPERATIONS[method];
   if (operation === undefined) throw new Error(`no operation is known by ${method} ${path}`);

@@ -2,6 +2,7 @@ import type { AwsDeadLetters } from '../runtime/aws/aws-dead-letters.ts';
 import type { AwsDesk } from '../runtime/aws/aws-desk.ts';
 import type { DeploymentCheck } from '../runtime/aws/deployment-checks.ts';
 import { BatonError } from '../runtime/errors.ts';
+import type { Compute } from '../schemas/compute.ts';
 import { prefixOf, stage as stageSchema } from '../schemas/stage.ts';
 import { badInput } from './cli-error.ts';
 import type { HeardEvent, WorldClient } from './world-client.ts';
@@ -51,7 +52,7 @@ function clientOver(desk: AwsDesk, stage: string): WorldClient {
     deadLetters: async (rule) => (await letters(stage)).list(rule),
     redrive: async (asked) => (await letters(stage)).redrive(asked),
     replays: desk.replays,
-    log: () => notHere('logs', `Read them with: aws logs tail /baton/${prefixOf(stage)}/agent --follow`),
+    log: async (taskId) => notHere('logs', whereLogsAre((await desk.view(taskId)).compute, stage)),
     events: ({ signal }) => silence(signal),
   };
 }
@@ -59,6 +60,15 @@ function clientOver(desk: AwsDesk, stage: string): WorldClient {
 /** Loaded only when it is asked for, as it alone needs Lambda's client. */
 const letters = async (stage: string): Promise<AwsDeadLetters> =>
   (await import('../runtime/aws/aws-dead-letters.ts')).awsDeadLetters(stage);
+
+function whereLogsAre(compute: Compute, stage: string): string {
+  switch (compute) {
+    case 'agentcore':
+      return 'Read them with: aws logs tail <group> --follow; the group is the output AgentcoreLogGroup of the deployment.';
+    case 'ecs':
+      return `Read them with: aws logs tail /baton/${prefixOf(stage)}/agent --follow`;
+  }
+}
 
 const notHere = (what: string, remedy: string): Promise<never> =>
   Promise.reject(

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runDirOf } from '../runtime/engine/run-keeping.ts';
+import { workedDirOf } from '../runtime/engine/run-keeping.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { RUN_FILES } from '../schemas/run-files.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
@@ -9,18 +9,23 @@ import { type Attachment, attach, joinWorld } from './attach.ts';
 import { errorLines, WorldRefusal } from './cli-error.ts';
 import { CLI_EXIT, exitCodeOf } from './exit-codes.ts';
 import { isNoWorld } from './find-world.ts';
-import { type Follower, follower, isOverFor } from './follow.ts';
+import { type Follower, follower, isOverFor, lingersFor } from './follow.ts';
 import type { Leaving } from './interruption.ts';
 import { standBy, standingBy } from './joined.ts';
 import { logTail } from './log-tail.ts';
 import { assertAgent } from './task-options.ts';
 import type { TaskReport } from './task-report.ts';
 import { isOver } from './timeline.ts';
+import { unsavedText } from './unsaved-work.ts';
 import { SCREENING_IS_OFF } from './world-means.ts';
 import type { WorldNotices } from './world-notices.ts';
 
 /** A task that is over is told at the latest after this time, in milliseconds, even if its run lingers and it is not settled. */
 const SETTLE_WAIT_MS = 5_000;
+/** A wait for the run of a task that is over is silent this long, in milliseconds: most runs are gone sooner. */
+const LINGER_SILENT_MS = 1_000;
+/** Who leaves waits for the answer to a cancel that is under way this long, in milliseconds, so that it can say what becomes of it. */
+const CANCEL_WAIT_MS = 2_000;
 /** How often the keeper of a world looks, in milliseconds, whether it is still needed. */
 const KEEP_INTERVAL_MS = 200;
 /** Whoever stood by opens a world that was handed over within this time, in milliseconds; else it is opened here again. */
@@ -35,7 +40,7 @@ export interface Course {
   /** Resolves when a world of ours cannot go on, as on a full disk. Never rejects. */
   readonly failed: Promise<BatonError>;
   /** Leaves the task as it is and says what becomes of it. Answers the exit code. */
-  leave(how: Leaving | BatonError): number;
+  leave(how: Leaving | BatonError): Promise<number>;
   /** Closes the world if it is ours. */
   close(): Promise<void>;
 }
@@ -53,6 +58,9 @@ export function courseOf(options: {
   let task: Follower | undefined;
   let endStandBy = (): void => undefined;
   let isCancelWanted = false;
+  let isCancelKept = false;
+  let cancelling: Promise<void> = Promise.resolve();
+  let isLingerTold = false;
   let isLeaving = false;
   let hasFailed = false;
   let worldFailed: (error: BatonError) => void = () => undefined;
@@ -67,9 +75,12 @@ export function courseOf(options: {
       if (!task) await assertAgent(client, request, process.env);
       task ??= begin(await client.submit(request));
       if (isCancelWanted) await sendCancel();
-      return task.follow(client, isOverFor(SETTLE_WAIT_MS));
+      return task.follow(client, (seen) => {
+        tellLingering(seen);
+        return isOverFor(SETTLE_WAIT_MS)(seen);
+      });
     });
-    report.end(view, logOf(view));
+    report.end(view, { ...logOf(view), unsaved: unsavedText(view, dataDir) });
     endStandBy();
     while (await isNeeded()) await sleep(KEEP_INTERVAL_MS);
     return exitCodeOf(view.status);
@@ -79,12 +90,13 @@ export function courseOf(options: {
     if (task && isOver(task.view())) return false;
     isCancelWanted = true;
     report.remark('Cancelling. Ctrl-C once more leaves the task to the next start.');
-    sendCancel().catch((error: unknown) => complain(`baton: not cancelled: ${String(error)}`));
+    cancelling = sendCancel().catch((error: unknown) => complain(`baton: not cancelled: ${String(error)}`));
     return true;
   }
 
-  function leave(how: Leaving | BatonError): number {
+  async function leave(how: Leaving | BatonError): Promise<number> {
     isLeaving = true;
+    await Promise.race([cancelling, sleep(CANCEL_WAIT_MS, undefined, { ref: false })]);
     const view = task?.view();
     if (how instanceof BatonError) {
       hasFailed = true;
@@ -101,10 +113,11 @@ export function courseOf(options: {
       complain(`baton: left other tasks; the next \`baton run\` or \`baton dev\` on ${dataDir} takes them up.`);
       return exitCodeOf(view.status);
     }
+    const state = `in ${view.status}${isCancelKept ? ', its cancel is kept' : ''}`;
     complain(
       place?.own
-        ? `baton: left ${view.taskId} in ${view.status}; the next \`baton run\` or \`baton dev\` on ${dataDir} takes it up.`
-        : `baton: left ${view.taskId} in ${view.status}; the world at ${place?.client.url} goes on with it.`,
+        ? `baton: left ${view.taskId} ${state}; the next \`baton run\` or \`baton dev\` on ${dataDir} takes it up.`
+        : `baton: left ${view.taskId} ${state}; the world at ${place?.client.url} goes on with it.`,
     );
     return how === 'interrupted' ? CLI_EXIT.interrupted : CLI_EXIT.terminated;
   }
@@ -162,10 +175,17 @@ export function courseOf(options: {
     if (!task || !place) return;
     try {
       await place.client.cancel(task.view().taskId, 'Ctrl-C where it was started');
+      isCancelKept = true;
     } catch (error) {
       // Ended by itself just now; or the world goes away, and the next one is asked again.
       if (!(error instanceof WorldRefusal) && !isNoWorld(error)) throw error;
     }
+  }
+
+  function tellLingering(view: TaskView): void {
+    if (isLingerTold || !lingersFor(LINGER_SILENT_MS)(view)) return;
+    isLingerTold = true;
+    report.remark(`Waiting until its ${view.compute === 'agentcore' ? 'session' : 'run'} is gone.`);
   }
 
   /** Whether our world must stay; hands it over where somebody stands by. */
@@ -199,7 +219,7 @@ export function courseOf(options: {
 
   function logOf(view: TaskView): { logFile?: string; logTail?: string[] } {
     if (view.status === 'COMPLETED' || view.run === undefined) return {};
-    const logFile = join(runDirOf(join(dataDir, 'runs'), view.taskId, view.run.attempt), RUN_FILES.log);
+    const logFile = join(workedDirOf(join(dataDir, 'runs'), view.taskId, view.run.attempt), RUN_FILES.log);
     return { logFile, logTail: view.status === 'FAILED' ? logTail(logFile) : [] };
   }
 }

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { openWorld, type World } from '../runtime/embedded-world.ts';
+import { EMBEDDED_COMPUTES, openWorld, type World } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
+import type { Status } from '../schemas/task.ts';
 import { errorLines } from './cli-error.ts';
 import { prepareDataDir } from './data-dir.ts';
 import { eventLine } from './event-line.ts';
@@ -10,7 +11,7 @@ import { DEFAULT_DATA_DIR, DEFAULT_PORT } from './find-world.ts';
 import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
-import { GITHUB, SCREENING_IS_A_STAND_IN, SCREENING_IS_OFF } from './world-means.ts';
+import { computesText, GITHUB, SCREENING_IS_A_STAND_IN, SCREENING_IS_OFF } from './world-means.ts';
 import { rejectionNotice, worldNotices } from './world-notices.ts';
 
 interface DevOptions {
@@ -53,15 +54,34 @@ async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
   terminal.complain(`baton: ${options.screening === undefined ? SCREENING_IS_OFF : SCREENING_IS_A_STAND_IN}`);
+  terminal.complain(`baton: ${computesText(EMBEDDED_COMPUTES)}`);
   const listening = new AbortController();
   if (terminal.live && options.quiet !== true) void tellEvents(world.url, terminal, listening.signal);
   const failure = await Promise.race([interruption.leaving, world.failed]);
   listening.abort();
+  await tellLeft(world, terminal);
   if (failure instanceof BatonError) {
     await world.close().catch(() => undefined);
     for (const line of errorLines(failure, process.env['BATON_DEBUG'] === '1')) terminal.complain(line);
     process.exitCode = CLI_EXIT.failed;
   } else await world.close();
+}
+
+/** A task with a run, which does not end with this process. */
+const AT_WORK: readonly Status[] = ['STARTING', 'RUNNING', 'STOPPING'];
+
+/** Agents that go on must not come as a surprise to who ended the world. */
+async function tellLeft({ url, dataDir }: World, terminal: Terminal): Promise<void> {
+  const facts = await worldClient(url)
+    .facts()
+    .catch(() => undefined);
+  if (!facts || facts.unsettled === 0) return;
+  const runs = AT_WORK.reduce((sum, status) => sum + (facts.tasks[status] ?? 0), 0);
+  const going = runs === 0 ? '' : `, ${runs} ${runs === 1 ? 'run goes' : 'runs go'} on`;
+  const [tasks, them] = facts.unsettled === 1 ? ['1 task', 'it'] : [`${facts.unsettled} tasks`, 'them'];
+  terminal.complain(
+    `baton: left ${tasks}${going}; the next \`baton run\` or \`baton dev\` on ${dataDir} takes ${them} up.`,
+  );
 }
 
 /** There are ports that HTTP clients refuse on principle (https://fetch.spec.whatwg.org/#port-blocking). */

@@ -3,14 +3,17 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { findAgentCommand } from '../agent/agent-command.ts';
+import { EMBEDDED_COMPUTES } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { STAGE_DEFAULT } from '../schemas/stage.ts';
+import type { WorldView } from '../schemas/world-api.ts';
 import { checksOf } from './aws-world.ts';
 import { badInput, codeOf } from './cli-error.ts';
 import { CLI_EXIT } from './exit-codes.ts';
 import { DEFAULT_DATA_DIR, type PlaceOptions, stageIn, worldOf } from './find-world.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
+import { computesText } from './world-means.ts';
 
 /** The oldest Node and git that Baton is tested with. */
 const NODE_OLDEST: readonly [number, number] = [20, 20];
@@ -82,6 +85,7 @@ function machineChecks(dataDir: string): readonly Check[] {
     { name: 'agent', look: defaultAgent },
     { name: 'data directory', look: () => writable(dataDir) },
     { name: 'world', look: () => runningWorld(dataDir) },
+    { name: 'back ends', look: () => backEndsOf(dataDir) },
     { name: 'screening', look: () => screeningOf(dataDir) },
   ];
 }
@@ -153,17 +157,27 @@ async function runningWorld(dataDir: string): Promise<string> {
   });
 }
 
+/** Those of the running world, which may be of another version; else those of the world that would be opened. */
+const backEndsOf = async (dataDir: string): Promise<string> =>
+  computesText((await factsOf(dataDir))?.computes ?? EMBEDDED_COMPUTES);
+
 /** Off is no defect: whoever runs agents on this machine gives them the texts. */
 async function screeningOf(dataDir: string): Promise<string> {
-  const known = worldOf(dataDir);
-  const facts =
-    known &&
-    (await worldClient(known.url)
-      .facts()
-      .catch(() => undefined));
+  const facts = await factsOf(dataDir);
   if (facts?.screening === 'stand-in') return 'by the stand-in, which knows a few phrases and keeps no attacker out';
   if (facts?.screening === 'required') return 'required';
   return 'off; `baton dev --screening stand-in` shows what it does, a deployment on AWS has it done by a guardrail';
+}
+
+/** What the running world says of itself, if there is one. */
+async function factsOf(dataDir: string): Promise<WorldView | undefined> {
+  const known = worldOf(dataDir);
+  return (
+    known &&
+    worldClient(known.url)
+      .facts()
+      .catch(() => undefined)
+  );
 }
 
 const HELP = `

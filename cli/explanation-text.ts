@@ -48,6 +48,7 @@ function facts(told: Explanation): Row[] {
     ['reason', reason && reasonText(reason)],
     ['what to do', reason?.remedy],
     ['attempt', attemptText(told)],
+    ['compute', told.compute && `${told.compute} (isolation ${told.isolation}, capacity ${told.capacity})`],
     ['slot', slotText(slot)],
     ['ended', end && `${end.at}: ${end.detected}`],
     ['settled', end && (end.settledAt ?? 'not yet')],
@@ -105,9 +106,11 @@ function attemptLines(
         `${nativeId}: ${sequence === undefined ? 'heard of' : `heard up to version ${sequence}`}${ended ? ', ended' : ''}`,
       ],
     ),
+    ['life', run?.life && lifeText(run.life, since(run.life.since))],
     ['run ended', run?.ended && endText(run.ended, since(run.ended.at))],
     ['stops', run && run.stopRequests > 0 ? `${run.stopRequests} answered` : undefined],
     ['claimed', runner?.claim && `${since(runner.claim.at)} by ${runner.claim.nativeId}`],
+    ['heartbeat', runner?.heartbeatAt && `the latest ${since(runner.heartbeatAt)}`],
     ['first word', runner?.firstOutputAt && since(runner.firstOutputAt)],
     ['report', runner?.report && reportText(runner.report)],
     ['not found', runner?.report?.lostWork && lostText(runner.report.lostWork)],
@@ -133,6 +136,10 @@ function startText(start: ExplainedAttempt['start']): string {
 
 type RunOf = NonNullable<ExplainedAttempt['run']>;
 type RunnerOf = NonNullable<ExplainedAttempt['runner']>;
+
+/** Signs are compared, never timed: what counts is since when they are the same. */
+const lifeText = ({ looks }: NonNullable<RunOf['life']>, since: string): string =>
+  `its latest sign was first seen ${since}${looks === 0 ? '' : `; ${looks} ${looks === 1 ? 'look' : 'looks'} since found no newer one`}`;
 
 const endText = ({ proof, exitCode }: NonNullable<RunOf['ended']>, when: string): string =>
   `${when} (${proof.replace('_', ' ')})${exitCode === undefined ? '' : `, exit code ${exitCode}`}`;

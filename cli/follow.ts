@@ -76,7 +76,13 @@ export function follower(first: TaskView, tell: (news: News) => void): Follower 
 export const isOverFor =
   (graceMs: number) =>
   (view: TaskView): boolean =>
-    view.settled || (isOver(view) && Date.now() - Date.parse(view.endedAt ?? '') >= graceMs);
+    view.settled || lingersFor(graceMs)(view);
+
+/** Over for `graceMs` and not settled: mostly its run, which is still there. */
+export const lingersFor =
+  (graceMs: number) =>
+  (view: TaskView): boolean =>
+    isOver(view) && !view.settled && Date.now() - Date.parse(view.endedAt ?? '') >= graceMs;
 
 const stepNews = (view: TaskView, step: Step): News => ({ kind: 'step', at: step.at, view, step });
 

@@ -50,7 +50,7 @@ async function run(options: RunOptions, terminal: Terminal): Promise<number> {
     ended.catch(() => undefined);
     const end = await Promise.race([ended, course.failed, interruption.leaving]);
     terminal.status(undefined);
-    return typeof end === 'number' ? end : course.leave(end);
+    return typeof end === 'number' ? end : await course.leave(end);
   } finally {
     interruption.end();
     terminal.status(undefined);

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { findWorld, type PlaceOptions, withPlaceOptions } from './find-world.ts';
+import { findWorld, type PlaceOptions, stageIn, withPlaceOptions } from './find-world.ts';
 import { taskText } from './task-text.ts';
 import type { Terminal } from './terminal.ts';
+import { unsavedText } from './unsaved-work.ts';
 
 interface ShowOptions extends PlaceOptions {
   readonly json?: true;
@@ -23,7 +24,9 @@ async function show(task: string, options: ShowOptions, terminal: Terminal): Pro
     terminal.json(view);
     return;
   }
-  for (const line of taskText(view, Date.now(), terminal.paint)) terminal.line(line);
+  const dataDir = stageIn(options) === undefined ? (await client.facts()).dataDir : undefined;
+  const unsaved = unsavedText(view, dataDir);
+  for (const line of taskText(view, Date.now(), terminal.paint, unsaved)) terminal.line(line);
 }
 
 const HELP = `

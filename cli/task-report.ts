@@ -22,6 +22,8 @@ export interface EndOptions {
   /** Last lines of the agent's log, for a task that failed. */
   readonly logTail?: readonly string[];
   readonly logFile?: string | undefined;
+  /** What became of work that was not saved. */
+  readonly unsaved?: string | undefined;
 }
 
 /** With a `tag`, every line begins with it: several tasks are told at once, and there is no status line. */
@@ -88,13 +90,14 @@ function inWords(terminal: Terminal, tag: ((view: TaskView) => string) | undefin
   }
 
   /** What the last step has not told already. */
-  function endLines(view: TaskView, { logTail = [], logFile }: EndOptions): string[] {
+  function endLines(view: TaskView, { logTail = [], logFile, unsaved }: EndOptions): string[] {
     const lines = ['', `${paintStatus(view.status, paint)} after ${lifeOf(view, Date.now())}`];
     if (view.reason) lines.push(`  ${remedyFor(view.reason.code)}`);
     if (view.result?.branch) lines.push(paint.dim(`  ${howToLook(view.repository, view.result.branch)}`));
     if (view.savedWork && view.status !== 'COMPLETED') {
       lines.push(`  saved work: ${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`);
     }
+    if (unsaved !== undefined) lines.push(`  saved work: ${unsaved}`);
     if (logTail.length > 0)
       lines.push('  the end of its log:', ...logTail.map((line) => paint.dim(`  │ ${shown(line)}`)));
     if (logFile !== undefined) lines.push(paint.dim(`  log: ${logFile}`));

@@ -6,12 +6,13 @@ import { isOver, resultText, stateAgeOf } from './timeline.ts';
 /** Tasks as a table, one line each, with a heading. */
 export function taskTable(tasks: readonly TaskSummary[], nowMs: number, paint: Paint): string[] {
   return table(
-    ['TASK', 'STATUS', 'FOR', 'SUBMITTED', 'REPOSITORY', ''],
+    ['TASK', 'STATUS', 'FOR', 'SUBMITTED', 'COMPUTE', 'REPOSITORY', ''],
     tasks.map((task) => [
       { text: task.taskId },
       { text: task.status, colour: (text) => paintStatus(task.status, paint, text) },
       { text: stateAgeOf(task, nowMs) },
       { text: relativeTime(task.submittedAt, nowMs) },
+      { text: task.compute },
       { text: shown(task.repository) },
       { text: remark(task), colour: paint.dim },
     ]),

@@ -7,12 +7,12 @@ import { relativeTime } from './duration.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
 import { attemptText, isOver, lifeOf, resultText, stateAgeOf, stayIn, stepLine } from './timeline.ts';
 
-/** All that is known about a task, for a person: state, reason and remedy, result, what is due, timeline. */
-export function taskText(view: TaskView, nowMs: number, paint: Paint): string[] {
+/** All that is known about a task, for a person: state, reason and remedy, result or `unsaved` work, what is due, timeline. */
+export function taskText(view: TaskView, nowMs: number, paint: Paint, unsaved?: string): string[] {
   return [
     `${paint.bold(view.taskId)}  ${paintStatus(view.status, paint)}${standing(view, nowMs)}`,
     '',
-    ...facts(view, nowMs).map(([name, value]) => `  ${paint.dim(name.padEnd(12))}${value}`),
+    ...facts(view, nowMs, unsaved).map(([name, value]) => `  ${paint.dim(name.padEnd(12))}${value}`),
     '',
     ...view.history.map((step) => {
       const stay = stayIn(view, step);
@@ -27,14 +27,14 @@ function standing(view: TaskView, nowMs: number): string {
   return ` after ${lifeOf(view, nowMs)}${view.settled ? '' : ', not settled yet'}`;
 }
 
-function facts(view: TaskView, nowMs: number): [string, string][] {
+function facts(view: TaskView, nowMs: number, unsaved: string | undefined): [string, string][] {
   const rows: [string, string | undefined][] = [
     ['repository', `${shown(view.repository)}${view.baseBranch ? ` (${view.baseBranch})` : ''}`],
     ['user', view.userId === USER_DEFAULT ? undefined : shown(view.userId)],
     ['reason', view.reason && `${view.reason.code}: ${shown(view.reason.message)}`],
     ['what to do', view.reason && remedyFor(view.reason.code)],
     ['result', view.result && resultText(view.result)],
-    ['saved work', view.savedWork && `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`],
+    ['saved work', view.savedWork ? `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}` : unsaved],
     [
       view.progress?.by === 'runner' ? 'runner says' : 'agent says',
       view.progress && !isOver(view) ? shown(view.progress.text) : undefined,

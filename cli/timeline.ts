@@ -39,7 +39,7 @@ export const stateAgeOf = (view: Pick<TaskSummary, 'since' | 'submittedAt'>, now
 
 export const isOver = (view: Pick<TaskSummary, 'status'>): boolean => states[view.status].terminal;
 
-/** The number of the attempt, as every other text has it; those that a rate limit paused are told apart, as they use none up. */
+/** The number of the attempt, as every other text has it; those in which it paused are told apart, as they use none up. */
 export function attemptText({
   attempt,
   attempts,
@@ -47,7 +47,7 @@ export function attemptText({
 }: Pick<TaskView, 'attempt' | 'attempts' | 'pauses'>): string {
   if (pauses === 0) return `${attempt} of ${attempts}`;
   const used = attempt - pauses;
-  return `${attempt}; ${used === 0 ? 'none' : used} of ${attempts} used, as ${pauses} ${pauses === 1 ? 'was' : 'were'} paused by a rate limit`;
+  return `${attempt}; ${used === 0 ? 'none' : used} of ${attempts} used, as ${pauses} ${pauses === 1 ? 'was' : 'were'} paused`;
 }
 
 /** What a run left behind, in a few words. */
@@ -68,7 +68,7 @@ export function diffText({ filesChanged, insertions, deletions }: TaskResult): s
 function meaning(view: TaskView, step: Step): string {
   const isLast = step.version === view.version;
   const said = isLast && isOver(view) ? endText(view) : isLast && view.reason ? shown(view.reason.message) : undefined;
-  // Attempts that a rate limit paused are not counted against those that were asked for.
+  // Attempts in which it paused are not counted against those that were asked for.
   const of = view.pauses === undefined ? ` of ${view.attempts}` : '';
   const attempt = step.to === 'STARTING' && step.attempt > 1 ? ` (attempt ${step.attempt}${of})` : '';
   // A step that stays in its state says more than the state does.

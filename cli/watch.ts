@@ -6,6 +6,7 @@ import { onInterruption } from './interruption.ts';
 import { patiently } from './patience.ts';
 import { taskReport } from './task-report.ts';
 import type { Terminal } from './terminal.ts';
+import { unsavedText } from './unsaved-work.ts';
 import { watchAll } from './watch-all.ts';
 
 interface WatchOptions extends PlaceOptions {
@@ -43,7 +44,7 @@ async function watchOne(task: string, options: WatchOptions, terminal: Terminal)
     () => findWorld(options, process.cwd()),
     (client) => following.follow(client, isOverFor(0)),
   );
-  report.end(view);
+  report.end(view, { unsaved: unsavedText(view) });
   return exitCodeOf(view.status);
 }
 

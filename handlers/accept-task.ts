@@ -79,6 +79,12 @@ export const acceptTask = react(rule, async (event, ports, { mayRepeat }) => {
       // A task that has ended needs its prompt no more, and settling may have deleted it before this put it back.
       const isNeeded = known.status !== 'REJECTED' && known.promptRef === promptRef && !isTerminal(known);
       if (!isNeeded) await payloads.delete(promptRef);
+      // What this very request was refused for may hold no more, and whoever stored that may have ended before saying so.
+      const isRefused = known.status === 'REJECTED' && known.cause.id === cause.id;
+      if (isRefused && mayRepeat({ committedAt: event.time })) {
+        const fact = taskRejected.of({ taskId, userId, reason: known.reason });
+        return said([looseEvent(fact, { ...about, id: `${taskId}#rejected` })]);
+      }
       if (!accepted.reused) return accepted.outcome;
       const fact = idempotencyKeyReused.of({ taskId, userId });
       return [accepted.outcome, said([looseEvent(fact, { ...about, id: `${cause.id}#IdempotencyKeyReused` })])];

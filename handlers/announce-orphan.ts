@@ -14,14 +14,14 @@ import { causeOf, react } from '../runtime/react.ts';
  */
 export const announceOrphan = react(rule, async (event, { tasks, runs, settings }, { mayRepeat }) => {
   const { taskId, attempt, nativeId } = event.detail.data;
-  const noted = await runs.noteOutlived({ taskId, attempt, nativeId });
-  if (!noted) return refused('not_the_claimant_of_a_closed_attempt');
   const task = await tasks.get(taskId);
   if (!task) return refused('unknown_task');
   if (isOrphanKnown(task, attempt)) return refused('orphan_is_known', task);
+  const noted = await runs.noteOutlived({ taskId, attempt, nativeId });
+  if (!noted) return refused('not_the_claimant_of_a_closed_attempt', task);
   if (noted.before && !mayRepeat({ committedAt: noted.at })) return refused('orphan_is_announced', task);
   const startedBy = startedByOf(settings.stage, taskId, attempt);
-  const fact = outlivedFact({ compute: task.compute, startedBy, nativeId, attempt });
+  const fact = outlivedFact(task, { startedBy, nativeId, attempt });
   const id = `${taskId}#attempt-${attempt}#RunOrphaned`;
   return said([
     looseEvent(fact, { id, taskId, cause: causeOf(event), correlationId: task.correlationId, at: noted.at }),

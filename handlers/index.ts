@@ -5,6 +5,7 @@ import { admitWaiter } from './admit-waiter.ts';
 import { announceOrphan } from './announce-orphan.ts';
 import { applyLimit } from './apply-limit.ts';
 import { cancelTask } from './cancel-task.ts';
+import { checkRunOnAgentcore } from './check-run-on-agentcore.ts';
 import { checkRunOnEcs } from './check-run-on-ecs.ts';
 import { closeStop } from './close-stop.ts';
 import { configureRepository } from './configure-repository.ts';
@@ -17,7 +18,9 @@ import { postWebhook } from './post-webhook.ts';
 import { returnSlot } from './return-slot.ts';
 import { screenTask } from './screen-task.ts';
 import { settleTask } from './settle-task.ts';
+import { startRunOnAgentcore } from './start-run-on-agentcore.ts';
 import { startRunOnEcs } from './start-run-on-ecs.ts';
+import { stopRunOnAgentcore } from './stop-run-on-agentcore.ts';
 import { stopRunOnEcs } from './stop-run-on-ecs.ts';
 import { takeProgress } from './take-progress.ts';
 import { wakeTask } from './wake-task.ts';
@@ -30,6 +33,7 @@ export const reactions: readonly Reaction[] = [
   admitWaiter,
   fetchContext,
   hydrateTask,
+  startRunOnAgentcore,
   startRunOnEcs,
   observeEcsTask,
   confirmStart,
@@ -37,7 +41,9 @@ export const reactions: readonly Reaction[] = [
   judgeReportOfRun,
   announceOrphan,
   cancelTask,
+  stopRunOnAgentcore,
   stopRunOnEcs,
+  checkRunOnAgentcore,
   checkRunOnEcs,
   closeStop,
   returnSlot,

@@ -1,21 +1,18 @@
-import { runStopAnswered } from '../events/run-stop-answered.ts';
 import { taskFailed } from '../events/task-failed.ts';
 import { capacityProviderOf } from '../lifecycle/capacity.ts';
 import { runTagsOf, startedByOf } from '../lifecycle/ecs-task.ts';
-import { judgeRefusedStart } from '../lifecycle/judge.ts';
 import { ignore, mark, step } from '../lifecycle/move.ts';
 import { askedAgainAt } from '../lifecycle/timings.ts';
 import { startRunOnEcs as rule } from '../rules/start-run-on-ecs.ts';
-import { type Outcome, refused, said } from '../runtime/outcome.ts';
+import { type Outcome, refused } from '../runtime/outcome.ts';
 import type { Definitions, Repositories, RunDefinition, Tasks } from '../runtime/ports.ts';
-import { looseEvent } from '../runtime/published.ts';
 import type { PortsOf } from '../runtime/react.ts';
 import { causeOf, react, subject } from '../runtime/react.ts';
+import { refusedStart, stopLate } from '../runtime/run-steps.ts';
 import type { BatonEvent } from '../schemas/envelope.ts';
 import { shortText } from '../schemas/json.ts';
 import { because, type Reason } from '../schemas/reason.ts';
 import { type RepositoryEntry, userTermsIn } from '../schemas/repository-config.ts';
-import { nativeIdOf } from '../schemas/run-handle.ts';
 import type { Task, TaskIn } from '../schemas/task.ts';
 
 /** What the image runs instead of its own command, which waits for requests that nobody sends. */
@@ -112,7 +109,7 @@ async function launch(
   { tasks, runs, ecs, settings }: Needs,
   repeats = false,
 ): Promise<Outcome[]> {
-  const { taskId, attempt, compute } = task;
+  const { taskId, attempt } = task;
   // Moved by a version that named a family: the due date of the start asks what became of it.
   if (task.run.definition === undefined) return [];
   const cause = causeOf(event);
@@ -128,14 +125,7 @@ async function launch(
     tags: runTagsOf(settings.stage, taskId, attempt),
     ...(repeats ? { repeats } : {}),
   });
-  if (started.outcome === 'refused') {
-    const refusal = { id: `${cause.id}#refused`, type: 'StartRefused' };
-    return [
-      await tasks.decide(taskId, refusal, (now, record, { at }) =>
-        judgeRefusedStart(now, record, { attempt, at, reason: started.reason }),
-      ),
-    ];
-  }
+  if (started.outcome === 'refused') return [await refusedStart(event, { tasks }, attempt, started)];
   const { handle } = started;
   const attached = await tasks.decide(taskId, { id: `${cause.id}#handle`, type: 'HandleArrived' }, (now) => {
     const works = now.status === 'STARTING' || now.status === 'RUNNING' || now.status === 'FINALIZING';
@@ -145,10 +135,5 @@ async function launch(
   if (attached.kind !== 'refused' || attached.reason !== 'handle_came_late') return [];
   // The task moved on while the start was under way: nobody waits for this run, so it is stopped on arrival.
   await runs.noteStray(taskId, attempt, handle);
-  const nativeId = nativeIdOf(handle);
-  const answer = await ecs.stop(handle, `Baton: task ${taskId} moved on before its run ${nativeId} was known`);
-  const fact = runStopAnswered.of({ compute, outcome: answer, nativeId });
-  const { correlationId } = subject(event);
-  const id = `${cause.id}#${nativeId}#RunStopAnswered`;
-  return [attached, said([looseEvent(fact, { id, taskId, cause, correlationId, at: event.time })])];
+  return [attached, await stopLate(event, ecs, handle)];
 }

@@ -8,6 +8,7 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import { alarmRang } from '../events/alarm-rang.ts';
 import type { Rule } from '../rules/rule.ts';
+import { AgentcoreCompute } from './agentcore-compute.ts';
 import { busPolicy } from './bus-policy.ts';
 import { deployedRules } from './deployed-rules.ts';
 import { EcsCompute } from './ecs-compute.ts';
@@ -47,17 +48,27 @@ export class ChoreographyStack extends Stack {
     };
     const variables = variablesOf(state, settings);
     const { stage } = settings;
+    const alarmActions = this.alarmActions(settings);
+    const agentcore =
+      settings.agentcore &&
+      new AgentcoreCompute(this, 'Agentcore', {
+        settings: settings.agentcore,
+        names,
+        variables,
+        places: common,
+        alarmActions,
+      });
     const ecs =
       settings.ecs && new EcsCompute(this, 'Ecs', { stage, settings: settings.ecs, names, variables, places: common });
     const screening =
       settings.screening === 'required' ? new Screening(this, 'Screening', { settings, names }) : undefined;
     const places: Places = {
       ...common,
+      ...(agentcore ? { agentcore: agentcore.places } : {}),
       ...(ecs ? { ecs: ecs.places } : {}),
       ...(screening ? { guardrailArn: screening.guardrailArn } : {}),
     };
     const scopes = { 'aws.ecs': ecs ? ecsScope(ecs.places.clusterArn, settings.stage) : null };
-    const alarmActions = this.alarmActions(settings);
 
     const deployed = deployedRules(rules, settings);
     nativeArchive(this, { names, settings, rules: deployed, scopes });
@@ -67,7 +78,7 @@ export class ChoreographyStack extends Stack {
           rule,
           names,
           bundles,
-          variables: { ...variables, ...ecs?.variables, ...screening?.variables },
+          variables: { ...variables, ...agentcore?.variables, ...ecs?.variables, ...screening?.variables },
           places,
           feed: feedOf(rule),
           alarmActions,
@@ -83,12 +94,13 @@ export class ChoreographyStack extends Stack {
       {
         ...settings,
         handlers: reactions.map(({ role }) => role.roleArn),
-        runners: ecs ? [ecs.taskRole.roleArn] : [],
+        runners: [agentcore?.role, ecs?.taskRole].flatMap((role) => role?.roleArn ?? []),
       },
     );
     peoplePolicies(this, names, {
       ...places,
       reactions,
+      logGroups: agentcore ? [agentcore.logGroup.logGroupArn] : [],
     });
 
     function feedOf(rule: Rule): Feed {

@@ -1,8 +1,9 @@
 import type { Rule } from '../rules/rule.ts';
 import type { Compute } from '../schemas/compute.ts';
 
-/** Back end → what of a rule names it: the port that it `uses`, the AWS service that it listens to. */
-const BACK_ENDS: { readonly [Name in Compute]: { readonly port: string; readonly source: string } } = {
+/** Back end → what of a rule names it: the port that it `uses`, the AWS service that it listens to, if it tells anything. */
+const BACK_ENDS: { readonly [Name in Compute]: { readonly port: string; readonly source?: string } } = {
+  agentcore: { port: 'agentcore' },
   ecs: { port: 'ecs', source: 'aws.ecs' },
 };
 

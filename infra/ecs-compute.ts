@@ -24,7 +24,7 @@ import type { Names } from './names.ts';
 import { type EcsPlaces, type Places, runnerGrants } from './port-grants.ts';
 import { LOG_RETENTION } from './reaction.ts';
 import type { EcsSettings } from './settings.ts';
-import { userFileGrants, userSecretGrants } from './user-grants.ts';
+import { ownSecretsDenied, userFileGrants, userSecretGrants } from './user-grants.ts';
 
 /** CPU units and MB of one run: 2 vCPU and 4 GB, with which builds and tests of an ordinary repository run. */
 const TASK_CPU = 2_048;
@@ -80,7 +80,8 @@ export class EcsCompute extends Construct {
     });
     allow(executionRole, [
       ...imagePullGrants(Stack.of(this), settings.agentImage),
-      ...userSecretGrants(settings, places),
+      ...userSecretGrants(settings),
+      ...(readsSecrets(settings) ? [ownSecretsDenied(settings.secrets, places)] : []),
     ]);
 
     this.base = this.taskDefinition({ settings, names, variables, executionRole });
@@ -155,6 +156,8 @@ export class EcsCompute extends Construct {
     );
   }
 }
+
+const readsSecrets = ({ secrets, userSecrets }: EcsSettings): boolean => secrets.length + userSecrets.length > 0;
 
 const variablesOf = (
   cluster: Cluster,

@@ -1,5 +1,5 @@
 import { Stack, Validations } from 'aws-cdk-lib';
-import { Effect, type IRole, type ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Effect, type IRole, type ManagedPolicy, type Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js';
 import type { IConstruct } from 'constructs';
 import type { Grant } from './port-grants.ts';
@@ -22,8 +22,8 @@ export function allow(to: IRole & IConstruct, grants: readonly Grant[]): void {
   acknowledgeWildcards(to, grants);
 }
 
-/** The same for a policy that people attach. */
-export function include(into: ManagedPolicy, grants: readonly Grant[]): void {
+/** The same for a policy that stands by itself: one that people attach, or one that must not be there before something else is. */
+export function include(into: ManagedPolicy | Policy, grants: readonly Grant[]): void {
   into.addStatements(...statementsOf(grants));
   acknowledgeWildcards(into, grants);
 }

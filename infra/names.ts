@@ -17,6 +17,8 @@ export interface Names {
   readonly alarmDeadLetters: string;
   readonly cluster: string;
   readonly taskFamily: string;
+  /** Of the runtime of AgentCore, which takes letters, digits and "_". */
+  readonly runtime: string;
   readonly guardrail: string;
   /** Namespace of the metrics: stages of one account must not count each other's facts. */
   readonly metrics: string;
@@ -45,6 +47,7 @@ export function namesOf(stage: string): Names {
     alarmDeadLetters: queues.alarmDeadLetters,
     cluster: `${prefix}-agent`,
     taskFamily: `${prefix}-agent`,
+    runtime: `${prefix.replaceAll('-', '_')}_agent`,
     guardrail: prefix,
     metrics: stage === STAGE_DEFAULT ? 'Baton' : `Baton/${stage}`,
     ofRule: queues.ofRule,

@@ -13,6 +13,8 @@ import { LISTING_INDEX } from './state-stack.ts';
 interface Seen extends Pick<Places, 'tableArn' | 'busArn'> {
   /** Of every rule; by name they could be of another stage. */
   readonly reactions: readonly Reaction[];
+  /** Logs of agents whose names a service chose. */
+  readonly logGroups: readonly string[];
 }
 
 /**
@@ -33,7 +35,7 @@ export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void
   }
 }
 
-const readerGrants = (stack: Stack, names: Names, { tableArn, busArn }: Seen): readonly Grant[] => [
+const readerGrants = (stack: Stack, names: Names, { tableArn, busArn, logGroups }: Seen): readonly Grant[] => [
   {
     reason: 'Tasks, their runs and slots; short ids and lists of all users read the whole table.',
     actions: ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan'],
@@ -47,7 +49,7 @@ const readerGrants = (stack: Stack, names: Names, { tableArn, busArn }: Seen): r
   {
     reason: 'Logs of the functions and of the agents of this stage.',
     actions: ['logs:FilterLogEvents', 'logs:GetLogEvents', 'logs:DescribeLogStreams'],
-    resources: [arnOf(stack, 'logs', `log-group:${names.logGroupOf('*')}`)],
+    resources: [arnOf(stack, 'logs', `log-group:${names.logGroupOf('*')}`), ...logGroups],
   },
 ];
 

@@ -22,11 +22,22 @@ export interface Places {
   readonly schedulerRoleArn: string;
   /** Of the rule whose function asks. */
   readonly deadLettersArn?: string;
+  /** The rule whose function asks is one that starts runs. Its neighbours stop them and ask about them, by the same port. */
+  readonly startsRuns?: boolean;
   readonly ecs?: EcsPlaces;
+  readonly agentcore?: AgentcorePlaces;
   /** The guardrail that texts must pass, where screening is required. */
   readonly guardrailArn?: string;
   /** The secret with the token of GitHub, where there is one. */
   readonly githubTokenArn?: string;
+}
+
+export interface AgentcorePlaces {
+  /** The runtime, and its endpoint at which sessions are started. */
+  readonly runtimeArn: string;
+  readonly endpointArn: string;
+  /** Every runtime that this stage has had, with its endpoints: one that is made anew has another id behind the same name. */
+  readonly runtimesEver: string;
 }
 
 export interface EcsPlaces {
@@ -178,27 +189,29 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
     ];
   },
 
-  ecs: ({ ecs }) => {
-    if (!ecs) throw new Error('A rule uses the port "ecs" in a deployment without ECS.');
-    const { clusterArn, taskFamilyArn, userFamilyArn, tasksArn } = ecs;
-    const inCluster = { ArnEquals: { 'ecs:cluster': clusterArn } };
+  agentcore: ({ tableArn, agentcore, startsRuns = false }) => {
+    if (!agentcore) throw new Error('A rule uses the port "agentcore" in a deployment without AgentCore.');
     return [
+      ...(startsRuns ? [startsOnAgentcore(agentcore)] : []),
       {
-        reason: 'Starts revisions of the base and of its clones, in one cluster.',
-        actions: ['ecs:RunTask'],
-        resources: [taskFamilyArn, `${userFamilyArn}:*`],
-        conditions: inCluster,
+        reason:
+          'Stops sessions where they were started, which an earlier deployment may have done at a runtime that is no more: only an answer that is no denial says that they are gone.',
+        actions: ['bedrock-agentcore:StopRuntimeSession'],
+        resources: [agentcore.runtimesEver],
       },
-      {
-        reason: 'Tags tasks of one cluster when it starts them, and none that is there already.',
-        actions: ['ecs:TagResource'],
-        resources: [tasksArn],
-        conditions: { StringEquals: { 'ecs:CreateAction': 'RunTask' } },
-      },
+      records('Signs of life of runs: AgentCore describes no session.', READ, tableArn, ['TASK#', 'RUN#']),
+    ];
+  },
+
+  ecs: ({ ecs, startsRuns = false }) => {
+    if (!ecs) throw new Error('A rule uses the port "ecs" in a deployment without ECS.');
+    const inCluster = { ArnEquals: { 'ecs:cluster': ecs.clusterArn } };
+    return [
+      ...(startsRuns ? startsOnEcs(ecs) : []),
       {
         reason: 'Asks about, and stops, tasks of one cluster; their ids come with them.',
         actions: ['ecs:DescribeTasks', 'ecs:StopTask'],
-        resources: [tasksArn],
+        resources: [ecs.tasksArn],
         conditions: inCluster,
       },
       {
@@ -208,10 +221,31 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
         resources: ['*'],
         conditions: inCluster,
       },
-      passesRunRoles('Runs have the two roles of their definition.', ecs),
     ];
   },
 };
+
+const startsOnAgentcore = ({ runtimeArn, endpointArn }: AgentcorePlaces): Grant => ({
+  reason: 'Starts sessions of the one runtime, at its one endpoint: AgentCore asks about both ARNs.',
+  actions: ['bedrock-agentcore:InvokeAgentRuntime'],
+  resources: [runtimeArn, endpointArn],
+});
+
+const startsOnEcs = (ecs: EcsPlaces): readonly Grant[] => [
+  {
+    reason: 'Starts revisions of the base and of its clones, in one cluster.',
+    actions: ['ecs:RunTask'],
+    resources: [ecs.taskFamilyArn, `${ecs.userFamilyArn}:*`],
+    conditions: { ArnEquals: { 'ecs:cluster': ecs.clusterArn } },
+  },
+  {
+    reason: 'Tags tasks of one cluster when it starts them, and none that is there already.',
+    actions: ['ecs:TagResource'],
+    resources: [ecs.tasksArn],
+    conditions: { StringEquals: { 'ecs:CreateAction': 'RunTask' } },
+  },
+  passesRunRoles('Runs have the two roles of their definition.', ecs),
+];
 
 /** What the runner may do beside starting: its own record (checked by the run token), its one payload, its own events. */
 export const runnerGrants = ({ tableArn, busArn, payloadBucketArn }: Places): readonly Grant[] => [

@@ -6,6 +6,7 @@ import { Architecture, Code, Function as LambdaFunction, RecursiveLoop, Runtime 
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { taskHydrated } from '../events/task-hydrated.ts';
 import { ATTEMPTS_OF_A_DELIVERY, type Rule } from '../rules/rule.ts';
 import { type PortName, portEnvironment } from '../schemas/environment.ts';
 import { deadLettersFor } from './dead-letters.ts';
@@ -69,7 +70,7 @@ export class Reaction extends Construct {
         resources: [this.deadLetters.queueArn],
       },
       ...ports.flatMap((port): readonly Grant[] =>
-        portGrants[port]({ ...places, deadLettersArn: this.deadLetters.queueArn }),
+        portGrants[port]({ ...places, deadLettersArn: this.deadLetters.queueArn, startsRuns: startsRuns(rule) }),
       ),
     ]);
     this.function = new LambdaFunction(this, 'Function', {
@@ -133,6 +134,9 @@ export function portsOf({ name, uses, once, delivery }: Rule): readonly PortName
     'bus',
   ];
 }
+
+/** What is hydrated is to be run: whoever listens starts it. */
+const startsRuns = ({ on }: Rule): boolean => on.some(({ type }) => type === taskHydrated.type);
 
 /** Tries of an asynchronous invocation, at most what Lambda makes. A queue makes more of them, for a day (RECEIVES_MAX). */
 function asynchronousTriesOf({ name, attempts, delivery }: Rule): number {

@@ -1,6 +1,8 @@
 import * as z from 'zod';
-import { compute } from '../schemas/compute.ts';
+import { AGENT_SECRETS_MAX_CHARS, type AgentSecret, agentSecret, agentSecretsText } from '../schemas/agent-secrets.ts';
+import { type Compute, compute } from '../schemas/compute.ts';
 import { STAGE_DEFAULT, stage } from '../schemas/stage.ts';
+import { ecrRegionOf, isEcrImage } from './agent-image.ts';
 
 /** Days that the archive keeps events when nobody says otherwise: a month of work can be replayed. */
 const ARCHIVE_RETENTION_DEFAULT_D = 30;
@@ -13,8 +15,11 @@ const TASKS_AT_ONCE_DEFAULT = 4;
 /** Slot holders that one key may have (`docs/records.md`). */
 const TASKS_AT_ONCE_MAX = 500;
 
-/** Principals with a name of their own: each has a statement in the policy of the bus, which EventBridge takes up to 10,240 characters. */
-const REQUESTERS_MAX = 8;
+/**
+ * Principals with a name of their own: each has a statement in the policy of the bus, which EventBridge takes up to 10,240 characters, and
+ * which names the role of every function as well.
+ */
+const REQUESTERS_MAX = 5;
 /** Characters of such a name: with what goes before it a statement's id has at most 64. */
 const REQUESTER_NAME_MAX = 40;
 
@@ -41,15 +46,6 @@ const requester = z
   )
   .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }))
   .refine(({ arn }) => principal.safeParse(arn).success, 'names no ARN of an IAM role or user');
-
-/** The runner's own variables and those of AWS are not for anybody to set. */
-const agentSecret = z
-  .string()
-  .regex(
-    /^(?!BATON_|AWS_|ECS_)[A-Z][A-Z0-9_]*=arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/,
-    'is not <VARIABLE>=<complete ARN of a secret>, or names a variable of Baton or AWS',
-  )
-  .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }));
 
 const completeSecret = text.regex(
   /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/,
@@ -95,8 +91,8 @@ const backEnd = z.enum(compute.options, `names nothing that can be deployed; the
 /** Every setting of a deployment: the context values of `cdk deploy -c name=value`. */
 const context = z.object({
   stage: stage.default(STAGE_DEFAULT),
-  /** Back ends to deploy, the default one first. */
-  computes: list.pipe(z.array(backEnd)).default([]),
+  /** Back ends to deploy, the default one first. Left out it is AgentCore where there is an image, and else none. */
+  computes: list.pipe(z.array(backEnd)).optional(),
   /** Principals that are trusted to ask for tasks in the name of any user. */
   producers: list.pipe(z.array(principal)).default([]),
   /** Principals that may ask for tasks in one name only, as `name=ARN`. */
@@ -116,11 +112,13 @@ const context = z.object({
   /** Where alarms go: an SNS topic that exists, or an address for a new one. */
   alarmTopic: text.regex(/^arn:aws[a-z-]*:sns:/, 'is no ARN of an SNS topic').optional(),
   alarmEmail: z.email('is no e-mail address').optional(),
-  /** ECS: the image with the runner; `own` or the id of a VPC; its subnets; secrets for the agent's own keys. */
+  /** The image with the runner, for every back end. */
   agentImage: text.optional(),
+  /** Secrets for the agent's own keys, for every back end. */
+  agentSecrets: list.pipe(z.array(agentSecret)).optional(),
+  /** ECS: `own` or the id of a VPC; its subnets. */
   vpc: text.regex(/^(own|vpc-[0-9a-f]{8,17})$/, 'is neither "own" nor the id of a VPC').optional(),
   subnets: list.pipe(z.array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, 'is no id of a subnet'))).optional(),
-  agentSecrets: list.pipe(z.array(agentSecret)).optional(),
   /** ECS, for users whose runs are isolated: what may be a secret of theirs, and where their files are. */
   userSecrets: list.pipe(z.array(userSecrets)).optional(),
   userFileSystem: userFileSystem.optional(),
@@ -145,16 +143,27 @@ export interface EcsSettings {
   readonly agentImage: string;
   readonly network: EcsNetwork;
   /** Variables whose values ECS fetches when a run starts; the template and every event hold the reference alone. */
-  readonly secrets: readonly { readonly name: string; readonly arn: string }[];
+  readonly secrets: readonly AgentSecret[];
   /** ARNs, some with `*` at the end, of what definitions of users may refer to. */
   readonly userSecrets: readonly string[];
   /** The file system whose access points definitions of users may mount. */
   readonly userFileSystem?: { readonly id: string; readonly securityGroup: string };
 }
 
-export type Settings = Omit<Context, (typeof ECS_TAKES)[number]> & {
+export interface AgentcoreSettings {
+  /** In ECR, with a tag or a digest: AgentCore takes no other. */
+  readonly agentImage: string;
+  /** Variables whose values the runner fetches when it works for an attempt; the runtime is told the references alone. */
+  readonly secrets: readonly AgentSecret[];
+}
+
+export type Settings = Omit<Context, BackEndSetting | 'computes'> & {
+  /** Back ends of this deployment, the default one first. */
+  readonly computes: readonly Compute[];
   /** Days that rows outlive their task: never less than the archive keeps, so that a replay meets no forgotten task. */
   readonly recordRetentionDays: number;
+  /** Present exactly when `computes` has agentcore. */
+  readonly agentcore?: AgentcoreSettings;
   /** Present exactly when `computes` has ecs. */
   readonly ecs?: EcsSettings;
 };
@@ -163,19 +172,18 @@ export type Settings = Omit<Context, (typeof ECS_TAKES)[number]> & {
 export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings {
   const values = Object.fromEntries(settingNames.map((name) => [name, present(given[name])]));
   const parsed = context.safeParse(values);
+  const stray = Object.keys(given).filter(isStray);
   const complaints = [
-    ...Object.keys(given)
-      .filter(isStray)
-      .map((name) => `${name} is no setting`),
-    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${String(path[0])} ${message}`),
+    ...stray.map((name) => `${name} is no setting`),
+    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${String(path[0])} ${message}${whichOf(path, values)}`),
     ...contradictions(validPart(values)),
   ];
   if (!parsed.success || complaints.length > 0) {
-    throw new Error(
-      `These settings cannot be deployed: ${complaints.join('; ')}. Settings are: ${settingNames.join(', ')}.`,
-    );
+    const known = stray.length > 0 ? ` Settings are: ${settingNames.join(', ')}.` : '';
+    throw new Error(`These settings cannot be deployed: ${complaints.join('; ')}.${known} See docs/deploy.md.`);
   }
   const {
+    computes: _,
     agentImage,
     vpc,
     subnets,
@@ -184,12 +192,31 @@ export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings
     userFileSystem,
     ...settings
   } = parsed.data;
+  const computes = computesOf(parsed.data);
   const recordRetentionDays = Math.max(settings.archiveRetentionDays, RECORD_RETENTION_MIN_D);
-  if (agentImage === undefined || vpc === undefined) return { ...settings, recordRetentionDays };
+  const whole: Settings = { ...settings, computes, recordRetentionDays };
+  if (agentImage === undefined) return whole;
+  const agentcore = computes.includes('agentcore') ? { agentcore: { agentImage, secrets } } : {};
+  if (vpc === undefined) return { ...whole, ...agentcore };
   const network: EcsNetwork = vpc === 'own' ? { kind: 'own' } : { kind: 'given', vpcId: vpc, subnetIds: subnets ?? [] };
   const files = userFileSystem ? { userFileSystem } : {};
-  return { ...settings, recordRetentionDays, ecs: { agentImage, network, secrets, userSecrets, ...files } };
+  return { ...whole, ...agentcore, ecs: { agentImage, network, secrets, userSecrets, ...files } };
 }
+
+/** Which entry of a list is meant: by its place, and by the name before "=". What is behind it may be a secret that somebody put there. */
+function whichOf(
+  [setting, place]: readonly PropertyKey[],
+  values: Readonly<Record<string, string | undefined>>,
+): string {
+  if (typeof place !== 'number') return '';
+  const entry = list.parse(values[String(setting)] ?? '')[place] ?? '';
+  const name = /^([A-Z][A-Z0-9_]*)=[^=]/.exec(entry)?.[1];
+  return ` (entry ${place + 1}${name === undefined ? '' : `, ${name}`})`;
+}
+
+/** AgentCore is the back end of who names none: it needs an image and nothing else. */
+const computesOf = ({ computes, agentImage }: Partial<Context>): readonly Compute[] =>
+  computes ?? (agentImage === undefined ? [] : ['agentcore']);
 
 /** The settings that are right by themselves, so that one bad value does not hide a contradiction among the others. */
 const validPart = (values: Readonly<Record<string, string | undefined>>): Partial<Context> =>
@@ -200,36 +227,66 @@ const validPart = (values: Readonly<Record<string, string | undefined>>): Partia
     }),
   );
 
-/** What ECS needs; all of it or nothing. */
-const ECS_NEEDS = ['agentImage', 'vpc', 'subnets'] as const;
-/** What is of use with ECS alone. */
-const ECS_TAKES = [...ECS_NEEDS, 'agentSecrets', 'userSecrets', 'userFileSystem'] as const;
+/** Setting → the back ends that take it; of no use to a deployment that has none of them. */
+const TAKEN_BY = {
+  agentImage: ['agentcore', 'ecs'],
+  vpc: ['ecs'],
+  subnets: ['ecs'],
+  agentSecrets: ['agentcore', 'ecs'],
+  userSecrets: ['ecs'],
+  userFileSystem: ['ecs'],
+} as const satisfies { readonly [Name in SettingName]?: readonly Compute[] };
 
-function contradictions({
-  computes = [],
-  requesters = [],
-  alarmTopic,
-  alarmEmail,
-  screening,
-  guardrail,
-  ...all
-}: Partial<Context>): string[] {
-  const given = ECS_TAKES.filter((name) => {
+type BackEndSetting = keyof typeof TAKEN_BY;
+
+/** Back end → what it needs; all of it or nothing. */
+const NEEDS = {
+  agentcore: ['agentImage'],
+  ecs: ['agentImage', 'vpc', 'subnets'],
+} as const satisfies { readonly [Name in Compute]: readonly BackEndSetting[] };
+
+function contradictions(values: Partial<Context>): string[] {
+  const { requesters = [], alarmTopic, alarmEmail, screening, guardrail, ...all } = values;
+  const computes = computesOf(values);
+  const given = (Object.keys(TAKEN_BY) as BackEndSetting[]).filter((name) => {
     const value = all[name];
     return Array.isArray(value) ? value.length > 0 : value !== undefined;
   });
-  const enabled = computes.includes('ecs');
   const own = all.vpc === 'own';
   return [
-    ...(enabled ? lacking(ECS_NEEDS.filter((name) => !given.includes(name) && !(own && name === 'subnets'))) : []),
-    ...(!enabled && given.length > 0 ? [`${given.join(', ')} is for ecs, which computes does not have`] : []),
+    ...new Set(computes.flatMap((name) => lacking(name, given, own))),
+    ...useless(given, computes),
     ...(own && given.includes('subnets') ? ['subnets are not for a VPC of our own'] : []),
+    ...(computes.includes('agentcore') && all.agentImage !== undefined && !isEcrImage(all.agentImage)
+      ? [
+          `agentImage is no <account>.dkr.ecr.<region>.amazonaws.com/<repository> with a tag or a digest, and agentcore takes no other: ${all.agentImage}`,
+        ]
+      : []),
     ...(alarmTopic !== undefined && alarmEmail !== undefined ? ['alarmTopic and alarmEmail exclude each other'] : []),
     ...(guardrail !== undefined && screening !== 'required' ? ['guardrail is for screening=required'] : []),
     ...twice('computes', computes),
     ...twice('requesters', namesIn(requesters).map(inIds), ' ("-" and "_" do not count)'),
     ...twice('agentSecrets', namesIn(all.agentSecrets ?? [])),
+    ...(computes.includes('agentcore') ? [...tooLong(all.agentSecrets ?? []), ...elsewhere(all)] : []),
   ];
+}
+
+/** A runtime of AgentCore has them in one variable. */
+function tooLong(secrets: readonly AgentSecret[]): string[] {
+  const { length } = agentSecretsText(secrets);
+  if (length <= AGENT_SECRETS_MAX_CHARS) return [];
+  return [`agentSecrets has ${length} characters, and agentcore takes ${AGENT_SECRETS_MAX_CHARS}`];
+}
+
+/** The runner asks for secrets where it runs, which is where its image is: all in the region of the deployment. */
+function elsewhere({ agentImage = '', agentSecrets = [] }: Partial<Context>): string[] {
+  const region = ecrRegionOf(agentImage);
+  const strays = agentSecrets
+    .map(({ name, arn }) => ({ name, of: arn.split(':')[3] }))
+    .filter(({ of }) => of !== region);
+  if (region === undefined || strays.length === 0) return [];
+  const told = strays.map(({ name, of }) => `${name} in ${of}`).join(', ');
+  return [`agentSecrets has ${told}, agentImage is in ${region}: agentcore takes both from its own region`];
 }
 
 const namesIn = (named: readonly { readonly name: string }[]): string[] => named.map(({ name }) => name);
@@ -237,12 +294,24 @@ const namesIn = (named: readonly { readonly name: string }[]): string[] => named
 /** A name as it stands in the ids of CloudFormation, which have letters and digits alone. */
 const inIds = (name: string): string => name.replaceAll(/[-_]/g, '');
 
-/** Without a VPC nobody knows yet whether it will be one of our own, which needs no subnets. */
-function lacking(missing: readonly (typeof ECS_NEEDS)[number][]): string[] {
+/** What a back end needs and nobody gave. Without a VPC nobody knows yet whether it will be one of our own, which needs no subnets. */
+function lacking(backEndName: Compute, given: readonly BackEndSetting[], own: boolean): string[] {
+  const needs: readonly BackEndSetting[] = NEEDS[backEndName];
+  const missing = needs.filter((name) => !given.includes(name) && !(own && name === 'subnets'));
   if (missing.length === 0) return [];
   const sure = missing.filter((name) => name !== 'subnets' || !missing.includes('vpc'));
   const perhaps = sure.length < missing.length ? ' (and subnets, unless vpc is own)' : '';
-  return [`computes has ecs, which needs ${sure.join(' and ')}${perhaps}`];
+  return [`computes has ${backEndName}, which needs ${sure.join(' and ')}${perhaps}`];
+}
+
+/** What was given for back ends that are not deployed. */
+function useless(given: readonly BackEndSetting[], computes: readonly Compute[]): string[] {
+  const idle = given.filter((name) => !TAKEN_BY[name].some((backEndName) => computes.includes(backEndName)));
+  const forWhom = new Set(idle.map((name) => TAKEN_BY[name].join(' and ')));
+  return [...forWhom].map((names) => {
+    const unused = idle.filter((name) => TAKEN_BY[name].join(' and ') === names);
+    return `${unused.join(', ')} is for ${names}, which computes does not have`;
+  });
 }
 
 const twice = (setting: SettingName, names: readonly string[], note = ''): string[] =>

@@ -1,18 +1,12 @@
 import { ArnFormat, type Stack } from 'aws-cdk-lib';
+import type { AgentSecret } from '../schemas/agent-secrets.ts';
 import type { Grant, Places } from './port-grants.ts';
 import type { EcsSettings } from './settings.ts';
 
-/**
- * What ECS reads before a run of an isolated user starts: what its definition refers to, as far as the deployment allows it. What a pattern
- * of the deployment fits by mistake stays closed: from its own secret come all run tokens and references of payloads.
- */
-export function userSecretGrants(
-  { userSecrets, secrets }: EcsSettings,
-  { secretArn, githubTokenArn }: Places,
-): readonly Grant[] {
-  if (userSecrets.length === 0) return [];
+/** What ECS reads before a run of an isolated user starts: what its definition refers to, as far as the deployment allows it. */
+export function userSecretGrants({ userSecrets }: EcsSettings): readonly Grant[] {
   const of = (service: string) => userSecrets.filter((arn) => arn.split(':')[2] === service);
-  const allowed = [
+  return [
     { service: 'secretsmanager', actions: ['secretsmanager:GetSecretValue'] },
     { service: 'ssm', actions: ['ssm:GetParameters'] },
   ].flatMap(({ service, actions }) => {
@@ -20,17 +14,20 @@ export function userSecretGrants(
     const reason = 'Fetches what may be a secret of a user, as the deployment names it.';
     return resources.length === 0 ? [] : [{ reason, actions, resources }];
   });
-  // A deployment may give the token to its agents by name.
-  const isForAgents = secrets.some(({ arn }) => arn === githubTokenArn);
-  return [
-    ...allowed,
-    {
-      effect: 'Deny',
-      reason: "Baton's own secrets are for no run.",
-      actions: ['secretsmanager:GetSecretValue'],
-      resources: [secretArn, ...(githubTokenArn === undefined || isForAgents ? [] : [githubTokenArn])],
-    },
-  ];
+}
+
+/**
+ * What settings open by mistake, by name or by a pattern that fits too much, stays closed: from the deployment's own secret come all run
+ * tokens and references of payloads. The token of GitHub may be given to agents, but only by name.
+ */
+export function ownSecretsDenied(given: readonly AgentSecret[], { secretArn, githubTokenArn }: Places): Grant {
+  const isForAgents = given.some(({ arn }) => arn === githubTokenArn);
+  return {
+    effect: 'Deny',
+    reason: "Baton's own secrets are for no run.",
+    actions: ['secretsmanager:GetSecretValue'],
+    resources: [secretArn, ...(githubTokenArn === undefined || isForAgents ? [] : [githubTokenArn])],
+  };
 }
 
 /** The way to the files of users: through access points alone, each of which shows the part of one user. */

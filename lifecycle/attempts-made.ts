@@ -72,16 +72,18 @@ function runTold(run: TaskRun): NonNullable<ExplainedAttempt['run']> {
       const ended = run.endedIds?.includes(nativeId) ?? false;
       return { nativeId, ...(sequence === undefined ? {} : { sequence }), ended };
     }),
+    ...(run.life ? { life: { since: run.life.at, looks: run.life.looks } } : {}),
     stopRequests: run.stopRequests ?? 0,
     ...(run.ended ? { ended: run.ended } : {}),
   };
 }
 
 function runnerTold(record: RunRecord): NonNullable<ExplainedAttempt['runner']> {
-  const { claim, firstOutputAt, progress, report, noClaim = false, closed = false } = record;
+  const { claim, heartbeatAt, firstOutputAt, progress, report, noClaim = false, closed = false } = record;
   const savedWork = record.savedWork ?? report?.savedWork;
   return {
     ...(claim ? { claim: { nativeId: claim.nativeId, at: claim.at } } : {}),
+    ...(heartbeatAt === undefined ? {} : { heartbeatAt }),
     ...(firstOutputAt === undefined ? {} : { firstOutputAt }),
     ...(progress ? { progress: { at: progress.at, text: progress.text } } : {}),
     ...(report ? { report: reportTold(report) } : {}),
@@ -103,12 +105,16 @@ const reportTold = ({ outcome, reason, retryAfterSeconds, endedAt, result }: Non
 const keptReason = ({ lostFor }: HistoryEntry) =>
   lostFor === undefined ? null : explained({ code: lostFor, message: 'What was said about it is in the archive.' });
 
+/** An entry that was shrunk says it itself; one of an older version only by its code. */
+const isPause = ({ paused, lostFor }: HistoryEntry): boolean =>
+  paused ?? lostFor === ('rate_limited' satisfies ReasonCode);
+
 function lossTold(entry: HistoryEntry): NonNullable<ExplainedAttempt['lost']> {
   const fact = factOfLoss(entry);
   const data = fact?.data as LossData | undefined;
   return {
     at: entry.at,
-    paused: data ? (data.paused ?? false) : entry.lostFor === ('rate_limited' satisfies ReasonCode),
+    paused: data ? (data.paused ?? false) : isPause(entry),
     reason: reasonIn(entry) ?? keptReason(entry),
     ...(data?.nextAttemptAt === undefined ? {} : { nextAttemptAt: data.nextAttemptAt }),
     factId: fact?.id ?? '',

@@ -7,7 +7,7 @@ import { taskTimedOut } from '../events/task-timed-out.ts';
 import { because, type Reason } from '../schemas/reason.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { Task, TaskIn } from '../schemas/task.ts';
-import { hasAnotherAttempt, orphanFact } from './judge.ts';
+import { hasAnotherAttempt, OUTSIDE, orphanFact } from './judge.ts';
 import { type DetectedBy, ignore, type Move, step } from './move.ts';
 import { states } from './states.ts';
 import { nextAttemptAt, type Timings } from './timings.ts';
@@ -52,7 +52,8 @@ export function closeStop(
   // A pause was decided with its time; the report that led to it is the same.
   if (task.intent === 'paused') return backOff(task, record, orphaned, at, timings);
   // A limit that was met while the run was stopped anyway is no failure of the agent either.
-  if (report && report.retryAfterSeconds === undefined && !task.retryAgentFailure) {
+  const isAgents = report !== undefined && !OUTSIDE.has(report.reason?.code ?? '');
+  if (isAgents && report.retryAfterSeconds === undefined && !task.retryAgentFailure) {
     return fail(report.reason ?? because('agent_failed', 'The report gives no reason.'));
   }
   return hasAnotherAttempt(task) ? backOff(task, record, orphaned, at, timings) : fail(task.reason);

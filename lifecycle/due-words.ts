@@ -6,6 +6,7 @@ export const dueWords: Readonly<Record<DuePurpose, string>> = {
   queue: 'the place in line is checked',
   start: 'the back end is asked about the start',
   progress: 'the run counts as lost if its agent has said nothing yet',
+  life: 'its signs of life are looked at',
   deadline: 'the task times out',
   report: 'the wait for the report ends',
   stop: 'the stop is repeated',

@@ -1,6 +1,7 @@
 import { eventOf } from '../events/index.ts';
 import type { Cause } from '../schemas/envelope.ts';
 import { type DuePurpose, type HistoryEntry, type StoredFact, type Task, task as taskSchema } from '../schemas/task.ts';
+import { beats } from './life-signs.ts';
 import type { Mark, Step } from './move.ts';
 import { isTerminal, runOf, states } from './states.ts';
 import { nextAttemptAt, type Timings } from './timings.ts';
@@ -34,6 +35,7 @@ export function follow(task: Task, move: Step, context: Context): Task {
     cause: context.cause,
     facts: move.facts.map((fact) => stored(task.taskId, version, fact)),
     ...(move.name === 'backOff' ? { lostFor: move.bring.reason.code } : {}),
+    ...(move.name === 'backOff' && move.bring.pauses !== undefined ? { paused: true } : {}),
   };
   const moved = {
     ...carried(task, row.to),
@@ -124,6 +126,7 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
   const due: Task['due'] = {};
   const run = runOf(moved);
   const runLives = run !== undefined && run.ended === undefined;
+  const exitGrace = beats(moved) ? timings.LAST_WORD_GRACE_S : timings.EXIT_GRACE_S;
   for (const purpose of states[moved.status].due) {
     switch (purpose) {
       case 'deadline':
@@ -142,6 +145,9 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
       case 'progress':
         if (moved.firstOutputSeconds !== undefined) due.progress = later(at, moved.firstOutputSeconds);
         break;
+      case 'life':
+        if (beats(moved)) due.life = later(at, timings.LIFE_LOOK_S);
+        break;
       case 'report':
         due.report = later(at, timings.REPORT_GRACE_S);
         break;
@@ -152,13 +158,13 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
         due.backoff = nextAttemptAt(moved, at, timings);
         break;
       case 'exit':
-        if (runLives) due.exit = later(at, timings.EXIT_GRACE_S);
+        if (runLives) due.exit = later(at, exitGrace);
         break;
       case 'proof':
         if (moved.status === 'STOPPING') {
           due.proof = (before.status === 'STOPPING' && before.due.proof) || later(at, timings.STOP_PROOF_S);
         } else if (runLives) {
-          due.proof = later(at, timings.EXIT_GRACE_S + timings.STOP_PROOF_S);
+          due.proof = later(at, exitGrace + timings.STOP_PROOF_S);
         }
         break;
       case 'settle':

@@ -6,16 +6,18 @@ import { runStopRequested } from '../events/run-stop-requested.ts';
 import { taskCompleted } from '../events/task-completed.ts';
 import { taskFailed } from '../events/task-failed.ts';
 import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
-import { because, NEVER_RAN, type Reason } from '../schemas/reason.ts';
+import { because, NEVER_RAN, type Reason, type ReasonCode } from '../schemas/reason.ts';
 import { nativeIdOf, type RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { ComputeEnd, StopIntent, Task, TaskIn, TaskRun, TaskWithRun, TerminalTask } from '../schemas/task.ts';
 import { PAUSES_MAX } from '../schemas/task-request.ts';
 import { later } from './evolve.ts';
+import { beats, lookAtLife } from './life-signs.ts';
 import { type DetectedBy, ignore, type Mark, type Move, mark, type Note, repeat, type Step, step } from './move.ts';
+import { runningCostOf, runningCostSentence } from './running-cost.ts';
 import { isSettled, runOf, states } from './states.ts';
-import { attemptsUsed } from './timings.ts';
+import { attemptsUsed, type Timings } from './timings.ts';
 
 type Working = TaskIn<'STARTING' | 'RUNNING' | 'FINALIZING'>;
 
@@ -69,7 +71,7 @@ export function judgeMissing(
   const { at, startMissingSeconds } = asked;
   if (task.attempt !== asked.attempt) return ignore('of_another_attempt');
   if (!run || isSettled(task) || run.ended) return ignore('no_run_is_expected');
-  const known = run.handle !== undefined || record?.claim !== undefined;
+  const known = isKnown(task, run, record);
   // A run that has just claimed may be as invisible to questions as one that has just been started.
   const since = Math.max(Date.parse(run.dispatchedAt), Date.parse(record?.claim?.at ?? run.dispatchedAt));
   if ((Date.parse(at) - since) / 1000 < startMissingSeconds) return ignore('start_may_still_show');
@@ -97,16 +99,57 @@ export function judgeMissing(
   }
 }
 
-/** The back end refused to start the run, for good. */
+/**
+ * A run was asked about and may stand there, but nobody has claimed it in all the time for that, and its back end will never tell more:
+ * it is lost, so that whatever stands there is stopped, proven gone, or given up with an alarm.
+ */
+export function judgeUnclaimed(
+  task: Task,
+  record: RunRecord | undefined,
+  asked: { attempt: number; at: string; timings: Timings },
+): Move {
+  if (task.status !== 'STARTING' || task.attempt !== asked.attempt || !beats(task)) return ignore('start_is_known');
+  const { life } = lookAtLife(task.run, record, asked.at, asked.timings);
+  // Over: the claim was forbidden when it was taken for ended, and that was never written.
+  if (record?.claim || (life !== 'silent' && life !== 'over')) return ignore('start_may_still_show');
+  const told = `Nobody claimed the run within ${asked.timings.START_CHECK_S} s of its start.`;
+  return lost(task, task.run, because('start_lost', told));
+}
+
+/** Where nothing is told, the handle is stored before the start, and proves none. */
+const isKnown = (task: Task, run: TaskRun, record: RunRecord | undefined): boolean =>
+  record?.claim !== undefined || (run.handle !== undefined && !beats(task));
+
+/** Longest pause for want of room, in seconds: tasks that hold the room end within hours. */
+const ROOM_PAUSE_MAX_S = 3_600;
+
+/**
+ * The back end refused to start the run, for good. With `pauseSeconds` no attempt failed: there was no room, and there may be some then. With
+ * `isLeft` the call left something behind, whose end is awaited like that of a run.
+ */
 export function judgeRefusedStart(
   task: Task,
   record: RunRecord | undefined,
-  refused: { attempt: number; at: string; reason: Reason },
+  refused: {
+    attempt: number;
+    at: string;
+    reason: Reason;
+    pauseSeconds?: number | undefined;
+    isLeft?: true | undefined;
+  },
 ): Move {
   if (task.attempt !== refused.attempt) return ignore('of_another_attempt');
   // An earlier call of the same start may have gone through although its answer was lost.
-  if (task.status !== 'STARTING' || task.run.handle || record?.claim) return ignore('start_was_answered_already');
-  return lost(task, { ...task.run, ended: { at: refused.at, proof: 'never_started' } }, refused.reason);
+  if (task.status !== 'STARTING' || isKnown(task, task.run, record)) return ignore('start_was_answered_already');
+  const { at, reason, pauseSeconds, isLeft } = refused;
+  const run: TaskRun = isLeft ? task.run : { ...task.run, ended: { at, proof: 'never_started' } };
+  if (pauseSeconds === undefined) return lost(task, run, reason);
+  // Room that is not there now may not be there for long: each further pause is twice as long.
+  const resumeAt = later(at, Math.min(ROOM_PAUSE_MAX_S, pauseSeconds * 2 ** (task.pauses ?? 0)));
+  // Where it may not pause any more, it has its attempts.
+  return cannotPause(task, resumeAt, reason)
+    ? lost(task, run, reason)
+    : stopping(task, run, 'paused', reason, resumeAt);
 }
 
 /** The end of the compute of a run, said once per attempt. Its id cannot be that of a step's fact, which carries a version there. */
@@ -202,6 +245,9 @@ export function fateOf(end: End, record: RunRecord | undefined): { fate: 'lost' 
   return { fate: 'failed', reason: because('runner_failed', told) };
 }
 
+/** Of what a runner reports: no failure of the agent, which never ran. On ECS the same is said before there is a runner, and is a loss too. */
+export const OUTSIDE: ReadonlySet<string> = new Set<ReasonCode>(['secret_unavailable']);
+
 function reported(task: Working, record: RunRecord, run: TaskRun, at: string, detectedBy: DetectedBy): Move {
   const report = record.report;
   if (!report) return ignore('no_report_is_stored');
@@ -213,7 +259,7 @@ function reported(task: Working, record: RunRecord, run: TaskRun, at: string, de
   const tooLong = resumeAt === undefined ? undefined : cannotPause(task, resumeAt, reason);
   if (tooLong) return failedAs(tooLong);
   if (resumeAt !== undefined) return stopping(task, run, 'paused', reason, resumeAt);
-  if (task.retryAgentFailure && hasAnotherAttempt(task)) return lost(task, run, reason);
+  if ((task.retryAgentFailure || OUTSIDE.has(reason.code)) && hasAnotherAttempt(task)) return lost(task, run, reason);
   return failedAs(reason);
 
   function failedAs(why: Reason): Step {
@@ -293,11 +339,14 @@ const strayRun = (seen: RunObservation) => ({ startedBy: '', handle: seen.handle
 /** Says that the end of a run was never proven: for people, with an alarm. */
 export function orphanFact(task: Task, run: TaskRun, record: RunRecord | undefined) {
   const nativeId = record?.claim?.nativeId ?? (run.handle && nativeIdOf(run.handle));
+  const runningCost = runningCostOf(task.compute, run.dispatchedAt);
+  const told = `The run of attempt ${run.attempt} was asked to stop ${run.stopRequests ?? 0} times and never seen to end. Look for it and stop it by hand: it may still cost money.`;
   return runOrphaned.of({
     compute: task.compute,
     startedBy: run.startedBy,
     ...(nativeId ? { nativeId } : {}),
-    message: `The run of attempt ${run.attempt} was asked to stop ${run.stopRequests ?? 0} times and never seen to end. Look for it and stop it by hand: it may still cost money.`,
+    message: `${told} ${runningCostSentence(task.compute, runningCost)}`,
+    runningCost,
   });
 }
 

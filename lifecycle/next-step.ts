@@ -6,6 +6,7 @@ import { awaitsContext, awaitsScreening } from './admission.ts';
 import { closeStop } from './close-stop.ts';
 import { dueWords } from './due-words.ts';
 import { earliestDue } from './evolve.ts';
+import { beats } from './life-signs.ts';
 import { computeIsOver } from './settle.ts';
 import { isSettled, runOf } from './states.ts';
 import { attemptsUsed, awsTimings } from './timings.ts';
@@ -56,14 +57,14 @@ function waitOf(task: Task, around: Around): Wait {
     case 'STARTING':
       return {
         what: 'the run gives its first sign of life',
-        who: `the back end (${task.compute}) or the runner`,
+        who: beats(task) ? 'the runner' : `the back end (${task.compute}) or the runner`,
         until: 'start',
       };
     case 'RUNNING': {
       const isAwaited = task.due.progress !== undefined && around.record?.firstOutputAt === undefined;
       return isAwaited
         ? { what: 'the agent says its first word', who: 'the agent', until: 'progress' }
-        : { what: 'the agent ends, and its runner reports', who: 'the runner', until: 'deadline' };
+        : { what: `the agent ends, and its runner reports${lifeOf(task)}`, who: 'the runner', until: 'deadline' };
     }
     case 'FINALIZING':
       return { what: 'the report arrives; the run has exited', who: 'the runner', until: 'report' };
@@ -114,8 +115,8 @@ function stopping(task: TaskIn<'STOPPING'>, { record, at }: Around): Wait {
   if (task.run.ended)
     return { what: `the stop is closed; then ${then}`, who: 'close-stop', until: 'stop', driven: true };
   const asked = task.run.stopRequests ?? 0;
-  const what = `the end of the run is seen (stops answered: ${asked}); then ${then}`;
-  return { what, who: `the back end (${task.compute})`, until: 'proof', driven: true };
+  const what = `${endOf(task)} (stops answered: ${asked}); then ${then}`;
+  return { what, who: whoTells(task), until: 'proof', driven: true };
 }
 
 /** Where a stop leads to, as it would be decided now. Only when the next attempt comes depends on the timings, and that is not told. */
@@ -133,16 +134,26 @@ function afterStop(task: TaskIn<'STOPPING'>, record: RunRecord | undefined, at: 
     case 'backOff':
       return task.resumeAt === undefined
         ? `attempt ${task.attempt + 1} follows after a wait`
-        : `attempt ${task.attempt + 1} follows when the rate limit has passed, at ${task.resumeAt}`;
+        : `attempt ${task.attempt + 1} follows when its pause is over, at ${task.resumeAt}`;
     default:
       return attemptsUsed(task) < task.attempts ? 'the task is FAILED' : 'the task is FAILED: no attempt is left';
   }
 }
 
 function backingOff({ attempt, resumeAt }: TaskIn<'BACKOFF'>): Wait {
-  const why = resumeAt === undefined ? '' : `; a rate limit paused it until ${resumeAt}`;
+  const why = resumeAt === undefined ? '' : `; it pauses until ${resumeAt}`;
   return { what: `attempt ${attempt + 1} asks for its slot${why}`, who: 'the alarm clock', until: 'backoff' };
 }
+
+/** When signs of life are looked at again, where nothing but these tells that a run is there. */
+const lifeOf = ({ due }: Task): string =>
+  due.life === undefined ? '' : `; until then it gives signs of life, which are looked at next at ${due.life}`;
+
+const endOf = (task: Task): string =>
+  beats(task) ? 'a stop finds nothing left of the run' : 'the end of the run is seen';
+
+const whoTells = (task: Task): string =>
+  beats(task) ? `the back end (${task.compute}), when it is asked to stop the run` : `the back end (${task.compute})`;
 
 /** Settling needs both: the terminal fact delivered, and the compute ended. */
 function settling(task: TerminalTask): Wait {
@@ -152,8 +163,8 @@ function settling(task: TerminalTask): Wait {
     const exit = task.due.exit === undefined ? 'a stop was asked for' : `it is stopped at ${task.due.exit}`;
     const told = isTold ? '' : ', and the last fact is delivered';
     return {
-      what: `the end of the run is seen (${exit})${told}; then the task is settled`,
-      who: `the back end (${task.compute})`,
+      what: `${endOf(task)} (${exit})${told}; then the task is settled`,
+      who: whoTells(task),
       until: 'proof',
     };
   }

@@ -30,9 +30,9 @@ export const states = {
     summary: 'The run was handed to its back end; no sign of life yet.',
     terminal: false,
     computes: true,
-    due: ['start', 'deadline'],
+    due: ['start', 'life', 'deadline'],
   },
-  RUNNING: { summary: 'The agent works.', terminal: false, computes: true, due: ['progress', 'deadline'] },
+  RUNNING: { summary: 'The agent works.', terminal: false, computes: true, due: ['progress', 'life', 'deadline'] },
   FINALIZING: {
     summary: 'The run exited well; its report is awaited.',
     terminal: false,

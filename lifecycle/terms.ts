@@ -75,6 +75,10 @@ export function refusalOf(
 export const unmetOf = (entry: Configured, deployment: Deployment): string | undefined =>
   deployment.computes.length === 0 ? NO_BACK_END : notOffered(termsOf(NO_WISHES, entry, deployment), entry, deployment);
 
+/** The name of the configuration that a refusal in the words of this file blames; undefined where the request itself is refused. */
+export const blamedIn = (refusal: string): string | undefined =>
+  /(?:^|[( ])the configuration "([^"]+)" /.exec(refusal)?.[1];
+
 /** Stands for a request that names nothing by itself. */
 const NO_WISHES: TaskRequest = { repository: '', prompt: '' };
 const NO_BACK_END = 'compute: this deployment has no back end yet; deploy one and ask again';

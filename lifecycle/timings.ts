@@ -12,10 +12,23 @@ export interface Timings {
   readonly REPORT_GRACE_S: number;
   /** How long a run may live on after its report before it is stopped. */
   readonly EXIT_GRACE_S: number;
+  /** How long a run on a back end that tells of no end may live on after its report, its runner's last word: time to exit in order. */
+  readonly LAST_WORD_GRACE_S: number;
   /** How often a stop is repeated until the end is seen. */
   readonly STOP_RETRY_S: number;
+  /** How soon after a stop a back end that tells of no end is asked to stop again: only its answer tells that nothing is left. */
+  readonly STOP_LOOK_S: number;
   /** How long the end of a stopped run is awaited before it is given up with an alarm. */
   readonly STOP_PROOF_S: number;
+  /** How often a runner leaves a sign of life where its back end tells nothing: three of them fit into the silence that counts as death. */
+  readonly HEARTBEAT_S: number;
+  /** How often these signs are looked at. */
+  readonly LIFE_LOOK_S: number;
+  /**
+   * Silence after which such a run counts as dead, from when its last sign was first seen. A sign is seen at most one look late, so death
+   * is known 100 s after the last sign of life on AWS; the rest of 120 is for the alarm clock, which may be late.
+   */
+  readonly HEARTBEAT_SILENCE_S: number;
   /** How often the last fact of an unsettled task is published again. */
   readonly SETTLE_RETRY_S: number;
   /** Longest wait before the second attempt; doubles with each further one. */
@@ -28,6 +41,17 @@ export interface Timings {
   readonly TIMEOUT_DEFAULT_S: number;
 }
 
+/** Signs of life that must fit into the silence that counts as death: one lost write, or two, are not death. */
+const SIGNS_IN_A_SILENCE = 3;
+
+/** Why these waits would have healthy runs taken for dead, in one sentence; undefined when they would not. */
+export function contradictionIn({ HEARTBEAT_S, LIFE_LOOK_S, HEARTBEAT_SILENCE_S }: Timings): string | undefined {
+  if (HEARTBEAT_SILENCE_S < SIGNS_IN_A_SILENCE * Math.max(HEARTBEAT_S, LIFE_LOOK_S)) {
+    return `HEARTBEAT_SILENCE_S must be at least ${SIGNS_IN_A_SILENCE} times HEARTBEAT_S and LIFE_LOOK_S`;
+  }
+  return undefined;
+}
+
 /** For AWS: waits outlast Lambda's retries (about 3 minutes) and Fargate's start (30 to 45 s, image pull on top). */
 export const awsTimings: Timings = {
   STEP_RETRY_S: 300,
@@ -36,8 +60,13 @@ export const awsTimings: Timings = {
   START_MISSING_S: 120,
   REPORT_GRACE_S: 90,
   EXIT_GRACE_S: 180,
+  LAST_WORD_GRACE_S: 5,
   STOP_RETRY_S: 90,
+  STOP_LOOK_S: 20,
   STOP_PROOF_S: 600,
+  HEARTBEAT_S: 20,
+  LIFE_LOOK_S: 25,
+  HEARTBEAT_SILENCE_S: 75,
   SETTLE_RETRY_S: 300,
   BACKOFF_FIRST_S: 15,
   BACKOFF_MAX_S: 600,
@@ -53,8 +82,13 @@ export const embeddedTimings: Timings = {
   START_MISSING_S: 10,
   REPORT_GRACE_S: 5,
   EXIT_GRACE_S: 60,
+  LAST_WORD_GRACE_S: 1,
   STOP_RETRY_S: 15,
+  STOP_LOOK_S: 1,
   STOP_PROOF_S: 120,
+  HEARTBEAT_S: 4,
+  LIFE_LOOK_S: 5,
+  HEARTBEAT_SILENCE_S: 15,
   SETTLE_RETRY_S: 20,
   BACKOFF_FIRST_S: 2,
   BACKOFF_MAX_S: 60,

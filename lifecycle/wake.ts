@@ -6,7 +6,8 @@ import { type DuePurpose, duePurposes, type Task, type TaskRun } from '../schema
 import { expireTask } from './cancel.ts';
 import { closeStop } from './close-stop.ts';
 import { later, unproven } from './evolve.ts';
-import { endNote, failed, judgeReport, lost, stopNote } from './judge.ts';
+import { endNote, failed, judgeReport, lost, started, stopNote } from './judge.ts';
+import { beats, lookAtLife } from './life-signs.ts';
 import { ignore, type Mark, type Move, mark, type Note } from './move.ts';
 import { isSettled, runOf } from './states.ts';
 import type { Timings } from './timings.ts';
@@ -38,7 +39,7 @@ export function wake(task: Task, record: RunRecord | undefined, at: string, timi
     return closeStop(task, record, at, timings, 'alarm');
   }
   // A report that is stored says more than silence.
-  if (due.includes('progress') && record?.report) {
+  if ((due.includes('progress') || due.includes('life')) && record?.report) {
     const judged = judgeReport(task, record, at, 'alarm');
     if (judged.kind === 'step') return judged;
   }
@@ -47,11 +48,32 @@ export function wake(task: Task, record: RunRecord | undefined, at: string, timi
     const told = `The agent said nothing within ${task.firstOutputSeconds ?? 0} s.`;
     return lost(task, task.run, because('stalled', told));
   }
+  const living = due.includes('life') ? lifeStep(task, record, at, timings) : undefined;
+  if (living) return living;
   const run = runOf(task);
   if (run && !run.ended && due.includes('proof') && mayGiveUp(run, due)) {
     return giveUp(task, run, record, at, timings);
   }
-  return merge(repeatUnproven(task), ...due.map((purpose) => overdue(task, purpose, at, timings)));
+  const done = due.map((purpose) => overdue(task, record, purpose, at, timings));
+  return due.every((purpose) => SAYS_NOTHING_AGAIN.has(purpose))
+    ? merge(...done)
+    : merge(repeatUnproven(task), ...done);
+}
+
+/**
+ * What signs of life decide: the claim of a run whose word was lost is its first one; a claimant whose signs have not changed for too long
+ * is lost, and stopped. Nobody who has not claimed is judged by silence: the back end is asked about the start.
+ */
+function lifeStep(task: Task, record: RunRecord | undefined, at: string, timings: Timings): Move | undefined {
+  if ((task.status !== 'STARTING' && task.status !== 'RUNNING') || !beats(task)) return undefined;
+  const { life, seen } = lookAtLife(task.run, record, at, timings);
+  const run = { ...task.run, life: seen };
+  // A start that nobody claimed is asked about; a run that worked without a claim cannot be.
+  if (life === 'silent' && (record?.claim || task.status === 'RUNNING')) {
+    const told = `The run left no sign of life for ${timings.HEARTBEAT_SILENCE_S} s; its log may say why.`;
+    return lost(task, run, because('no_heartbeat', told));
+  }
+  return task.status === 'STARTING' && record?.claim ? started(task, run, record.claim.nativeId) : undefined;
 }
 
 /** How often giving up is put off while no back end answers a stop: then the alarm is worth more than another try. */
@@ -62,6 +84,12 @@ const mayGiveUp = (run: TaskRun, due: readonly DuePurpose[]): boolean =>
   (run.proofWaits ?? 0) >= PROOF_WAITS_MAX ||
   ((run.stopRequests ?? 0) > 0 && !due.includes('stop') && !due.includes('exit'));
 
+/**
+ * Alarms that belong to the healthy path of runs that beat. They leave what has no proof to the others: a look is followed by many, and a
+ * run that is stopped after its end by the settling of its task.
+ */
+const SAYS_NOTHING_AGAIN: ReadonlySet<DuePurpose> = new Set(['life', 'exit', 'stop']);
+
 /** Everything without proof is said again. It is no proof of itself: this handler may die between its write and its publishing. */
 const repeatUnproven = (task: Task): Mark => mark({ again: unproven(task) });
 
@@ -70,7 +98,7 @@ export const unknownPurposes = (task: Task): string[] => Object.keys(task.due).f
 
 const isUnknown = (purpose: string): boolean => !(duePurposes as readonly string[]).includes(purpose);
 
-function overdue(task: Task, purpose: DuePurpose, at: string, timings: Timings): Mark {
+function overdue(task: Task, record: RunRecord | undefined, purpose: DuePurpose, at: string, timings: Timings): Mark {
   const next = (seconds: number) => ({ [purpose]: later(at, seconds) });
   // Of a newer version, which runs beside this one or will again: left to it.
   if (isUnknown(purpose)) return mark({ due: next(timings.STEP_RETRY_S) });
@@ -88,6 +116,12 @@ function overdue(task: Task, purpose: DuePurpose, at: string, timings: Timings):
         notes: [
           { id: `${task.taskId}#${task.version}#AttemptDue`, fact: attemptDue.of({ attempt: task.attempt + 1 }) },
         ],
+      });
+    case 'life':
+      if (!run || !beats(task)) return mark({ due: { life: null } });
+      return mark({
+        due: next(timings.LIFE_LOOK_S),
+        run: { ...run, life: lookAtLife(run, record, at, timings).seen },
       });
     case 'start':
       return mark({ due: next(timings.START_CHECK_S), notes: run ? [checkNote(task, run, purpose, at)] : [] });

@@ -5,6 +5,8 @@ import { reactions } from '../handlers/index.ts';
 import { embeddedTimings, type Timings } from '../lifecycle/timings.ts';
 import { rules } from '../rules/index.ts';
 import { agentReport } from '../schemas/agent-report.ts';
+import { parseSessionId, sessionInvocation } from '../schemas/agentcore-session.ts';
+import type { Compute } from '../schemas/compute.ts';
 import type { BatonEvent, Envelope } from '../schemas/envelope.ts';
 import { RUN_FILES } from '../schemas/run-files.ts';
 import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request.ts';
@@ -17,7 +19,7 @@ import { deadLetterDesk } from './endpoint/dead-letter-desk.ts';
 import { deadLetterRoutes } from './endpoint/dead-letter-routes.ts';
 import { eventStreams } from './endpoint/event-stream.ts';
 import { type LoopbackServer, loopbackServer } from './endpoint/loopback-server.ts';
-import { PAYLOAD_SECRET_NAME, payloadSecrets } from './endpoint/payload-secret.ts';
+import { PAYLOAD_SECRET_NAME, type PayloadSecrets, payloadSecrets } from './endpoint/payload-secret.ts';
 import { replayDesk } from './endpoint/replay-desk.ts';
 import { replayRoutes } from './endpoint/replay-routes.ts';
 import { repositoryDesk } from './endpoint/repository-desk.ts';
@@ -32,9 +34,18 @@ import { createEngine, type Engine } from './engine/engine.ts';
 import type { DeadLetter } from './engine/event-bus.ts';
 import { fileArchive } from './engine/file-archive.ts';
 import { openLibsqlStore } from './engine/libsql-store.ts';
+import { localAgentcore } from './engine/local-agentcore.ts';
+import {
+  LOCAL_RUNTIME,
+  type LocalAgentcore,
+  type LocalAgentcoreOptions,
+  type SessionName,
+} from './engine/local-agentcore-session.ts';
 import { deployBase, LOCAL_FAMILY } from './engine/local-base.ts';
-import { type EndedRun, type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
+import { type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
+import { ecsTaskIdOf } from './engine/local-ecs-task.ts';
 import { localRegistry } from './engine/local-registry.ts';
+import { localSessions } from './engine/local-sessions.ts';
 import { observedStore } from './engine/observed-store.ts';
 import { runKeeping } from './engine/run-keeping.ts';
 import { realScheduler } from './engine/scheduler.ts';
@@ -44,14 +55,20 @@ import { undoneIn } from './engine/undone.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
 import { BatonError, StoreError } from './errors.ts';
 import { githubContexts } from './github-contexts.ts';
-import type { Screening } from './ports.ts';
+import type { RunSignal, Screening } from './ports.ts';
 import { replayOf } from './react.ts';
 import type { RunnerSide } from './runs.ts';
+import { livesOver, type SessionBackendOptions, sessionBackend } from './session-backend.ts';
 import { batonVersion } from './version.ts';
 import { webhooksOver } from './webhooks.ts';
 
 /** Tasks of one user that run at the same time on one machine: coding agents build and test, and four of them keep a laptop busy. */
 export const TASKS_AT_ONCE = 4;
+/**
+ * The back ends of one machine. ECS is that of tasks that name none: it gives a run that is stopped the time to save its work, and
+ * AgentCore gives none.
+ */
+export const EMBEDDED_COMPUTES: readonly [Compute, ...Compute[]] = ['ecs', 'agentcore'];
 /** Names this deployment in what its runs are started by. */
 const STAGE = 'local';
 
@@ -72,6 +89,9 @@ export interface WorldOptions {
   readonly stopTimeoutSeconds?: number;
   /** Makes runs fail to start, or has their starts refused: for tests and demonstrations. */
   readonly failStart?: FailStart;
+  /** Limits of sessions, and what is refused to them: for tests and demonstrations. */
+  readonly sessions?: Pick<LocalAgentcoreOptions, 'limits' | 'failing' | 'ignoresStop'> &
+    Pick<SessionBackendOptions, 'pauseSeconds'>;
   /** Bounds the store at this many pages of 4 KiB, as a full disk would. For tests. */
   readonly maxStorePages?: number;
   /** What screens the texts of tasks before compute starts; without it none is screened. */
@@ -158,7 +178,7 @@ async function opened(
   const observed = observedStore(store, [census, letters, { failed: failure.noted }]);
   const secret = dataDir.secret();
   const secrets = payloadSecrets(secret);
-  const parts: { ecs?: LocalEcs } = {};
+  const parts: Parts = {};
   const posting = new AbortController();
   const scheduler = realScheduler();
   const registry = localRegistry({ store: observed, nowMs: scheduler.nowMs });
@@ -177,7 +197,7 @@ async function opened(
       defaultAgentCommand: options.defaultAgentCommand ?? DEFAULT_AGENT_COMMAND,
       agentCommandAllowed: true,
       screening: options.screening === undefined ? 'off' : 'required',
-      computes: ['ecs'],
+      computes: EMBEDDED_COMPUTES,
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
     copies: typeof copies === 'number' ? () => copies : copies,
@@ -197,10 +217,34 @@ async function opened(
         ...(options.failStart ? { failStart: options.failStart } : {}),
         secretEnvironment: ({ environment: { BATON_PAYLOAD: ref } }) =>
           ref === undefined ? {} : { [PAYLOAD_SECRET_NAME]: secrets.of(ref) },
-        onExit: (ended) => takeReport(ended, ports.runs, warn),
+        onExit: ({ taskArn, taskId, attempt, runDir }) =>
+          takeReport({ taskId, attempt, nativeId: taskArn }, runDir, ports.runs, warn),
+        warn,
+      });
+      parts.agentcore = localAgentcore({
+        ...options.sessions,
+        store: observed,
+        clock: ports.clock,
+        dataDir: dataDir.path,
+        worldFile: dataDir.worldFile,
+        serverCommand: [...bundle('runner.js'), 'serve', ...(options.runnerCommand ?? [])],
+        supervisorCommand: [...(options.supervisorCommand ?? bundle('supervisor.js'))],
+        environment: (name, payload) => sessionEnvironment(name, payload, secrets),
+        dirNameOf: sessionDirOf,
+        onEnd: async ({ name: { sessionId }, path }) => {
+          const owner = parseSessionId(sessionId);
+          if (owner) await takeReport({ ...owner, nativeId: sessionId }, path, ports.runs, warn);
+        },
         warn,
       });
       return {
+        agentcore: sessionBackend({
+          ...LOCAL_RUNTIME,
+          sessions: localSessions(parts.agentcore),
+          ...(options.sessions?.pauseSeconds === undefined ? {} : { pauseSeconds: options.sessions.pauseSeconds }),
+          lifeOf: livesOver({ ...ports, timings: () => ports.settings.timings }),
+          failed: (error) => warn(error.message, error),
+        }),
         ecs: parts.ecs,
         definitions: definitionsOver({
           store: observed,
@@ -221,6 +265,7 @@ async function opened(
     },
   });
   undo.push(() => parts.ecs?.close());
+  undo.push(() => parts.agentcore?.close());
   undo.push(async () => {
     const stopped = engine.stop();
     // What a receiver has not answered yet is posted again by the next world.
@@ -247,9 +292,10 @@ async function opened(
   // What a crash took back goes out of the archive while nothing has moved since.
   await archive.takeBack(undoneIn(observed));
   // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
-  const ecs = ecsOf(parts);
+  const { ecs, agentcore } = whole(parts);
   await deployBase(registry, STAGE);
   await ecs.recover();
+  await agentcore.recover();
   await engine.recover();
 
   const world: WorldView = {
@@ -261,6 +307,7 @@ async function opened(
     unsettled: 0,
     tasks: {},
     deadLetters: 0,
+    computes: [...EMBEDDED_COMPUTES],
     screening: options.screening === 'stand-in' ? 'stand-in' : options.screening ? 'required' : 'off',
   };
   const deadLetters = deadLetterDesk(letters, engine.bus, observed);
@@ -278,7 +325,7 @@ async function opened(
     ...replayRoutes(replayDesk({ replays: engine.replays, store: observed, rules: rules.map(({ name }) => name) })),
     ...runRoutes(engine, secrets),
   ];
-  const aws = embeddedServices({ engine, rules, ecs, registry, scheduler, url: server.url, warn });
+  const aws = embeddedServices({ engine, rules, ecs, agentcore, registry, scheduler, url: server.url, warn });
   undo.push(() => aws.stop());
   server.serve(routes, awsEndpoint(aws.services, { warn, keyFor: { s3: secrets.accessKeyId } }));
   // First nobody comes in any more, then everything inside ends, then the next world may begin.
@@ -291,7 +338,7 @@ async function opened(
   const { error } = failure;
   if (error) throw error;
 
-  const opened = worldOf(server, dataDir, engine, ecs, desk, census.unsettled, failure.told, undo);
+  const opened = worldOf(server, dataDir, engine, { ecs, agentcore }, desk, census.unsettled, failure.told, undo);
   void failure.told.then(() => opened.close()).catch(() => undefined);
   return opened;
 }
@@ -299,17 +346,52 @@ async function opened(
 const screeningOf = ({ screening = noScreening }: WorldOptions): Screening =>
   screening === 'stand-in' ? standInScreening : screening;
 
+interface Parts {
+  ecs?: LocalEcs;
+  agentcore?: LocalAgentcore;
+}
+
 /** Made by the engine while it is made itself. */
-function ecsOf({ ecs }: { ecs?: LocalEcs }): LocalEcs {
-  if (ecs) return ecs;
-  throw new BatonError('missing_port', 'The engine was made without its embedded ECS.');
+function whole({ ecs, agentcore }: Parts): Required<Parts> {
+  if (ecs && agentcore) return { ecs, agentcore };
+  throw new BatonError('missing_port', 'The engine was made without its embedded back ends.');
+}
+
+/** The run of a session has the directory that its attempt would have on any back end, so that its log is found there. */
+function sessionDirOf({ sessionId }: SessionName): string {
+  const owner = parseSessionId(sessionId);
+  return ecsTaskIdOf(owner ? `${owner.taskId}-${owner.attempt}` : sessionId);
+}
+
+/** What the container of a session gets besides: whose it is, for those who clear up, and the secret of its payload. */
+function sessionEnvironment(
+  { sessionId }: SessionName,
+  payload: Buffer,
+  secrets: PayloadSecrets,
+): Record<string, string> {
+  const owner = parseSessionId(sessionId);
+  const invocation = jsonIn(payload);
+  const ref = sessionInvocation.safeParse(invocation).data?.environment['BATON_PAYLOAD'];
+  return {
+    ...(owner ? { BATON_TASK_ID: owner.taskId, BATON_ATTEMPT: String(owner.attempt) } : {}),
+    ...(ref === undefined ? {} : { [PAYLOAD_SECRET_NAME]: secrets.of(ref) }),
+  };
+}
+
+/** Anybody may invoke a session at the endpoint, with anything. */
+function jsonIn(payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function worldOf(
   { url, port }: LoopbackServer,
   dataDir: DataDir,
   engine: Engine,
-  ecs: LocalEcs,
+  { ecs, agentcore }: Required<Parts>,
   desk: TaskDesk,
   unsettled: () => number,
   failed: Promise<BatonError>,
@@ -328,8 +410,11 @@ function worldOf(
     logPath: async (taskId, attempt) => (await desk.log(taskId, attempt)).file,
     listen: engine.bus.listen,
     async interrupt(taskId, how) {
-      const { run } = await desk.view(taskId);
-      return run?.nativeId !== undefined && ecs.interrupt(run.nativeId, how);
+      const { run, compute } = await desk.view(taskId);
+      if (run?.nativeId === undefined) return false;
+      return compute === 'agentcore'
+        ? agentcore.takeAway({ ...LOCAL_RUNTIME, sessionId: run.nativeId })
+        : ecs.interrupt(run.nativeId, how);
     },
     unsettled,
     failed,
@@ -380,14 +465,15 @@ function storeFailure() {
  * the run, and not at all where that is fenced.
  */
 async function takeReport(
-  { taskArn, taskId, attempt, runDir }: EndedRun,
+  signal: RunSignal,
+  runDir: string,
   runs: RunnerSide,
   warn: (message: string, error: unknown) => void,
 ): Promise<void> {
   const left = readWhole(join(runDir, RUN_FILES.report));
   if (left === undefined) return;
   const report = agentReport.safeParse(left);
-  if (report.success) await runs.report({ taskId, attempt, nativeId: taskArn }, report.data);
+  if (report.success) await runs.report(signal, report.data);
   else warn(`${join(runDir, RUN_FILES.report)} is not a report`, report.error);
 }
 

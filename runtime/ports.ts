@@ -1,10 +1,11 @@
 import type { CapacityProvider } from '../lifecycle/capacity.ts';
 import type { Move } from '../lifecycle/move.ts';
 import type { Timings } from '../lifecycle/timings.ts';
+import type { AgentcoreHandle } from '../schemas/agentcore-session.ts';
 import type { BatonEvent, Cause } from '../schemas/envelope.ts';
 import type { Reason } from '../schemas/reason.ts';
 import type { RepositoryConfig, RepositoryEntry } from '../schemas/repository-config.ts';
-import type { RunHandle } from '../schemas/run-handle.ts';
+import type { EcsHandle, RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { ScreenedText, ScreeningVerdict } from '../schemas/screening.ts';
@@ -25,6 +26,7 @@ export interface Ports {
   readonly repositories: Repositories;
   readonly configurations: Configurations;
   readonly webhooks: Webhooks;
+  readonly agentcore: AgentcoreBackend;
   readonly ecs: EcsBackend;
   readonly definitions: Definitions;
   readonly screening: Screening;
@@ -32,7 +34,7 @@ export interface Ports {
 }
 
 /** The ports that reach outside Baton's own records: every world brings its own. */
-export type OutsidePort = 'ecs' | 'definitions' | 'screening' | 'contexts' | 'webhooks';
+export type OutsidePort = 'agentcore' | 'ecs' | 'definitions' | 'screening' | 'contexts' | 'webhooks';
 
 export interface Clock {
   /** Now, as `Date.toISOString` writes it. */
@@ -192,16 +194,19 @@ export interface Settings {
 }
 
 /** What every compute back end offers. Passing troubles throw ComputeError (`compute_throttled`, `…_capacity`, `…_unavailable`, `…_denied`). */
-export interface ComputeBackend<Start extends StartRun = StartRun> {
+export interface ComputeBackend<Start extends StartRun = StartRun, Handle extends RunHandle = RunHandle> {
   /**
    * Starts a run; the same `clientToken` starts it once. `refused` is final for this attempt: nothing was started, neither by this call
    * nor by an earlier one. Where that is not certain, it throws.
    */
-  start(run: Start): Promise<StartOutcome>;
+  start(run: Start): Promise<StartOutcome<Handle>>;
   /** Asks a run to end. Nothing but an observation proves that it did. */
   stop(handle: RunHandle, reason: string): Promise<StopOutcome>;
-  /** Every run that was started as `startedBy`, and the one of the handle; empty when the back end knows none. */
-  ask(target: { startedBy: string; handle?: RunHandle }): Promise<readonly RunObservation[]>;
+  /**
+   * Every run that was started as `startedBy`, and the one of the handle; empty when the back end knows none. `isGone`: a stop has just found
+   * nothing behind the handle, so that a back end which is asked by stopping need not be asked again.
+   */
+  ask(target: { startedBy: string; handle?: RunHandle; isGone?: boolean }): Promise<readonly RunObservation[]>;
 }
 
 export interface StartRun {
@@ -226,7 +231,20 @@ export interface StartEcsRun extends StartRun {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-export type EcsBackend = ComputeBackend<StartEcsRun>;
+export type EcsBackend = ComputeBackend<StartEcsRun, EcsHandle>;
+
+/** Runs on AgentCore are sessions. */
+export interface StartSession extends StartRun {
+  readonly session: AgentcoreHandle;
+}
+
+export interface AgentcoreBackend extends ComputeBackend<StartSession, AgentcoreHandle> {
+  /**
+   * The session of an attempt, at the runtime that is configured now. It is known before it exists, and stored before it is started: from
+   * then on nothing asks what is configured.
+   */
+  sessionOf(startedBy: string): AgentcoreHandle;
+}
 
 /** The task definitions from which runs on ECS start. Nothing is remembered between two calls but what is in the records. */
 export interface Definitions {
@@ -251,9 +269,13 @@ export type RunDefinition =
   | { readonly outcome: 'later'; readonly message: string }
   | { readonly outcome: 'refused'; readonly reason: Reason };
 
-export type StartOutcome =
-  | { readonly outcome: 'started'; readonly handle: RunHandle }
-  | { readonly outcome: 'refused'; readonly reason: Reason };
+export type StartOutcome<Handle extends RunHandle = RunHandle> =
+  | { readonly outcome: 'started'; readonly handle: Handle }
+  /**
+   * `pauseSeconds`: no run failed, there was no room for one; it is worth waiting that long. `isLeft`: something was begun that is no run,
+   * and has been told to stop; it has to be seen to end.
+   */
+  | { readonly outcome: 'refused'; readonly reason: Reason; readonly pauseSeconds?: number; readonly isLeft?: true };
 
 export type StopOutcome = 'stopping' | 'already_ended' | 'not_found';
 

@@ -11,7 +11,8 @@ import { DECIDE_TRIES, runKey } from './records.ts';
 export interface RunnerSide {
   /** Is this the token of that attempt? Compared in constant time. */
   isToken(taskId: string, attempt: number, token: string): Promise<boolean>;
-  claim(signal: RunSignal): Promise<'claimed' | 'already' | 'fenced'>;
+  /** `already` is the claim of an earlier call; one with the `claimId` of the claim that stands is told again that it has claimed. */
+  claim(signal: RunSignal, claimId?: string): Promise<'claimed' | 'already' | 'fenced'>;
   /** Immediately before each push: does this run still count? */
   confirm(signal: RunSignal): Promise<'confirmed' | 'fenced'>;
   heartbeat(signal: RunSignal): Promise<'kept' | 'fenced'>;
@@ -107,12 +108,15 @@ export function runsOver({ store, clock, secret, read = trusted }: RunsOver): Ru
     return record !== undefined && timingSafeEqual(Buffer.from(record.tokenHash), Buffer.from(hashOf(token)));
   }
 
-  async function claim({ taskId, attempt, nativeId }: RunSignal): Promise<'claimed' | 'already' | 'fenced'> {
+  async function claim(
+    { taskId, attempt, nativeId }: RunSignal,
+    claimId?: string,
+  ): Promise<'claimed' | 'already' | 'fenced'> {
     let answer: 'claimed' | 'already' | 'fenced' = 'fenced';
     await change(taskId, attempt, (record) => {
-      const mine = record.claim?.nativeId === nativeId;
-      answer = record.closed ? 'fenced' : mine ? 'already' : record.claim || record.noClaim ? 'fenced' : 'claimed';
-      return answer === 'claimed' ? { ...record, claim: { nativeId, at: clock.now() } } : undefined;
+      answer = answerToClaim(record, nativeId, claimId);
+      if (record.claim || answer !== 'claimed') return undefined;
+      return { ...record, claim: { nativeId, at: clock.now(), ...(claimId === undefined ? {} : { claimId }) } };
     });
     return answer;
   }
@@ -208,6 +212,17 @@ export function runRecordIn(value: unknown): RunRecord {
   if (rest.success) return trusted(kept);
   const said = rest.error.issues.map((issue) => issue.path.join('.')).join(', ');
   throw new StoreError('store_corrupt', `A run record is damaged in ${said}`);
+}
+
+function answerToClaim(
+  { closed, noClaim, claim }: RunRecord,
+  nativeId: string,
+  claimId: string | undefined,
+): 'claimed' | 'already' | 'fenced' {
+  if (closed) return 'fenced';
+  if (claim === undefined) return noClaim ? 'fenced' : 'claimed';
+  if (claim.nativeId !== nativeId) return 'fenced';
+  return claimId !== undefined && claim.claimId === claimId ? 'claimed' : 'already';
 }
 
 /** Only the claimant of an attempt that is not closed speaks for it. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 /** The back ends that exist; one union for rules, handlers, schemas and infrastructure. */
-export const compute = z.enum(['ecs']);
+export const compute = z.enum(['agentcore', 'ecs']);
 export type Compute = z.infer<typeof compute>;
 
 /** Who shares what a run stands on: all users of a back end, or each user for itself. */
@@ -21,5 +21,15 @@ interface Offer {
 }
 
 export const offers: { readonly [Name in Compute]: Offer } = {
+  agentcore: { isolations: ['shared'], capacities: ['on-demand'], fleets: false },
   ecs: { isolations: ['shared', 'per-user'], capacities: ['on-demand', 'spot', 'spot-first'], fleets: false },
+};
+
+/**
+ * How it is learnt what becomes of a run. `events`: the back end tells, and answers questions; silence of a run means nothing. `heartbeats`:
+ * the back end neither tells nor describes, so the runner leaves signs of life in its record, and stopping is the only question.
+ */
+export const signals: { readonly [Name in Compute]: 'events' | 'heartbeats' } = {
+  agentcore: 'heartbeats',
+  ecs: 'events',
 };

@@ -74,6 +74,14 @@ export const portEnvironment = {
   effects: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
   /** Dead letters of the function's own rule: for rules that read a queue. */
   letters: { BATON_DEAD_LETTERS_URL: name },
+  agentcore: {
+    BATON_AGENTCORE_RUNTIME_ARN: arn,
+    /** Endpoint of the runtime at which sessions are started. */
+    BATON_AGENTCORE_QUALIFIER: name,
+    BATON_TABLE: name,
+    BATON_RECORD_RETENTION_D: z.coerce.number().positive(),
+    BATON_TIMINGS: timings.optional(),
+  },
   ecs: {
     BATON_ECS_CLUSTER: arn,
     BATON_ECS_TASK_FAMILY: name,

@@ -5,7 +5,7 @@
 export const RUNNER_EXIT = {
   /** The report says `succeeded` and is stored. */
   ok: 0,
-  /** The agent failed, was not found, must wait, or lacks a variable; the report is stored. */
+  /** The agent failed, was not found, must wait, or lacks a variable or a secret; the report is stored. */
   agentFailed: 1,
   /** Clone, base branch or push failed; the report is stored. */
   repositoryFailed: 2,

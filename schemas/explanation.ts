@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { capacity, compute, isolation } from './compute.ts';
 import { cause } from './envelope.ts';
 import { instant } from './json.ts';
 import { computeEnd, duePurpose, status } from './task.ts';
@@ -64,6 +65,8 @@ const explainedAttempt = z.object({
       nativeId: z.string().optional(),
       /** Every native identity that was seen: the order number of its latest event, and whether it has ended. */
       seen: z.array(z.object({ nativeId: z.string(), sequence: z.int().optional(), ended: z.boolean() })),
+      /** Where the back end tells nothing: since when its signs of life are the same, and how many looks found them so. */
+      life: z.object({ since: instant, looks: z.int().min(0) }).optional(),
       stopRequests: z.int().min(0),
       ended: computeEnd.optional(),
     })
@@ -72,6 +75,8 @@ const explainedAttempt = z.object({
   runner: z
     .object({
       claim: z.object({ nativeId: z.string(), at: instant }).optional(),
+      /** Its latest sign of life. */
+      heartbeatAt: instant.optional(),
       firstOutputAt: instant.optional(),
       progress: z.object({ at: instant, text: z.string() }).optional(),
       report: z
@@ -94,7 +99,7 @@ const explainedAttempt = z.object({
   lost: z
     .object({
       at: instant,
-      /** A rate limit paused it, which uses up no attempt. */
+      /** It paused for something outside, as a rate limit, which uses up no attempt. */
       paused: z.boolean(),
       /** null: the entry is so old that it was shrunk; the event of this id, in the archive, says it. */
       reason: explainedReason.nullable(),
@@ -141,13 +146,17 @@ export const explanation = z.object({
   version: z.int().min(1),
   attempt: z.int().min(1),
   attempts: z.int().min(1),
-  /** How often a rate limit paused it; such attempts are not counted. */
+  /** How often it paused for something outside, as a rate limit; such attempts are not counted. */
   pauses: z.int().optional(),
   settled: z.boolean(),
   /** When this was looked at. */
   at: instant,
   submittedAt: instant,
   deadlineAt: instant,
+  /** Where its runs are, who shares what they stand on, and what kind of capacity they use; absent from an older world. */
+  compute: compute.optional(),
+  isolation: isolation.optional(),
+  capacity: capacity.optional(),
   /** What the status means here. */
   standing: z.string(),
   /** Why the task ended, stops, or backs off. */

@@ -19,7 +19,7 @@ export const reasons = {
   image_unavailable:
     'The image of the run could not be pulled. Look whether it is there for this processor architecture, whether the execution role may pull it, and whether the subnets reach the registry. Baton tries again.',
   secret_unavailable:
-    'A secret of the task definition could not be read. Look whether it exists, whether the execution role may read it and its key, and whether the subnets reach the store of secrets. Baton tries again.',
+    'A secret that the run needs could not be read. Look whether it exists and holds text, whether the role that reads it may (on ECS the execution role, on AgentCore the role of the runtime) and may use its key, and whether the store of secrets is reached. Baton tries again.',
   files_unavailable:
     'A file system of the task definition could not be mounted. Look whether it has a mount target in the subnets that the run may reach, whether the access point exists, and whether the task role may mount it. Baton tries again.',
   network_unavailable:
@@ -32,6 +32,8 @@ export const reasons = {
   start_throttled: 'The back end took no more starts just then. Baton tries again later.',
   stalled:
     'The agent said nothing within the time for its first word. Baton tries again; look at the log, or allow more time.',
+  no_heartbeat:
+    'The run gave no sign of life any more, and was stopped. Why is not known; the log of the run may say more. Baton tries again from saved work.',
   rate_limited:
     'A service that the agent needs asked it to wait. Baton pauses the task, without a slot, and goes on from saved work.',
   wait_too_long:

@@ -11,4 +11,6 @@ export const RUN_FILES = {
   /** Output of the supervisor itself; empty unless something is wrong with it. */
   supervisorLog: 'supervisor.log',
   report: 'report.json',
+  /** Where the server of a session listens; only for back ends that invoke runs by HTTP. */
+  session: 'session.json',
 } as const;

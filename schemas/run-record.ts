@@ -11,7 +11,8 @@ export const runRecord = z.object({
   /** SHA-256 of the run token, hexadecimal. */
   tokenHash: z.string(),
   openedAt: instant,
-  claim: z.object({ nativeId: z.string(), at: instant }).optional(),
+  /** `claimId` is that of the call that made it: asked again, because its answer was lost, that call is told that it has claimed. */
+  claim: z.object({ nativeId: z.string(), at: instant, claimId: z.string().optional() }).optional(),
   heartbeatAt: instant.optional(),
   /** Last time that the claimant asked, just before a push, whether it still counts. */
   confirmedAt: instant.optional(),

@@ -18,7 +18,7 @@ const historyView = z.object({
   facts: z.array(z.object({ id: z.string(), type: z.string() })),
 });
 
-/** The run of the current attempt. `pid` is the runner's on this machine, while its run directory is kept. */
+/** The run of the current attempt. `pid` is that of the runner, or of the container it is in, on this machine, while its run directory is kept. */
 const runView = z.object({
   attempt: z.int().min(1),
   startedBy: z.string(),

@@ -35,6 +35,7 @@ export const duePurposes = [
   'queue',
   'start',
   'progress',
+  'life',
   'deadline',
   'report',
   'stop',
@@ -68,6 +69,8 @@ export const historyEntry = z.object({
   facts: z.array(storedFact),
   /** Code of the reason why the attempt was lost or paused; outlives what the facts say. */
   lostFor: z.string().optional(),
+  /** It was paused, which uses up no attempt. */
+  paused: z.boolean().optional(),
   /** The driving fact was delivered, or the others were published again by an alarm: nothing to repeat. */
   proven: z.boolean().optional(),
 });
@@ -95,6 +98,8 @@ export const taskRun = z.object({
   endedIds: z.array(z.string()).optional(),
   /** How often the back end has been asked to stop this run. */
   stopRequests: z.int().optional(),
+  /** Its signs of life, as last seen, since when they are the same, and how many looks found them so: where the back end tells nothing. */
+  life: z.object({ sign: z.string(), at: instant, looks: z.int() }).optional(),
   /** How often giving up on the proof of its end was put off because a stop had to go first. */
   proofWaits: z.int().optional(),
   ended: computeEnd.optional(),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agentReport } from './agent-report.ts';
+import { compute } from './compute.ts';
 import { instant, TEXT_MAX_CHARS } from './json.ts';
 import { repositoryView } from './repository-config.ts';
 import { status } from './task.ts';
@@ -25,6 +26,8 @@ export const worldView = z.object({
   deadLetters: z.int().min(0),
   /** Whether the texts of tasks are screened before compute starts, and by what. */
   screening: z.enum(['off', 'stand-in', 'required']).optional(),
+  /** The back ends that its tasks may run on. The first is that of tasks that name none, as their repositories do not either. */
+  computes: z.array(compute).min(1).optional(),
 });
 export type WorldView = z.infer<typeof worldView>;
 
@@ -103,7 +106,8 @@ export type ConfiguredView = z.infer<typeof configuredView>;
 const nativeId = z.string().min(1).max(512);
 /** What the runner of an attempt posts below `/runs/<taskId>/<attempt>/`. */
 export const runRequests = {
-  claim: z.strictObject({ nativeId }),
+  /** `claimId` is the same in every repetition of one call, and in no other call. */
+  claim: z.strictObject({ nativeId, claimId: z.uuid().optional() }),
   confirm: z.strictObject({ nativeId }),
   heartbeat: z.strictObject({ nativeId }),
   'first-word': z.strictObject({ nativeId }),

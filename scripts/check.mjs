@@ -27,7 +27,7 @@ const STEPS = [
 ];
 
 const SKIPPED_SCANS =
-  'not run here: secret scan (gitleaks), dependency scan (osv-scanner): the workflow of the public host runs them, .github/workflows/ci.yml';
+  'not run here: secret scan (gitleaks), dependency scan (osv-scanner), lint of the image (hadolint): the workflow of the public host runs them, .github/workflows/ci.yml';
 
 const count = { passed: 0, failed: 0, skipped: 0 };
 

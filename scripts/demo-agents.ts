@@ -18,6 +18,16 @@ printf '\\n    sh greet.sh World\\n' >> README.md
 echo "Trying it: $(sh greet.sh World | tr '\\n' ' ')"; sleep 0.5`,
 };
 
+/** Adds a file, and ends well: what it is run on makes no difference to it. */
+export const swift: ScriptedAgent = {
+  name: 'licence',
+  prompt: 'Add a licence.',
+  command: `
+echo "Looking for a licence"; sleep 0.8
+echo "Do with it what you like." > LICENCE
+echo "Wrote $(cat LICENCE | wc -w | tr -d ' ') words"; sleep 0.8`,
+};
+
 /** Begins well, and is killed by a fault of its own. */
 export const crashing: ScriptedAgent = {
   name: 'crash',

@@ -4,11 +4,16 @@ import { table } from '../cli/task-table.ts';
 import { diffText } from '../cli/timeline.ts';
 import type { TaskView } from '../schemas/task-view.ts';
 
-/** What the demonstration has seen: three tasks at their end, and the processes of the one that was cancelled at work. */
+/** What the demonstration has seen: four tasks at their end, and the processes that were to go. */
 export interface Shown {
   readonly completed: TaskView;
+  /** Completed too, in a session of AgentCore. */
+  readonly inSession: TaskView;
+  /** Process of that session. */
+  readonly sessionPid: number;
   readonly crashed: TaskView;
   readonly cancelled: TaskView;
+  /** Processes of the task that was cancelled at work. */
   readonly pids: readonly number[];
 }
 
@@ -17,16 +22,17 @@ export interface Verdict {
   readonly isTrue: boolean;
 }
 
-/** The three tasks as a table; `names` by task id. */
+/** The four tasks as a table; `names` by task id. */
 export function demoTable(
-  { completed, crashed, cancelled }: Shown,
+  { completed, inSession, crashed, cancelled }: Shown,
   names: ReadonlyMap<string, string>,
   paint: Paint,
 ): string[] {
   return table(
-    ['TASK', 'STATE', 'DURATION', 'HOPS', 'DUPLICATES ABSORBED', 'BRANCH', 'DIFF'],
-    [completed, crashed, cancelled].map((view) => [
+    ['TASK', 'COMPUTE', 'STATE', 'DURATION', 'HOPS', 'DUPLICATES ABSORBED', 'BRANCH', 'DIFF'],
+    [completed, inSession, crashed, cancelled].map((view) => [
       { text: names.get(view.taskId) ?? view.taskId },
+      { text: view.compute },
       { text: view.status, colour: (text) => paintStatus(view.status, paint, text) },
       { text: durationBetween(view.submittedAt, view.endedAt ?? view.submittedAt) },
       { text: String(view.history.length) },
@@ -40,15 +46,19 @@ export function demoTable(
 
 /** Each thing that the demonstration claims, and whether it was so. `head` gives the commit of a branch in the repository. */
 export function verdicts(shown: Shown, head: (branch: string) => string | undefined): Verdict[] {
-  const { completed, crashed, cancelled, pids } = shown;
-  const { branch = null, commit = null } = completed.result ?? {};
-  const gone = pids.length > 0 && pids.every((pid) => pid > 0 && !isAlive(pid));
-  const all = [completed, crashed, cancelled];
+  const { completed, inSession, sessionPid, crashed, cancelled, pids } = shown;
+  const isPushed = ({ status, result }: TaskView): boolean =>
+    status === 'COMPLETED' && !!result?.branch && result.commit !== null && head(result.branch) === result.commit;
+  const all = [completed, inSession, crashed, cancelled];
   const absorbed = all.reduce((sum, { duplicates }) => sum + duplicates, 0);
   return [
     {
-      says: `one completed, and its branch is in the repository (${branch ?? 'none'})`,
-      isTrue: completed.status === 'COMPLETED' && branch !== null && commit !== null && head(branch) === commit,
+      says: `one completed on ${completed.compute}, and its branch is in the repository (${completed.result?.branch ?? 'none'})`,
+      isTrue: isPushed(completed),
+    },
+    {
+      says: `one completed on ${inSession.compute}, and nothing is left of its session (${sessionPid})`,
+      isTrue: isPushed(inSession) && inSession.run?.ended?.proof === 'proven' && isGone(sessionPid),
     },
     {
       says: `one crashed and failed with its reason (${crashed.reason?.code}: ${crashed.reason?.message.split('. ')[0]})`,
@@ -56,7 +66,7 @@ export function verdicts(shown: Shown, head: (branch: string) => string | undefi
     },
     {
       says: `one was cancelled at work, and its processes are gone (${pids.join(' and ')})`,
-      isTrue: cancelled.status === 'CANCELLED' && gone,
+      isTrue: cancelled.status === 'CANCELLED' && pids.length > 0 && pids.every(isGone),
     },
     {
       says: `every one ended once and is settled, though ${absorbed} deliveries came a second time`,
@@ -68,11 +78,12 @@ export function verdicts(shown: Shown, head: (branch: string) => string | undefi
 const branchOf = ({ result, savedWork }: TaskView): string =>
   result?.branch ?? (savedWork ? `${savedWork.branch} (saved work)` : '-');
 
-function isAlive(pid: number): boolean {
+/** There was such a process, and there is none any more. */
+function isGone(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
-  } catch {
     return false;
+  } catch {
+    return pid > 0;
   }
 }

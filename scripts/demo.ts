@@ -9,12 +9,13 @@ import { taskReport } from '../cli/task-report.ts';
 import { openTerminal } from '../cli/terminal.ts';
 import { type WorldClient, worldClient } from '../cli/world-client.ts';
 import { openWorld } from '../runtime/embedded-world.ts';
+import type { Compute } from '../schemas/compute.ts';
 import type { TaskView } from '../schemas/task-view.ts';
-import { crashing, diligent, endless, type ScriptedAgent } from './demo-agents.ts';
+import { crashing, diligent, endless, type ScriptedAgent, swift } from './demo-agents.ts';
 import { makeSampleRepository } from './demo-repository.ts';
 import { demoTable, type Shown, verdicts } from './demo-verdict.ts';
 
-/** The whole demonstration takes some 6 seconds; after this many something hangs, and it says so. */
+/** The whole demonstration takes less than 10 seconds, on a busy machine too; after this many something hangs, and it says so. */
 const DEMO_LIMIT_S = 60;
 /** The endless agent is cancelled when it has been seen at work this long, in milliseconds. */
 const WORK_BEFORE_CANCEL_MS = 1_200;
@@ -47,12 +48,12 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-/** Opens a world whose native events all come twice, shows three tasks in it, and judges what was seen. */
+/** Opens a world in which all that back ends and runners say comes twice, shows four tasks in it, and judges what was seen. */
 async function demo(folder: string): Promise<number> {
   const repository = makeSampleRepository(folder);
   const world = await openWorld({
     dataDir: join(folder, 'data'),
-    copies: ({ source }) => (source.startsWith('aws.') ? 2 : 1),
+    copies: ({ source }) => (source.startsWith('aws.') || source === 'baton.agent' ? 2 : 1),
   });
   const client = worldClient(world.url);
   const interruption = onInterruption();
@@ -72,12 +73,13 @@ async function demo(folder: string): Promise<number> {
   }
 }
 
-/** Three tasks at the same time: one ends well, one crashes, one is cancelled at work. */
+/** Four tasks at the same time: one ends well on each back end, one crashes, one is cancelled at work. */
 async function showTasks(client: WorldClient, repository: string, pidFile: string): Promise<Shown> {
-  const [completed, crashed, cancelled] = await Promise.all([
-    showTask(client, repository, diligent),
-    showTask(client, repository, crashing),
-    showTask(client, repository, endless(pidFile), async (task) => {
+  const [completed, inSession, crashed, cancelled] = await Promise.all([
+    showTask(client, repository, diligent, 'ecs'),
+    showTask(client, repository, swift, 'agentcore', (task) => whenClaimed(client, task)),
+    showTask(client, repository, crashing, 'ecs'),
+    showTask(client, repository, endless(pidFile), 'ecs', async (task) => {
       await whenAtWork(pidFile);
       const pids = [Number(readFileSync(pidFile, 'utf8')), (await client.task(task)).run?.pid ?? 0];
       report.remark(
@@ -87,16 +89,24 @@ async function showTasks(client: WorldClient, repository: string, pidFile: strin
       return pids;
     }),
   ]);
-  return { completed: completed.view, crashed: crashed.view, cancelled: cancelled.view, pids: cancelled.aside ?? [] };
+  return {
+    completed: completed.view,
+    inSession: inSession.view,
+    sessionPid: inSession.aside ?? 0,
+    crashed: crashed.view,
+    cancelled: cancelled.view,
+    pids: cancelled.aside ?? [],
+  };
 }
 
 async function showTask<Aside>(
   client: WorldClient,
   repository: string,
   agent: ScriptedAgent,
+  compute: Compute,
   meanwhile?: (taskId: string) => Promise<Aside>,
 ): Promise<{ view: TaskView; aside: Aside | undefined }> {
-  const first = await client.submit({ repository, prompt: agent.prompt, agentCommand: agent.command.trim() });
+  const first = await client.submit({ repository, prompt: agent.prompt, agentCommand: agent.command.trim(), compute });
   names.set(first.taskId, agent.name);
   report.begin(first);
   const [view, aside] = await Promise.all([
@@ -104,6 +114,15 @@ async function showTask<Aside>(
     meanwhile?.(first.taskId),
   ]);
   return { view, aside };
+}
+
+/** The process of a run that has claimed; 0 when the task ended without it. */
+async function whenClaimed(client: WorldClient, task: string): Promise<number> {
+  for (;;) {
+    const { run, settled } = await client.task(task);
+    if (run?.claimedAt !== undefined || settled) return run?.pid ?? 0;
+    await sleep(LOOK_INTERVAL_MS);
+  }
 }
 
 async function whenAtWork(pidFile: string): Promise<void> {
@@ -131,8 +150,8 @@ async function cancelAll(client: WorldClient): Promise<void> {
 }
 
 const INTRODUCTION = [
-  paint.bold('Three tasks travel through Baton on this machine.'),
-  'Git, processes and events are real; the agents are scripted with /bin/sh. Every native event is delivered twice.',
+  paint.bold('Four tasks travel through Baton on this machine, on two back ends.'),
+  'Git, processes and events are real; the agents are scripted with /bin/sh. All that back ends and runners say comes twice.',
   '',
 ];
 

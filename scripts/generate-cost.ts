@@ -1,3 +1,5 @@
+import { rates, runningCostOf } from '../lifecycle/running-cost.ts';
+import { awsTimings } from '../lifecycle/timings.ts';
 import { rules } from '../rules/index.ts';
 import { GENERATED, page, table } from './markdown.ts';
 
@@ -13,6 +15,7 @@ export interface RecordedBudget {
   readonly payloadGets: number;
   readonly payloadDeletes: number;
   readonly starts: number;
+  readonly stops: number;
   readonly definitionCalls: number;
   readonly asks: number;
   readonly publishCalls: number;
@@ -21,9 +24,29 @@ export interface RecordedBudget {
   readonly byRule: Readonly<Record<string, number>>;
 }
 
-export interface RecordedBudgets {
+/** What it takes over a whole run to see that it lives, where its back end does not say. */
+interface RecordedWatching {
+  readonly heartbeats: number;
+  readonly heartbeatUnits: number;
+  readonly looks: number;
+  readonly recordWrites: number;
+  readonly writeUnits: number;
+  readonly recordReads: number;
+  readonly readUnits: number;
+  readonly messages: number;
+  readonly schedules: number;
+  readonly publishedEntries: number;
+}
+
+/** Budgets of one back end by the minutes of a run, and when every event is delivered twice. */
+interface BackEndBudgets {
   readonly minutes: Readonly<Record<string, RecordedBudget>>;
   readonly deliveredTwice: RecordedBudget;
+}
+
+/** Of ECS, and of AgentCore, where the watching is counted apart. */
+export interface RecordedBudgets extends BackEndBudgets {
+  readonly agentcore: BackEndBudgets & { readonly watching: Readonly<Record<string, RecordedWatching>> };
 }
 
 /** Rules whose events wait in an SQS queue. */
@@ -38,6 +61,8 @@ const BILLED_MS = 100;
 const MEMORY_GB = 0.5;
 /** State transitions of a Step Functions workflow for the same steps: accept, admit, hydrate, run (.sync), judge, settle, and begin and end. */
 const WORKFLOW_TRANSITIONS = 8;
+/** After this time without work a session ends by itself, as it is deployed, in seconds. */
+const IDLE_S = 900;
 /** Of a loop in Step Functions that waits, describes and chooses. */
 const LOOP_TRANSITIONS = 3;
 /** Functions that such a workflow, or an orchestrator that polls, still calls for the same steps. */
@@ -98,63 +123,36 @@ const workflow = (): number => workflowBase() + WORKFLOW_TRANSITIONS * PRICES['S
 const loop = (minutes: number): number =>
   workflow() + ((minutes * 60) / POLL_S) * LOOP_TRANSITIONS * PRICES['Step Functions state transition'];
 
+/** Signs of life and looks at them, over a whole run. */
+const watchingCostOf = (watching: RecordedWatching): number =>
+  (watching.heartbeatUnits + watching.writeUnits) * PRICES['DynamoDB write unit'] +
+  watching.readUnits * PRICES['DynamoDB read unit'] +
+  watching.messages * REQUESTS_PER_MESSAGE * PRICES['SQS request'] +
+  watching.schedules * PRICES['Scheduler invocation'] +
+  watching.publishedEntries * PRICES['EventBridge custom event'] +
+  watching.looks * invocation();
+
 const dollars = (each: number): string => `$${(each * TASKS).toFixed(each * TASKS < 1 ? 3 : 2)}`;
 
 /** `docs/cost.md`: what the control plane costs, from recorded counts and public prices. */
-export function costPage({ minutes, deliveredTwice }: RecordedBudgets): string {
-  const durations = Object.keys(minutes).map(Number);
-  const budgets = Object.values(minutes);
-  const counts = (name: string, of: (budget: RecordedBudget) => number): string[] => [
-    name,
-    ...[...budgets, deliveredTwice].map((budget) => String(of(budget))),
-  ];
-  const heads = durations.map((duration) => `${duration} min`);
-  const parts = budgets.map(costOf);
-  const part = (name: keyof ReturnType<typeof costOf>): string[] => [name, ...parts.map((one) => dollars(one[name]))];
+export function costPage({ agentcore, ...ecs }: RecordedBudgets): string {
   return page(
     GENERATED,
     '# Cost',
     'What the control plane costs on AWS, without the compute of the agents and without their tokens. Counts are recorded, prices are public, and nothing here was ever billed: no live account was at hand.',
     '## Requests of one healthy ECS task',
     'From its request to the last alarm, with real adapters and SDK clients over a transport that records (`npm run budget`; a test fails when the counts change). The last column delivers every event twice to every rule. A task that the runner pushes once asks for three more writes, one payload read and two events of its own, and one event per progress report.',
-    table(
-      ['', ...heads, 'all twice'],
-      [
-        counts('record writes', (one) => one.recordWrites),
-        counts('… write units', (one) => one.writeUnits),
-        counts('record reads', (one) => one.recordReads),
-        counts('… read units', (one) => one.readUnits),
-        counts('alarms by message', (one) => one.messages),
-        counts('alarms by schedule', (one) => one.schedules),
-        counts('payload puts', (one) => one.payloadPuts),
-        counts('payload gets', (one) => one.payloadGets),
-        counts('payload deletes', (one) => one.payloadDeletes),
-        counts('starts of compute', (one) => one.starts),
-        counts('task definitions described', (one) => one.definitionCalls),
-        counts('questions to compute', (one) => one.asks),
-        counts('PutEvents calls', (one) => one.publishCalls),
-        counts('published entries', (one) => one.publishedEntries),
-        counts('invocations', (one) => one.invocations),
-      ],
-    ),
+    countsTable(ecs),
     'Why some counts are above what was aimed for: [decision 0010](decisions/0010-request-budget.md).',
     `## Dollars per ${TASKS.toLocaleString('en')} tasks`,
-    table(
-      ['', ...heads],
-      [
-        part('records'),
-        part('events'),
-        part('queues'),
-        part('schedules'),
-        part('payloads'),
-        part('functions'),
-        ['**Baton**', ...parts.map((one) => `**${dollars(sum(one))}**`)],
-        [`an orchestrator that polls every ${POLL_S} s`, ...durations.map((duration) => dollars(polling(duration)))],
-        ['Step Functions, `.sync`', ...durations.map(() => dollars(workflow()))],
-        [`Step Functions, a loop of ${POLL_S} s`, ...durations.map((duration) => dollars(loop(duration)))],
-      ],
-    ),
+    dollarsTable(ecs, [
+      [`an orchestrator that polls every ${POLL_S} s`, polling],
+      ['Step Functions, `.sync`', workflow],
+      [`Step Functions, a loop of ${POLL_S} s`, loop],
+    ]),
     `With no task, nothing is invoked and nothing is scheduled. What remains by the month: Lambda's polling of ${QUEUE_RULES.length} queues, about ${IDLE_POLLS.toLocaleString('en')} requests or $${(IDLE_POLLS * PRICES['SQS request']).toFixed(2)}; storage; one secret, $0.40; and the CloudWatch alarms, $0.10 each.`,
+    ...onAgentcore(agentcore),
+    ...forgotten(),
     '## Formulas',
     [
       '- records = write units × price + read units × price. A write is billed per KB of the whole item, a consistent read per 4 KB.',
@@ -173,4 +171,129 @@ export function costPage({ minutes, deliveredTwice }: RecordedBudgets): string {
       Object.entries(PRICES).map(([name, price]) => [name, (price * 1e6).toFixed(price * 1e6 < 1 ? 3 : 2)]),
     ),
   );
+}
+
+function countsTable({ minutes, deliveredTwice }: BackEndBudgets): string {
+  const counts = (name: string, of: (budget: RecordedBudget) => number): string[] => [
+    name,
+    ...[...Object.values(minutes), deliveredTwice].map((budget) => String(of(budget))),
+  ];
+  return table(
+    ['', ...headsOf(minutes), 'all twice'],
+    [
+      counts('record writes', (one) => one.recordWrites),
+      counts('… write units', (one) => one.writeUnits),
+      counts('record reads', (one) => one.recordReads),
+      counts('… read units', (one) => one.readUnits),
+      counts('alarms by message', (one) => one.messages),
+      counts('alarms by schedule', (one) => one.schedules),
+      counts('payload puts', (one) => one.payloadPuts),
+      counts('payload gets', (one) => one.payloadGets),
+      counts('payload deletes', (one) => one.payloadDeletes),
+      counts('starts of compute', (one) => one.starts),
+      counts('stops of compute', (one) => one.stops),
+      counts('task definitions described', (one) => one.definitionCalls),
+      counts('questions to compute', (one) => one.asks),
+      counts('PutEvents calls', (one) => one.publishCalls),
+      counts('published entries', (one) => one.publishedEntries),
+      counts('invocations', (one) => one.invocations),
+    ],
+  );
+}
+
+/** What Baton costs, part by part, and beside it what others do, by the minutes of a run. */
+function dollarsTable(
+  { minutes }: Pick<BackEndBudgets, 'minutes'>,
+  others: readonly (readonly [name: string, costOf: (minutes: number) => number])[],
+): string {
+  const parts = Object.values(minutes).map(costOf);
+  const part = (name: keyof ReturnType<typeof costOf>): string[] => [name, ...parts.map((one) => dollars(one[name]))];
+  return table(
+    ['', ...headsOf(minutes)],
+    [
+      part('records'),
+      part('events'),
+      part('queues'),
+      part('schedules'),
+      part('payloads'),
+      part('functions'),
+      ['**Baton**', ...parts.map((one) => `**${dollars(sum(one))}**`)],
+      ...others.map(([name, of]) => [name, ...Object.keys(minutes).map((duration) => dollars(of(Number(duration))))]),
+    ],
+  );
+}
+
+const headsOf = (minutes: object): string[] => Object.keys(minutes).map((duration) => `${duration} min`);
+
+function onAgentcore({ watching, ...budgets }: RecordedBudgets['agentcore']): string[] {
+  const [minutes = '60', longest] = Object.entries(watching).at(-1) ?? [];
+  if (!longest) throw new Error('docs/budget.json has no watching of a run on AgentCore: npm run budget');
+  const hourly = (count: number): string => ((count * 60) / Number(minutes)).toFixed(0);
+  const hour = (watchingCostOf(longest) * 60) / Number(minutes);
+  const { HEARTBEAT_S, LIFE_LOOK_S, STOP_LOOK_S } = awsTimings;
+  return [
+    '## Requests of one healthy AgentCore task',
+    `The same story without what watching it costs, which stands below. AgentCore tells of no end, so its session is stopped after the report, and once more ${STOP_LOOK_S} s later, which proves that it is gone ([decision 0022](decisions/0022-a-back-end-that-tells-nothing.md)).`,
+    countsTable(budgets),
+    `Dollars per ${TASKS.toLocaleString('en')} tasks:`,
+    dollarsTable(budgets, [
+      ['watching', (duration) => watchingCostOf(watching[String(duration)] ?? longest)],
+      [
+        '**together**',
+        (duration) => {
+          const budget = budgets.minutes[String(duration)];
+          return watchingCostOf(watching[String(duration)] ?? longest) + (budget ? sum(costOf(budget)) : 0);
+        },
+      ],
+    ]),
+    '## Watching a session',
+    `The runner leaves a sign of life every ${HEARTBEAT_S} s; the task looks every ${LIFE_LOOK_S} s: one message of the alarm clock, one invocation, two reads, one write of the task. In an hour of a run these are`,
+    table(
+      ['', 'in an hour'],
+      [
+        ['signs of life, a write of the runner each', hourly(longest.heartbeats)],
+        ['looks: messages and invocations', hourly(longest.looks)],
+        ['record reads', hourly(longest.recordReads)],
+        ['record writes', hourly(longest.recordWrites)],
+        ['… write units', hourly(longest.writeUnits)],
+        ['published entries', hourly(longest.publishedEntries)],
+        ['**US dollars**', `**$${hour.toFixed(5)}**`],
+      ],
+    ),
+    `That is ${((hour / runningCostOf('agentcore', undefined).usdPerHour) * 100).toFixed(1)} % of what the session itself costs at most. ECS needs nothing of it. Why it is done so: [decision 0023](decisions/0023-looking-is-cheap.md).`,
+  ];
+}
+
+/** What runs cost that nobody stops, by list prices. */
+function forgotten(): string[] {
+  const { memoryGb, usdPerGbHour, endsAfterSeconds = 0 } = rates.agentcore;
+  const [session, task] = [runningCostOf('agentcore', undefined), runningCostOf('ecs', undefined)];
+  const idle = memoryGb * usdPerGbHour;
+  const hours = endsAfterSeconds / 3_600;
+  const usd = (amount: number): string => `$${amount.toFixed(amount < 1 ? 3 : 2)}`;
+  return [
+    '## A run that nobody stops',
+    'At most, by list prices; `RunOrphaned` says the same of the run in question.',
+    table(
+      ['', 'an hour', 'until it ends by itself'],
+      [
+        [
+          `AgentCore, ${rates.agentcore.vcpu} vCPU and ${memoryGb} GB, all of it in use`,
+          usd(session.usdPerHour),
+          `${usd(session.usdPerHour * hours)} in ${hours} hours`,
+        ],
+        [
+          'AgentCore, idle, with all memory still held',
+          usd(idle),
+          `${usd((idle * IDLE_S) / 3_600)} in ${IDLE_S / 60} minutes`,
+        ],
+        [
+          `ECS, base size: ${rates.ecs.vcpu} vCPU and ${rates.ecs.memoryGb} GB`,
+          usd(task.usdPerHour),
+          `never: ${usd(task.usdPerHour * 24 * 30)} in 30 days`,
+        ],
+      ],
+    ),
+    `So stopping a session ${awsTimings.LAST_WORD_GRACE_S} s after its report saves up to ${usd((idle * IDLE_S) / 3_600)} a task, many times what the control plane costs. AgentCore bills what a session uses, by the second: no processor time while it waits, and memory as long as it lives. ECS bills what was asked for.`,
+  ];
 }

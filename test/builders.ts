@@ -19,6 +19,7 @@ import { type Step, step } from '../lifecycle/move.ts';
 import { newTask } from '../lifecycle/new-task.ts';
 import type { Timings } from '../lifecycle/timings.ts';
 import type { AgentReport } from '../schemas/agent-report.ts';
+import { type AgentcoreHandle, sessionIdOf } from '../schemas/agentcore-session.ts';
 import type { BatonEvent, Cause, Envelope } from '../schemas/envelope.ts';
 import { because } from '../schemas/reason.ts';
 import type { EcsHandle } from '../schemas/run-handle.ts';
@@ -42,8 +43,13 @@ export const testTimings: Timings = {
   START_MISSING_S: 10,
   REPORT_GRACE_S: 5,
   EXIT_GRACE_S: 60,
+  LAST_WORD_GRACE_S: 3,
   STOP_RETRY_S: 16,
+  STOP_LOOK_S: 4,
   STOP_PROOF_S: 120,
+  HEARTBEAT_S: 6,
+  LIFE_LOOK_S: 7,
+  HEARTBEAT_SILENCE_S: 23,
   SETTLE_RETRY_S: 22,
   BACKOFF_FIRST_S: 2,
   BACKOFF_MAX_S: 50,
@@ -74,6 +80,18 @@ export const aRun = (fields: Partial<TaskRun> = {}): TaskRun => {
   const attempt = fields.attempt ?? 1;
   return { attempt, startedBy: startedByOf('test', aTaskId(), attempt), dispatchedAt: at(0), ...fields };
 };
+
+/** The session of an attempt. */
+export const aSession = (fields: { taskId?: string; attempt?: number } = {}): AgentcoreHandle => ({
+  backend: 'agentcore',
+  runtimeArn: 'arn:aws:bedrock-agentcore:eu-west-1:000000000000:runtime/baton_agent-0123456789',
+  qualifier: 'live',
+  sessionId: sessionIdOf({ stage: 'test', taskId: aTaskId(), attempt: 1, ...fields }),
+});
+
+/** A run as a session, whose handle is stored before it starts. */
+export const aSessionRun = (fields: Partial<TaskRun> = {}): TaskRun =>
+  aRun({ handle: aSession({ attempt: fields.attempt ?? 1 }), ...fields });
 
 /** A run whose handle is stored. */
 export const aKnownRun = (fields: Partial<TaskRun> = {}): TaskRun => aRun({ handle: aHandle(), ...fields });
@@ -111,6 +129,9 @@ export const aRunRecord = (fields: Partial<RunRecord> = {}): RunRecord => ({
 });
 
 export const aClaim = (name = 'run-1') => ({ nativeId: anArn(name), at: at(0) });
+
+/** The claim of the runner of a session. */
+export const aSessionClaim = (attempt = 1) => ({ nativeId: aSession({ attempt }).sessionId, at: at(0) });
 
 export const anObservation = (fields: Partial<RunObservation> & { of?: string } = {}): RunObservation => {
   const { of: name = 'run-1', ...rest } = fields;
@@ -195,8 +216,10 @@ export function aTask<S extends Status>(fields: { status: S } & Partial<TaskIn<S
 export function aTask(fields: { status: Status } & Partial<Record<string, unknown>>): Task {
   const overrides = fields as Partial<Task> & { run?: TaskRun };
   const taskId = overrides.taskId ?? aTaskId();
+  const compute = overrides.compute ?? 'ecs';
+  const known = compute === 'ecs' ? aKnownRun() : aSessionRun({ handle: aSession({ taskId }) });
   const run = overrides.run ?? {
-    ...(fields.status === 'STARTING' ? aRun() : aKnownRun()),
+    ...(fields.status === 'STARTING' && compute === 'ecs' ? aRun() : known),
     startedBy: startedByOf('test', taskId, 1),
   };
   const first = newTask(
@@ -205,7 +228,7 @@ export function aTask(fields: { status: Status } & Partial<Record<string, unknow
       attempts: 3,
       userId: 'ada',
       repository: '/srv/repository',
-      compute: 'ecs',
+      compute,
       agentCommand: 'agent',
       slotKey: 'user:ada',
       priority: 0,

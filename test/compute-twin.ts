@@ -1,7 +1,7 @@
 import { parseStartedBy } from '../lifecycle/ecs-task.ts';
 import type { EcsBackend, StartEcsRun, StopOutcome } from '../runtime/ports.ts';
 import { because } from '../schemas/reason.ts';
-import type { RunHandle } from '../schemas/run-handle.ts';
+import { type EcsHandle, ownHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import { aHandle } from './builders.ts';
 
@@ -10,7 +10,7 @@ const OVERRIDES_MAX = 8192;
 
 interface TwinRun {
   readonly asked: StartEcsRun;
-  readonly handle: RunHandle & { backend: 'ecs' };
+  readonly handle: EcsHandle;
   phase: RunObservation['phase'];
   end?: NonNullable<RunObservation['end']>;
 }
@@ -35,7 +35,8 @@ export function computeTwin() {
       runs.push(run);
       return { outcome: 'started', handle: run.handle };
     },
-    async stop(handle): Promise<StopOutcome> {
+    async stop(given): Promise<StopOutcome> {
+      const handle = ownHandle('ecs', given);
       record('stop', handle.taskArn);
       const run = byArn(handle.taskArn);
       if (!run) return 'not_found';
@@ -43,7 +44,8 @@ export function computeTwin() {
       if (stopsAtOnce) end(run, { kind: 'stopped', reason: because('stopped_outside', 'Stopped on request.') });
       return 'stopping';
     },
-    async ask({ startedBy, handle }) {
+    async ask({ startedBy, handle: given }) {
+      const handle = given && ownHandle('ecs', given);
       record('ask', startedBy);
       return runs
         .filter((run) => run.asked.startedBy === startedBy || run.handle.taskArn === handle?.taskArn)

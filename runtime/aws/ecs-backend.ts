@@ -15,13 +15,14 @@ import { type EcsTaskStateChangeDetail, ecsTaskStateChangeDetail } from '../../e
 import { readEcsTask } from '../../lifecycle/ecs-task.ts';
 import { userFamilyOf } from '../../lifecycle/user-definition.ts';
 import { because, type Reason } from '../../schemas/reason.ts';
-import { type EcsHandle, ecsHandle } from '../../schemas/run-handle.ts';
+import { type EcsHandle, ecsHandle, ownHandle } from '../../schemas/run-handle.ts';
 import type { RunObservation } from '../../schemas/run-observation.ts';
 import { ComputeError } from '../errors.ts';
 import type { EcsBackend, StartOutcome, StartRun, StopOutcome } from '../ports.ts';
 import { type EcsFault, type EcsOperation, ecsError, ecsFaultOf, startFaultOf, startRemedyOf } from './ecs-faults.ts';
 import { OVERRIDES_MAX_CHARS, overridesOf, runTaskInput, type StartPlace } from './run-task.ts';
 import { sdkError } from './sdk-errors.ts';
+import { watchSends } from './watch-sends.ts';
 
 /** Tasks of one DescribeTasks call. */
 const DESCRIBE_MAX = 100;
@@ -54,7 +55,8 @@ export function ecsBackend(options: EcsBackendOptions): EcsBackend {
       const chars = JSON.stringify(overrides).length;
       if (chars > OVERRIDES_MAX_CHARS) return refused(`overrides: ${chars} characters, at most ${OVERRIDES_MAX_CHARS}`);
       const command = new RunTaskCommand(runTaskInput(run, overrides, options));
-      const unheard = run.repeats === true ? () => true : unheardSends(command);
+      const sends = watchSends((error) => ecsFaultOf('RunTask', error) === 'unavailable');
+      command.middlewareStack.add(sends.middleware, sends.place);
       let answer: RunTaskCommandOutput;
       try {
         answer = await client.send(command);
@@ -64,7 +66,7 @@ export function ecsBackend(options: EcsBackendOptions): EcsBackend {
         const failed = ecsError('RunTask', error, fault);
         const reason = refusalOf(fault, `${failed.message}${startRemedyOf(error)}`);
         // What is turned away at the door says nothing of an earlier call, which may have gone through, and taken the last of a quota.
-        if (reason === undefined || unheard()) throw failed;
+        if (reason === undefined || run.repeats === true || sends.wasUnheard()) throw failed;
         if (fault === 'denied') options.failed?.(failed);
         return { outcome: 'refused', reason };
       }
@@ -73,7 +75,8 @@ export function ecsBackend(options: EcsBackendOptions): EcsBackend {
       return notStarted(answer.tasks?.length ?? 0, failures);
     },
 
-    async stop(handle, reason) {
+    async stop(given, reason) {
+      const handle = ownHandle('ecs', given);
       const target = {
         cluster: handle.clusterArn,
         task: handle.taskArn,
@@ -94,7 +97,8 @@ export function ecsBackend(options: EcsBackendOptions): EcsBackend {
       }
     },
 
-    async ask({ startedBy, handle }) {
+    async ask({ startedBy, handle: given }) {
+      const handle = given && ownHandle('ecs', given);
       const places = new Map<string, readonly EcsHandle[]>([[cluster, []]]);
       if (handle) places.set(handle.clusterArn, [handle]);
       const found = await Promise.all(
@@ -182,13 +186,13 @@ export function ecsBackend(options: EcsBackendOptions): EcsBackend {
   }
 
   /** The client token has a task of other parameters, as when the function was deployed anew between two tries: that one counts. */
-  async function adopted(conflict: unknown, run: StartRun): Promise<StartOutcome> {
+  async function adopted(conflict: unknown, run: StartRun): Promise<Started> {
     const { resourceIds = [] } = conflict as { resourceIds?: string[] };
     const found = await describe(cluster, resourceIds);
     const own = found.find(({ startedBy }) => startedBy === run.startedBy);
     if (own) {
       warn(`${own.taskArn}: adopted, since client token ${run.clientToken} was used with other parameters`);
-      return { outcome: 'started', handle: observed(own).handle };
+      return { outcome: 'started', handle: ownHandle('ecs', observed(own).handle) };
     }
     const [other] = found;
     if (other) return refused(`client token ${run.clientToken} has started a run of "${other.startedBy}"`);
@@ -197,7 +201,7 @@ export function ecsBackend(options: EcsBackendOptions): EcsBackend {
   }
 }
 
-function notStarted(tasks: number, failures: readonly Failure[]): StartOutcome {
+function notStarted(tasks: number, failures: readonly Failure[]): Started {
   const [failure] = failures;
   if (!failure || tasks > 0) {
     const told = `ECS RunTask answered ${tasks} tasks and ${failures.length} failures`;
@@ -227,25 +231,9 @@ function refusalOf(fault: EcsFault, told: string): Reason | undefined {
   }
 }
 
-/** Watches every send of one call, since the SDK tells of the last one only: was there one before of which nobody knows what it did? */
-function unheardSends(command: RunTaskCommand): () => boolean {
-  let unheard = false;
-  command.middlewareStack.add(
-    (next) => async (given) => {
-      try {
-        return await next(given);
-      } catch (error) {
-        if (ecsFaultOf('RunTask', error) === 'unavailable') unheard = true;
-        throw error;
-      }
-    },
-    // Behind the SDK's own repetitions, so that it sees each of them.
-    { name: 'unheardSends', step: 'finalizeRequest', priority: 'low' },
-  );
-  return () => unheard;
-}
+type Started = StartOutcome<EcsHandle>;
 
-const refused = (message: string): StartOutcome => ({
+const refused = (message: string): Started => ({
   outcome: 'refused',
   reason: because('start_refused', message),
 });

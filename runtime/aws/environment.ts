@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
+import { awsTimings, contradictionIn, type Timings } from '../../lifecycle/timings.ts';
 import { type PortName, portEnvironment } from '../../schemas/environment.ts';
 import { BatonError } from '../errors.ts';
 
@@ -8,6 +8,10 @@ export type EnvironmentOf<Name extends PortName> = z.infer<z.ZodObject<(typeof p
 
 /** The environment of a function, by the ports that it has. */
 export type FunctionEnvironment<Name extends PortName = PortName> = { readonly [One in Name]: EnvironmentOf<One> };
+
+interface Waits {
+  readonly [TIMINGS]?: Readonly<Record<string, number>> | undefined;
+}
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -32,15 +36,15 @@ export function functionEnvironment<Name extends PortName>(
       complaints.set(variable, variables[variable] === undefined ? 'is not set' : message);
     }
     for (const unknown of unknownWaits(parsed.data)) complaints.set(TIMINGS, `there is no wait "${unknown}"`);
+    const contradiction = contradictionIn(timingsOf((parsed.data ?? {}) as Waits));
+    if (contradiction !== undefined) complaints.set(TIMINGS, contradiction);
   }
   if (complaints.size > 0) throw badConfiguration(complaints);
   return environment as FunctionEnvironment<Name>;
 }
 
 /** The waits of this deployment: those for AWS, each of which `BATON_TIMINGS` may change. */
-export const timingsOf = (environment: {
-  readonly [TIMINGS]?: Readonly<Record<string, number>> | undefined;
-}): Timings => ({
+export const timingsOf = (environment: Waits): Timings => ({
   ...awsTimings,
   ...environment[TIMINGS],
 });

@@ -39,7 +39,7 @@ export function runRoutes(
         return { status: 200, json: payload };
       },
     },
-    post('claim', runRequests.claim, (signal) => runs.claim(signal)),
+    post('claim', runRequests.claim, (signal, { claimId }) => runs.claim(signal, claimId)),
     post('confirm', runRequests.confirm, (signal) => runs.confirm(signal)),
     post('heartbeat', runRequests.heartbeat, (signal) => runs.heartbeat(signal)),
     post('first-word', runRequests['first-word'], (signal) => runs.firstWord(signal)),

@@ -5,6 +5,7 @@ import { taskCancelRequested } from '../../events/task-cancel-requested.ts';
 import { taskRequested } from '../../events/task-requested.ts';
 import { explain as explained } from '../../lifecycle/explain.ts';
 import { isSettled, isTerminal, runOf } from '../../lifecycle/states.ts';
+import { blamedIn } from '../../lifecycle/terms.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { Explanation } from '../../schemas/explanation.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
@@ -14,7 +15,7 @@ import { type TaskRequest, taskRequest } from '../../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
 import { cancelRequest } from '../../schemas/world-api.ts';
 import type { EngineJournal } from '../engine/journal.ts';
-import { runDirOf } from '../engine/run-keeping.ts';
+import { workedDirOf } from '../engine/run-keeping.ts';
 import { BatonError } from '../errors.ts';
 import type { RecordStore, Runs } from '../ports.ts';
 import { slotKey, taskKey } from '../records.ts';
@@ -205,7 +206,7 @@ export function taskDesk({ store, bus, ports, journal, letters }: DeskOver, runs
     if (wanted > task.attempt) {
       throw new BatonError('bad_input', `Task ${task.taskId} has had ${task.attempt} attempts; there is no ${wanted}.`);
     }
-    const dir = runDirOf(runsDir, task.taskId, wanted);
+    const dir = workedDirOf(runsDir, task.taskId, wanted);
     const over = wanted < task.attempt || isSettled(task) || (isTerminal(task) && runOf(task) === undefined);
     const ended = over || existsSync(`${dir}/${RUN_FILES.exit}`);
     return { file: `${dir}/${RUN_FILES.log}`, attempt: wanted, ended };
@@ -217,7 +218,7 @@ export function taskDesk({ store, bus, ports, journal, letters }: DeskOver, runs
       journal?.read(task.taskId) ?? NOTHING_NOTED,
       task.status === 'QUEUED' ? slots(task.slotKey) : undefined,
     ]);
-    return { record, journal: kept, slot, runDir: runDirOf(runsDir, task.taskId, task.attempt) };
+    return { record, journal: kept, slot, runDir: workedDirOf(runsDir, task.taskId, task.attempt) };
   }
 
   /** Reads each slot item once: those who wait for the same key are many. */
@@ -283,8 +284,18 @@ export async function assertNotGivenUp(
 function accepted(answer: Task | Rejection | undefined): Task {
   if (answer === undefined) throw new BatonError('unknown_task', 'The task is not known any more.');
   if (answer.status !== 'REJECTED') return answer;
-  throw new BatonError('rejected', `Task ${answer.taskId} was refused at ${answer.at}: ${answer.reason.message}`);
+  const { message } = answer.reason;
+  const remedy = remedyAt(blamedIn(message));
+  throw new BatonError('rejected', `Task ${answer.taskId} was refused at ${answer.at}: ${message}`, remedy);
 }
+
+/** Who only corrects the request is refused again where the configuration of the repository is in the way. */
+const remedyAt = (configuration: string | undefined) =>
+  configuration === undefined
+    ? {}
+    : {
+        remedy: `See what it says with \`baton repo show "${configuration}"\`, change it with \`baton repo set\`, and send the request under another idempotency key.`,
+      };
 
 function assertLives(task: Task): void {
   if (!isTerminal(task)) return;

@@ -7,6 +7,7 @@ import { AGENT_CONTAINER, readEcsTask } from '../../lifecycle/ecs-task.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { because, type Reason } from '../../schemas/reason.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
+import { type EcsHandle, ownHandle } from '../../schemas/run-handle.ts';
 import type { ExitRecord, ProcessIdentity, RunMarker, RunSpec } from '../../schemas/supervised-run.ts';
 import { USER_FILES_VARIABLE, USER_SECRETS_VARIABLE } from '../../schemas/task-definition.ts';
 import { BatonError, ComputeError } from '../errors.ts';
@@ -107,7 +108,9 @@ export interface LocalEcsOptions {
 
 export interface LocalEcs extends EcsBackend {
   /** Starts as RunTask does: a client token that was used with other parameters is a conflict; `start` adopts its task. */
-  startOnce(run: LocalRun): Promise<StartOutcome | { readonly outcome: 'conflict'; readonly taskArn: string }>;
+  startOnce(
+    run: LocalRun,
+  ): Promise<StartOutcome<EcsHandle> | { readonly outcome: 'conflict'; readonly taskArn: string }>;
   /** Every task that can be described, or those that were started as `startedBy`. */
   taskArns(startedBy?: string): string[];
   /** The task as DescribeTasks shows it; a running one was just seen to live. */
@@ -184,7 +187,7 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
     },
 
     async stop(handle, reason) {
-      const task = await find(handle.taskArn);
+      const task = await find(ownHandle('ecs', handle).taskArn);
       if (task === undefined) return 'not_found';
       return inTurn(task, async () => {
         await look(task);
@@ -199,7 +202,7 @@ export function localEcs(options: LocalEcsOptions): LocalEcs {
 
     async ask({ startedBy, handle }) {
       const arns = new Set([...(idsStartedBy.get(startedBy) ?? [])].map(taskArnOf));
-      if (handle) arns.add(handle.taskArn);
+      if (handle) arns.add(ownHandle('ecs', handle).taskArn);
       const details = await Promise.all([...arns].map(describe));
       return details.flatMap((detail) => (detail && readEcsTask(detail).observation) ?? []);
     },
@@ -564,7 +567,7 @@ function whyUnusable({ status, definition }: LocalRevision): string | undefined 
   return `InvalidParameterException: Override for container named ${AGENT_CONTAINER} is not a container in the TaskDefinition.`;
 }
 
-const startRefused = (message: string): StartOutcome => ({
+const startRefused = (message: string): StartOutcome<EcsHandle> => ({
   outcome: 'refused',
   reason: because('start_refused', message),
 });

@@ -1,3 +1,4 @@
+import { existsSync, statSync } from 'node:fs';
 import { opendir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -53,6 +54,24 @@ export interface RunKeeping {
 export const runDirOf = (runsDir: string, taskId: string, attempt: number): string =>
   join(runsDir, ecsTaskIdOf(`${taskId}-${attempt}`));
 
+/**
+ * The directory in which an attempt worked. A session of AgentCore that ended and was invoked again has one directory more: the first
+ * container that anything was said in is the one that got the attempt, as all later ones are turned away.
+ */
+export const workedDirOf = (runsDir: string, taskId: string, attempt: number): string => {
+  const [first = '', ...more] = runDirsOf(runsDir, taskId, attempt);
+  return [first, ...more].find((dir) => sizeOf(join(dir, RUN_FILES.log)) > 0) ?? first;
+};
+
+/** All directories of an attempt, the first one whether it exists or not. */
+function runDirsOf(runsDir: string, taskId: string, attempt: number): string[] {
+  const dirs = [runDirOf(runsDir, taskId, attempt)];
+  for (let number = 2; existsSync(`${dirs[0]}-${number}`); number++) dirs.push(`${dirs[0]}-${number}`);
+  return dirs;
+}
+
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
 export function runKeeping({ store, tasks, runs, clock, runsDir, warn }: RunKeepingOptions): RunKeeping {
   let timer: NodeJS.Timeout | undefined;
   let underWay: Promise<void> = Promise.resolve();
@@ -100,10 +119,11 @@ export function runKeeping({ store, tasks, runs, clock, runsDir, warn }: RunKeep
     // After a crash, a task that was settled in memory alone would go on, and need what is removed here.
     await store.durable();
     for (let attempt = only ?? 1; attempt <= (only ?? task.attempt); attempt++) {
-      const dir = runDirOf(runsDir, taskId, attempt);
-      await rm(join(dir, 'prompt.txt'), { force: true });
-      if (await mayBeOnlyCopy(task, attempt)) continue;
-      await rm(join(dir, 'workspace'), { recursive: true, force: true });
+      const keepsWork = await mayBeOnlyCopy(task, attempt);
+      for (const dir of runDirsOf(runsDir, taskId, attempt)) {
+        await rm(join(dir, 'prompt.txt'), { force: true });
+        if (!keepsWork) await rm(join(dir, 'workspace'), { recursive: true, force: true });
+      }
     }
   }
 
@@ -171,7 +191,8 @@ export function runKeeping({ store, tasks, runs, clock, runsDir, warn }: RunKeep
     const { taskId } = answer;
     const attempts = answer.status === 'REJECTED' ? 0 : answer.attempt;
     for (let attempt = 1; attempt <= attempts; attempt++) {
-      await rm(runDirOf(runsDir, taskId, attempt), { recursive: true, force: true });
+      // The first goes last: without it, the others are not found any more.
+      for (const dir of runDirsOf(runsDir, taskId, attempt).reverse()) await rm(dir, { recursive: true, force: true });
       await store.delete(runKey(taskId, attempt));
     }
     await store.delete(journalKey(taskId));

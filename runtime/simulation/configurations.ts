@@ -63,14 +63,19 @@ function aConfiguration(scene: Scene, random: Random): RepositoryConfig {
     ...(random.chance(0.3) ? { retryAgentFailure: true } : {}),
     ...(random.chance(scene.has('silent-agent') ? 0.7 : 0.1) ? { firstOutputSeconds: random.pick(PATIENCE_S) } : {}),
     ...(random.chance(0.4) ? { subscribers: [{ channel: 'webhook', target: 'https://example.org/hook' }] } : {}),
-    ...(random.chance(0.3) ? ownOf(scene, random) : {}),
+    ...(random.chance(0.3)
+      ? ownOf(scene, random)
+      : random.chance(0.4)
+        ? { compute: random.pick(['agentcore', 'ecs']) }
+        : {}),
   };
 }
 
-/** Each user for itself, or a kind of capacity, or both. */
+/** Each user for itself, or a kind of capacity, or both: what one back end offers alone. */
 function ownOf(scene: Scene, random: Random): RepositoryConfig {
   const isIsolated = !scene.has('spot') || random.chance(0.5);
   return {
+    compute: 'ecs',
     ...(isIsolated ? { isolation: 'per-user', users: usersOf(scene, random) } : {}),
     ...(scene.has('spot') || random.chance(0.3) ? { capacity: random.pick(['spot', 'spot-first']) } : {}),
   };

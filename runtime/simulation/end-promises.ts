@@ -4,7 +4,7 @@ import { parseLease, type Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
 import { slotKey } from '../records.ts';
 import type { Complain, Records } from './promise-names.ts';
-import type { EcsRun } from './simulated-ecs.ts';
+import type { WatchedRun } from './watched-run.ts';
 
 /** Rules that keep texts before the task names them: what is given up there may leave one behind. */
 const mayLeavePayloads = ['accept-task', 'fetch-context', 'hydrate-task'] as const;
@@ -23,7 +23,7 @@ interface Remembered {
   readonly taskOf: (taskId: string) => Task | undefined;
   /** Did a delivery to this rule become a dead letter? What it would have mended is then for whoever redrives it. */
   readonly isDead: (rule: string) => boolean;
-  readonly runsOf: (taskId: string) => readonly EcsRun[];
+  readonly runsOf: (taskId: string) => readonly WatchedRun[];
   readonly settleWithinSeconds: number;
   readonly complain: Complain;
 }
@@ -74,7 +74,7 @@ export function atTheEnd(remembered: Remembered): void {
     if (said.length !== 1) complain('ends', taskId, `has ${said.length} terminal facts: ${said.join(', ')}`);
     for (const run of remembered.runsOf(taskId)) {
       if (!run.stopped && !isReportedLost(task, run.spec.attempt)) {
-        complain('no orphan', taskId, `${run.arn} of attempt ${run.spec.attempt} is alive and nobody says so`);
+        complain('no orphan', taskId, `${run.nativeId} of attempt ${run.spec.attempt} is alive and nobody says so`);
       }
     }
   }

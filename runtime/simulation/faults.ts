@@ -52,6 +52,9 @@ export const faults = {
   'clone-gone': "A user's clone is deregistered behind our back.",
   'changed-users': 'What users get changes, or is taken from them, while their tasks run.',
   'lives-on': 'The back end says that a run has ended which goes on.',
+  'session-again':
+    'An invocation of a session arrives once more, also after the session was stopped: it is made again.',
+  'lost-beats': 'Signs of life of a run do not reach its record for seconds or minutes.',
 } as const satisfies Record<string, string>;
 
 export type FaultName = keyof typeof faults;

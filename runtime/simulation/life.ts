@@ -7,6 +7,7 @@ import type { MemoryStore } from '../engine/memory-store.ts';
 import type { Scheduler } from '../engine/scheduler.ts';
 import type { Alarms, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
+import type { SessionBackendOptions } from '../session-backend.ts';
 import { afterDeadLetters } from './dead-letters.ts';
 import { diskOf, slowToRead } from './disk.ts';
 import { type Invoker, underFaults } from './invocation.ts';
@@ -28,6 +29,8 @@ export interface Plant {
   readonly settings?: (settings: Settings) => Settings;
   /** What the task definitions of users stand on. */
   readonly definitions?: (under: DefinitionsOver) => DefinitionsOver;
+  /** What the back end of sessions stands on. */
+  readonly sessions?: (under: SessionBackendOptions) => SessionBackendOptions;
 }
 
 /** What every life of one world has in common. */
@@ -39,8 +42,8 @@ export interface LifeOptions {
   readonly limitOf: (key: string) => number;
   readonly promises: Promises;
   readonly archive: Archive;
-  /** The ports from outside Baton's own, as one invocation sees them. */
-  readonly outside: (gate: Gate) => Readonly<Record<string, unknown>>;
+  /** The ports from outside Baton's own, as one invocation sees them beside those. */
+  readonly outside: (gate: Gate, own: WiredPorts) => Readonly<Record<string, unknown>>;
   readonly broken: (broken: Broken) => void;
   /** Share of our own facts that the bus delivers once more, much later. */
   readonly repeats: number;
@@ -56,7 +59,7 @@ export interface Life {
   readonly engine: Engine;
   readonly random: Random;
   /** The ports of one caller, over its gate. */
-  readonly portsOver: (gate: Gate, caller: string) => WiredPorts;
+  readonly portsOver: (gate: Gate, caller: string, now?: () => string) => WiredPorts;
   /** Rejects when this life ends. */
   readonly over: Promise<never>;
   readonly end: () => void;
@@ -106,7 +109,10 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
     store,
     asOf,
     sleep,
-    portsAt: (gate, rule) => ({ ...portsOver(gate, rule), ...outside(gate) }),
+    portsAt: (gate, rule) => {
+      const own = portsOver(gate, rule);
+      return { ...own, ...outside(gate, own) };
+    },
     publish: (events) => engine.bus.publish(events),
     hung: promises.hung,
     replayed: promises.replayed,
@@ -127,7 +133,10 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
     secret: 'simulated',
     limitOf,
     // Handlers get theirs through the gate of each invocation; this one answers nobody.
-    outside: () => outside({ point: async () => undefined, sleep, store, replay: false }),
+    outside: () => {
+      const gate: Gate = { point: async () => undefined, sleep, store, replay: false };
+      return outside(gate, portsOver(gate, 'nobody'));
+    },
     copies: (event) => (isDoubled(event) ? 2 : 1),
     onDeadLetter: (letter, id) => {
       if (!isOver) letters.came(letter, id);
@@ -173,7 +182,7 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
     return caller === 'start-run-on-ecs' ? promises.watchedStarts(gate.store) : gate.store;
   }
 
-  function portsOver(gate: Gate, caller: string): WiredPorts {
+  function portsOver(gate: Gate, caller: string, now = time.now): WiredPorts {
     const set: Alarms = {
       async arm(taskId, at) {
         await gate.point(`arm ${at}`);
@@ -185,7 +194,7 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
     const wiring: Wiring = {
       store: storeOf(gate, caller),
       alarms: set,
-      clock: { now: time.now },
+      clock: { now },
       settings,
       secret: 'simulated',
       limitOf,

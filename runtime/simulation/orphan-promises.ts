@@ -5,11 +5,11 @@ import type { RunSignal } from '../ports.ts';
 import { runKey, taskKey } from '../records.ts';
 import { isLie } from './liar.ts';
 import type { Complain, Records } from './promise-names.ts';
-import type { EcsRun } from './simulated-ecs.ts';
+import type { WatchedRun } from './watched-run.ts';
 
 interface Surroundings {
   readonly records: Records;
-  readonly runsOf: (taskId: string) => readonly EcsRun[];
+  readonly runsOf: (taskId: string) => readonly WatchedRun[];
   readonly complain: Complain;
 }
 
@@ -60,7 +60,7 @@ export function watchOrphans({ records, runsOf, complain }: Surroundings) {
   }
 
   function livedOn(taskId: string, nativeId: string): boolean {
-    return runsOf(taskId).some(({ arn, livesOn }) => arn === nativeId && livesOn);
+    return runsOf(taskId).some((run) => run.nativeId === nativeId && run.livesOn);
   }
 
   /** What was said of steps that are lost was never said; a lost announcement comes again under its own id. */

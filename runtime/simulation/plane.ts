@@ -23,7 +23,7 @@ export interface PlaneOptions {
 export function controlPlane({ scene, weather, lifeNow, surprised }: PlaneOptions): ControlPlane {
   return { ask, publish };
 
-  async function ask<T>(what: string, question: (ports: WiredPorts) => Promise<T>): Promise<T> {
+  async function ask<T>(what: string, question: (ports: WiredPorts) => Promise<T>, now?: () => string): Promise<T> {
     const life = lifeNow();
     if (!life) throw new Unreachable('the world is down');
     const calm: Scene = { ...scene, has: (fault) => fault !== 'crash' && fault !== 'time-out' && scene.has(fault) };
@@ -34,7 +34,7 @@ export function controlPlane({ scene, weather, lifeNow, surprised }: PlaneOption
     );
     await Promise.race([scene.time.sleep(life.random.int(1, 20)), life.over]);
     try {
-      const answer = await Promise.race([question(life.portsOver(gate, 'outside')), life.over]);
+      const answer = await Promise.race([question(life.portsOver(gate, 'outside', now)), life.over]);
       await Promise.race([life.store.durable(), life.over]);
       if (scene.has('crash') && life.random.chance(0.05)) throw new Unreachable('the answer was lost');
       return answer;

@@ -13,6 +13,8 @@ export const promiseNames = {
   'fail closed': '12: no run starts before every text of its task has passed screening, where that is required',
   'own definition':
     "13: a run starts from the newest base that infrastructure wrote, or from its own user's clone of it, and every start of an attempt is the same",
+  'signs of life':
+    '14: where runs beat, a death is known within 120 s of the last sign (AWS timings), nobody who beats is lost for silence, and an attempt works once',
 } as const satisfies Record<string, string>;
 
 export type PromiseName = keyof typeof promiseNames;

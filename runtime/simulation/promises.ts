@@ -1,12 +1,13 @@
 import { factId } from '../../lifecycle/evolve.ts';
 import { isSettled } from '../../lifecycle/states.ts';
+import type { Timings } from '../../lifecycle/timings.ts';
 import { transitions } from '../../lifecycle/transitions.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import type { ScreenedText } from '../../schemas/screening.ts';
 import { leaseOf, type Slot } from '../../schemas/slot.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
-import type { RecordStore, RunSignal, StartEcsRun, StoredRecord } from '../ports.ts';
+import type { RecordStore, RunSignal, StoredRecord } from '../ports.ts';
 import { runKey, slotKey, taskKey } from '../records.ts';
 import { watchAlarms } from './alarm-promises.ts';
 import { watchDefinitions } from './definition-promises.ts';
@@ -17,17 +18,24 @@ import { watchOrphans } from './orphan-promises.ts';
 import type { Broken, Complain, Records } from './promise-names.ts';
 import { watchReplays } from './replay-promises.ts';
 import { runWritten } from './run-promises.ts';
-import type { EcsRun } from './simulated-ecs.ts';
+import { watchSessions } from './session-promises.ts';
+import type { SessionBody, SessionEars } from './simulated-agentcore.ts';
+import type { EcsEars } from './simulated-ecs.ts';
 import type { RegistryEars, SimulatedRegistry } from './simulated-registry.ts';
 import type { Witness } from './simulated-runner.ts';
 import { slotWritten } from './slot-promises.ts';
 import { taskWritten } from './task-promises.ts';
+import type { WatchedRun } from './watched-run.ts';
 
 export interface PromisesOptions {
   readonly nowMs: () => number;
   readonly later: (ms: number, work: () => void) => void;
-  readonly runsOf: (taskId: string) => readonly EcsRun[];
+  readonly runsOf: (taskId: string) => readonly WatchedRun[];
+  readonly bodies: () => readonly SessionBody[];
   readonly registry: () => SimulatedRegistry;
+  readonly timings: Timings;
+  /** No fault is in play that delays what Baton does. */
+  readonly isCalm: boolean;
   readonly stage: string;
   /** Seconds after its deadline by which a task must have settled. */
   readonly settleWithinSeconds: number;
@@ -38,16 +46,12 @@ export interface PromisesOptions {
   readonly broken: (broken: Broken) => void;
 }
 
-export interface Promises extends Witness, RegistryEars {
+export interface Promises extends Witness, RegistryEars, EcsEars, SessionEars {
   /** A record was written, or deleted (`after` undefined). */
   wrote(key: string, before: unknown, after: unknown): void;
   /** An event was put on the bus. */
   heard(event: Envelope): void;
   armed(taskId: string, at: string): void;
-  /** The back end was asked to start a run. */
-  startAsked(spec: StartEcsRun): void;
-  /** The back end was asked to stop this run. */
-  stopAsked(run: EcsRun): void;
   /** A write was under way when its handler was cut off: it may be made at any later time. */
   hung(key: string): void;
   /** What an invocation said that a replay caused; `sinceMs` is when it began. */
@@ -109,6 +113,7 @@ export function watchPromises(options: PromisesOptions): Promises {
   const replays = watchReplays({ complain, taskOf });
   const alarms = watchAlarms({ nowMs: options.nowMs, later: options.later, taskOf, complain });
   const orphans = watchOrphans({ records, runsOf: options.runsOf, complain });
+  const sessions = watchSessions({ ...options, records, taskOf, complain });
   const definitions = watchDefinitions({ ...options, records, taskOf, tasks, complain });
 
   return {
@@ -121,7 +126,19 @@ export function watchPromises(options: PromisesOptions): Promises {
     deregisters: definitions.deregisters,
     watchedStarts: definitions.watchedStarts,
     hung: (key) => void hanging.add(key),
-    startAsked,
+    startAsked(spec) {
+      definitions.startAsked(spec);
+      mustHavePassed(spec);
+    },
+    sessionAsked(address, run) {
+      sessions.asked(address, run);
+      mustHavePassed(run);
+    },
+    sessionNotFound: sessions.notFound,
+    sessionStopped(body) {
+      sessions.stopAsked(body);
+      if (!sessions.mayStop(body)) mustNotWork(body);
+    },
     died,
     quiet() {
       definitions.atTheEnd();
@@ -129,21 +146,15 @@ export function watchPromises(options: PromisesOptions): Promises {
       atTheEnd({ ...options, records, published, news, lastWords, hanging, tasks, taskOf, isDead, complain });
     },
     armed: alarms.armed,
-    stopAsked(run) {
-      const { taskId, attempt } = run.spec;
-      const task = taskOf(taskId);
-      const works = task?.status === 'STARTING' || task?.status === 'RUNNING';
-      if (works && task.attempt === attempt && claimants.get(runKey(taskId, attempt)) === run.arn) {
-        complain('one attempt counts', taskId, `${run.arn} was stopped while attempt ${attempt} is ${task.status}`);
-      }
-    },
+    stopAsked: mustNotWork,
     reopened() {
       opening = false;
       openSinceMs = options.nowMs();
       alarms.reopened(tasks());
     },
-    claimed({ taskId, attempt, nativeId }) {
+    claimed({ taskId, attempt, nativeId }, body) {
       const key = runKey(taskId, attempt);
+      sessions.claimed(key, taskId, body);
       const first = claimants.get(key) ?? nativeId;
       claimants.set(key, first);
       if (first !== nativeId)
@@ -179,10 +190,12 @@ export function watchPromises(options: PromisesOptions): Promises {
       if (task.status !== 'REJECTED') alarms.mustRing(task);
       if (task.status !== 'REJECTED') mustBeExplained(task, records, complain);
       if (task.status !== 'REJECTED') definitions.taskWritten(before as Task | undefined, task);
+      if (task.status !== 'REJECTED') sessions.taskWritten(before as Task | undefined, task);
       if (task.status === 'BACKOFF' && (before as Task | undefined)?.status !== 'BACKOFF') slotMustReturn(task);
     }
     if (key.startsWith('RUN#')) {
       runWritten(before as RunRecord | undefined, after as RunRecord, complain);
+      sessions.runWritten(after as RunRecord);
       if ((after as RunRecord).firstOutputAt) spoken(key);
     }
     if (key.startsWith('SLOT#')) {
@@ -209,10 +222,19 @@ export function watchPromises(options: PromisesOptions): Promises {
     });
   }
 
+  /** Nobody is stopped who works for the attempt that its task waits for. */
+  function mustNotWork(run: WatchedRun): void {
+    const { taskId, attempt } = run.spec;
+    const task = taskOf(taskId);
+    const works = task?.status === 'STARTING' || task?.status === 'RUNNING';
+    const claimed = claimants.get(runKey(taskId, attempt)) === run.nativeId && run.claims !== false;
+    if (works && task.attempt === attempt && claimed) {
+      complain('one attempt counts', taskId, `${run.nativeId} was stopped while attempt ${attempt} is ${task.status}`);
+    }
+  }
+
   /** Nothing starts that has not passed screening, where that is asked for. */
-  function startAsked(spec: StartEcsRun): void {
-    definitions.startAsked(spec);
-    const { taskId, attempt } = spec;
+  function mustHavePassed({ taskId, attempt }: WatchedRun['spec']): void {
     const task = taskOf(taskId);
     if (task?.screening !== 'required') return;
     const texts: ScreenedText[] = task.contextRef === undefined ? ['request'] : ['request', 'context'];
@@ -290,6 +312,7 @@ export function watchPromises(options: PromisesOptions): Promises {
     alarms.died(survivors);
     orphans.died(stored);
     definitions.died();
+    sessions.died();
     opening = true;
   }
 

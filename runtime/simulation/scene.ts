@@ -21,9 +21,9 @@ export interface Scene {
 export interface ControlPlane {
   /**
    * Asks the world and waits until what it answered is on disk. Throws `Unreachable` when the world is down, dies meanwhile, or
-   * the answer is lost: then nobody knows whether it was done.
+   * the answer is lost: then nobody knows whether it was done. `now` is the clock of whoever writes records itself.
    */
-  ask<T>(what: string, question: (ports: WiredPorts) => Promise<T>): Promise<T>;
+  ask<T>(what: string, question: (ports: WiredPorts) => Promise<T>, now?: () => string): Promise<T>;
   /** Gives an event to the bus until it is on disk; at least once. */
   publish(event: Envelope): Promise<void>;
 }

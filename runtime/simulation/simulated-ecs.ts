@@ -4,12 +4,13 @@ import { ecsTaskStateChange } from '../../events/aws/ecs-task-state-change.ts';
 import { AGENT_CONTAINER, readEcsTask } from '../../lifecycle/ecs-task.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { because } from '../../schemas/reason.ts';
-import type { EcsHandle } from '../../schemas/run-handle.ts';
+import { type EcsHandle, ownHandle } from '../../schemas/run-handle.ts';
 import { ComputeError } from '../errors.ts';
 import type { EcsBackend, StartEcsRun } from '../ports.ts';
 import type { ControlPlane, Gate, Scene } from './scene.ts';
 import type { SimulatedRegistry } from './simulated-registry.ts';
 import type { RunnerProcess } from './simulated-runner.ts';
+import type { WatchedRun } from './watched-run.ts';
 
 /** Exit code of a process that SIGKILL ended (128 + 9). */
 const KILLED = 137;
@@ -23,8 +24,7 @@ const SPOT_NOTICE_MS = 120_000;
 const INVISIBLE_MAX_MS = 8_000;
 
 /** One ECS task, with the process inside. */
-export interface EcsRun {
-  readonly arn: string;
+export interface EcsRun extends WatchedRun {
   readonly spec: StartEcsRun;
   readonly visibleFromMs: number;
   version: number;
@@ -55,7 +55,7 @@ export interface SimulatedEcs {
 /** Who watches what is asked of the back end. */
 export interface EcsEars {
   startAsked(spec: StartEcsRun): void;
-  stopAsked(run: EcsRun): void;
+  stopAsked(run: WatchedRun): void;
   /** Somebody reached it during a replay. */
   reachedOut(what: string): void;
 }
@@ -64,7 +64,7 @@ const CLUSTER = 'arn:aws:ecs:local:000000000000:cluster/baton';
 
 const handleOf = (run: EcsRun): EcsHandle => ({
   backend: 'ecs',
-  taskArn: run.arn,
+  taskArn: run.nativeId,
   clusterArn: CLUSTER,
   taskDefinitionArn: run.spec.definition,
   region: 'local',
@@ -118,26 +118,28 @@ export function simulatedEcs(
           if (random.chance(0.4)) throw new ComputeError('compute_unavailable', 'The answer to the start was lost.');
           await gate.sleep(random.int(1_000, 240_000));
         }
-        await gate.point(`ecs.start answered ${run.arn}`);
+        await gate.point(`ecs.start answered ${run.nativeId}`);
         return { outcome: 'started', handle: handleOf(run) };
       },
-      async stop(handle) {
+      async stop(given) {
+        const handle = ownHandle('ecs', given);
         await gate.point(`ecs.stop ${handle.taskArn}`);
         await gate.store.durable();
         if (gate.replay) hear.reachedOut(`a stop of ${handle.taskArn}`);
         throttle();
-        const run = runs.find(({ arn }) => arn === handle.taskArn);
+        const run = runs.find(({ nativeId }) => nativeId === handle.taskArn);
         if (!run || !isShown(run)) return 'not_found';
         if (run.stopped) return 'already_ended';
         hear.stopAsked(run);
         requestStop(run);
         return 'stopping';
       },
-      async ask({ startedBy, handle }) {
+      async ask({ startedBy, handle: given }) {
+        const handle = given && ownHandle('ecs', given);
         await gate.point(`ecs.ask ${startedBy}`);
         throttle();
         const found = runs.filter(
-          (run) => isShown(run) && (run.spec.startedBy === startedBy || run.arn === handle?.taskArn),
+          (run) => isShown(run) && (run.spec.startedBy === startedBy || run.nativeId === handle?.taskArn),
         );
         return found.flatMap((run) => readEcsTask(detailOf(run)).observation ?? []);
       },
@@ -158,7 +160,7 @@ export function simulatedEcs(
     const hex = createHash('sha256').update(`${spec.clientToken}/${runs.length}`).digest('hex').slice(0, 32);
     const lag = scene.has('delay') || scene.has('reorder') ? random.int(0, INVISIBLE_MAX_MS) : 0;
     const run: EcsRun = {
-      arn: `arn:aws:ecs:local:000000000000:task/baton/${hex}`,
+      nativeId: `arn:aws:ecs:local:000000000000:task/baton/${hex}`,
       spec,
       visibleFromMs: time.nowMs() + lag,
       version: 1,
@@ -171,7 +173,7 @@ export function simulatedEcs(
       silent: scene.has('silent-death') && random.chance(0.3),
     };
     runs.push(run);
-    trace.line(`ecs creates ${run.arn} ${spec.startedBy} from ${spec.definition} on ${spec.capacityProvider}`);
+    trace.line(`ecs creates ${run.nativeId} ${spec.startedBy} from ${spec.definition} on ${spec.capacityProvider}`);
     tell(run);
     time.at(time.nowMs() + random.int(50, 2_000), () => change(run, 'PENDING'));
     time.at(time.nowMs() + random.int(2_000, 6_000), () => comeUp(run));
@@ -209,7 +211,7 @@ export function simulatedEcs(
   /** Spot: told while the task still runs, then SIGTERM, then the end, of which nobody may hear. */
   function takeBack(run: EcsRun): void {
     if (run.stopped || run.desiredStatus === 'STOPPED') return;
-    trace.line(`spot capacity of ${run.arn} is taken back`);
+    trace.line(`spot capacity of ${run.nativeId} is taken back`);
     run.desiredStatus = 'STOPPED';
     run.stopCode = 'SpotInterruption';
     run.stoppedReason = 'Your Spot Task was interrupted.';
@@ -222,7 +224,7 @@ export function simulatedEcs(
   /** Spot or host failure: the process is gone at once, with no exit code. */
   function loseHost(run: EcsRun): void {
     if (run.stopped) return;
-    trace.line(`host lost under ${run.arn}`);
+    trace.line(`host lost under ${run.nativeId}`);
     end(run);
     const codes = ['InfrastructureHealth', 'TerminationNotice'] as const;
     stop(run, isOnSpot(run) && random.chance(0.5) ? 'SpotInterruption' : random.pick(codes), 'The host went away.');
@@ -233,12 +235,12 @@ export function simulatedEcs(
     run.desiredStatus = 'STOPPED';
     run.stopCode = 'UserInitiated';
     run.stoppedReason = 'Stopped by Baton';
-    trace.line(`ecs stops ${run.arn}`);
+    trace.line(`ecs stops ${run.nativeId}`);
     tell(run, 1);
     if (!run.process) return;
     const ignores = scene.has('ignores-stop') && random.chance(0.4);
     if (ignores) {
-      trace.line(`${run.arn} ignores the stop`);
+      trace.line(`${run.nativeId} ignores the stop`);
       if (random.chance(0.5)) return;
       time.at(time.nowMs() + random.int(1, 3_600) * 1_000, () => kill(run));
       return;
@@ -258,7 +260,7 @@ export function simulatedEcs(
   function end(run: EcsRun): void {
     if (!run.process) return;
     run.livesOn = scene.has('lives-on') && random.chance(0.6);
-    if (run.livesOn) trace.line(`${run.arn} lives on`);
+    if (run.livesOn) trace.line(`${run.nativeId} lives on`);
     else run.process.kill();
   }
 
@@ -294,17 +296,19 @@ export function simulatedEcs(
     const detail = detailOf(run);
     const event: Envelope = {
       version: '0',
-      id: `native-${run.arn.slice(-8)}-${run.version}`,
+      id: `native-${run.nativeId.slice(-8)}-${run.version}`,
       'detail-type': ecsTaskStateChange.type,
       source: ecsTaskStateChange.source,
       account: '000000000000',
       time: time.now(),
       region: 'local',
-      resources: [run.arn],
+      resources: [run.nativeId],
       detail,
     };
     const isLost = scene.has('deaf') || (run.stopped && run.silent) || (scene.has('lose') && random.chance(0.15));
-    trace.line(`ecs says ${run.arn} ${run.lastStatus} v${run.version} ${run.stopCode ?? ''}${isLost ? ' (lost)' : ''}`);
+    trace.line(
+      `ecs says ${run.nativeId} ${run.lastStatus} v${run.version} ${run.stopCode ?? ''}${isLost ? ' (lost)' : ''}`,
+    );
     if (isLost) return;
     const times = scene.has('duplicate') && random.chance(0.5) ? random.int(2, 3) : 1;
     for (let copy = 0; copy < times; copy++) {
@@ -321,7 +325,7 @@ export function simulatedEcs(
 
   function detailOf(run: EcsRun): EcsTaskStateChangeDetail {
     return {
-      taskArn: run.arn,
+      taskArn: run.nativeId,
       clusterArn: CLUSTER,
       taskDefinitionArn: run.spec.definition,
       startedBy: run.spec.startedBy,

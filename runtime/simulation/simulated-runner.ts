@@ -1,3 +1,4 @@
+import { awsTimings } from '../../lifecycle/timings.ts';
 import type { AgentReport } from '../../schemas/agent-report.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
@@ -8,7 +9,7 @@ import type { Random } from './random.ts';
 import { type ControlPlane, type Scene, Unreachable } from './scene.ts';
 import type { WiredPorts } from './wiring.ts';
 
-/** A process inside an ECS task. */
+/** A process inside an ECS task, or inside the container of a session. */
 export interface RunnerProcess {
   /** SIGTERM: it saves its work and ends. */
   terminate(): void;
@@ -18,7 +19,8 @@ export interface RunnerProcess {
 
 /** What the runner did that counts, told to whoever watches. */
 export interface Witness {
-  claimed(signal: RunSignal): void;
+  /** `body`: which of those that share a native id. */
+  claimed(signal: RunSignal, body: string): void;
   /** Baton has taken the agent's first word. */
   spoke(signal: RunSignal): void;
   reported(signal: RunSignal): void;
@@ -31,11 +33,14 @@ export type Remote = Map<string, string>;
 
 /** How long the runner goes on trying to reach Baton, in milliseconds. */
 const PATIENCE_MS = 600_000;
+/** How long beats may fail, in milliseconds. */
+const LOST_BEATS_MAX_MS = 300_000;
 /** Longest time between the confirmation before a push and the push itself, in milliseconds: shorter than any wait between attempts. */
 const PUSH_MAX_MS = 1_000;
 
 class Gone extends Error {}
 class Stopped extends Error {}
+class Fenced extends Error {}
 
 /** Where a runner may die; `exits-well` leaves with 0 and no report. */
 const deaths = ['before-claim', 'after-claim', 'before-report', 'after-report', 'exits-well'] as const;
@@ -59,11 +64,16 @@ interface Fate {
   readonly skewMs: number;
 }
 
-function fateOf(scene: Scene, random: Random): Fate {
+/** How long an agent works, in milliseconds: for short, for long, and beyond every deadline. */
+const WORKS_MS = { short: 60_000, long: 4 * 3_600_000, slow: 9 * 3_600_000 } as const;
+/** The same where the runner beats: each beat is a write and each look at it a wake-up, so that hours of it show nothing new. */
+const BEATS_MS = { short: 60_000, long: 900_000, slow: 2_700_000 } as const;
+
+function fateOf(scene: Scene, random: Random, most: typeof WORKS_MS | typeof BEATS_MS): Fate {
   const slow = scene.has('slow-agent') && random.chance(0.3);
   const short = random.chance(0.5);
   return {
-    worksMs: slow ? 9 * 3_600_000 : short ? random.int(500, 60_000) : random.int(60_000, 4 * 3_600_000),
+    worksMs: slow ? most.slow : short ? random.int(500, most.short) : random.int(most.short, most.long),
     dies: scene.has('runner-crash') && random.chance(0.35) ? random.pick(deaths) : undefined,
     freezes: scene.has('frozen-runner') && random.chance(0.3) ? random.pick(freezes) : undefined,
     frozenMs: random.int(60_000, random.pick(FROZEN_MS)),
@@ -81,23 +91,32 @@ function fateOf(scene: Scene, random: Random): Fate {
   };
 }
 
-/** Does what the real runner does, against the same ports, with scripted work in place of an agent. `ended` gets the exit code. */
-export function simulatedRunner(options: {
+export interface RunnerOptions {
   readonly scene: Scene;
   readonly plane: ControlPlane;
   readonly witness: Witness;
   readonly random: Random;
   readonly remote: Remote;
   readonly nativeId: string;
+  /** Tells it from others that show the same native id. */
+  readonly body: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly ended: (exitCode: number) => void;
-}): RunnerProcess {
-  const { scene, plane, witness, random, remote, nativeId, environment } = options;
+}
+
+/** Does what the real runner does, against the same ports, with scripted work in place of an agent. `ended` gets the exit code. */
+export function simulatedRunner(options: RunnerOptions): RunnerProcess {
+  const { scene, plane, witness, random, remote, nativeId, body, environment } = options;
   const { time, trace } = scene;
-  const fate = fateOf(scene, random);
-  const name = `runner ${nativeId.slice(-8)}`;
+  const beatMs = Number(environment['BATON_HEARTBEAT_S'] ?? 0) * 1_000;
+  const fate = fateOf(scene, random, beatMs > 0 ? BEATS_MS : WORKS_MS);
+  const name = `runner ${body.slice(-8)}`;
   let dead = false;
-  let told: 'nothing' | 'to-stop' | 'is-stopping' = 'nothing';
+  let told: 'nothing' | 'to-stop' | 'is-stopping' | 'is-fenced' = 'nothing';
+  let isFrozen = false;
+  let lostUntilMs = 0;
+  /** On AWS the runner writes its record itself, by its own clock; in the embedded world it asks Baton to. */
+  const writesItself = scene.timings === awsTimings;
   let wake: (() => void) | undefined;
   let seq = 0;
   /** What the machine's clock is wrong by, in milliseconds. */
@@ -135,10 +154,11 @@ export function simulatedRunner(options: {
       dies('before-claim');
       await freeze('before-claim');
       const me = { taskId: payload.taskId, attempt: payload.attempt, nativeId };
-      if ((await insist('claim', ({ runs }) => runs.claim(me))) === 'fenced') return RUNNER_EXIT.fenced;
+      if ((await claim(me)) === 'fenced') return RUNNER_EXIT.fenced;
       signal = me;
       trace.line(`${name} claimed ${me.taskId}#${me.attempt}`);
-      witness.claimed(me);
+      witness.claimed(me, body);
+      if (beatMs > 0) beat(me);
       lease = remote.get(payload.branch);
       dies('after-claim');
       await freeze('after-claim');
@@ -148,6 +168,7 @@ export function simulatedRunner(options: {
     } catch (error) {
       if (error instanceof Gone) return undefined;
       if (error instanceof Died) return error.exitCode;
+      if (error instanceof Fenced) return RUNNER_EXIT.fenced;
       if (error instanceof Stopped) return signal ? saveAndLeave(signal) : RUNNER_EXIT.stopped;
       if (error instanceof Unreachable) return RUNNER_EXIT.unavailable;
       throw error;
@@ -159,6 +180,53 @@ export function simulatedRunner(options: {
     return text === undefined ? undefined : runPayload.parse(JSON.parse(text));
   }
 
+  /**
+   * With `BATON_CLAIM=once` a claim that stands under the same name is that of an earlier container. Where the runner writes it itself, it
+   * knows its own by its time although the answer was lost; where it asks Baton, it does not.
+   */
+  async function claim(me: RunSignal): Promise<'claimed' | 'already' | 'fenced'> {
+    const at = clockNow();
+    return insist(
+      'claim',
+      async ({ runs, clock }) => {
+        const answer = await runs.claim(me);
+        if (answer !== 'already' || environment['BATON_CLAIM'] !== 'once') return answer;
+        const { claim: stands } = (await runs.get(me.taskId, me.attempt)) ?? {};
+        return writesItself && stands?.at === clock.now() ? 'claimed' : 'fenced';
+      },
+      () => at,
+    );
+  }
+
+  /** Signs of life from the claim to the end, by the clock of this machine. What fails is not tried again: the next one is soon. */
+  function beat(me: RunSignal): void {
+    time.at(time.nowMs() + beatMs, () => {
+      if (dead) return;
+      if (!isFrozen) void show(me);
+      beat(me);
+    });
+  }
+
+  async function show(me: RunSignal): Promise<void> {
+    if (scene.has('lost-beats') && areLost()) return;
+    const answer = await plane
+      .ask(`${name} beat`, ({ runs }) => runs.heartbeat(me), writesItself ? clockNow : undefined)
+      .catch((error: unknown) => {
+        if (error instanceof Unreachable) return 'unanswered';
+        throw error;
+      });
+    if (answer !== 'fenced' || dead || isFrozen) return;
+    told = 'is-fenced';
+    wake?.();
+  }
+
+  /** The way to the record is broken for a while, now and then. */
+  function areLost(): boolean {
+    if (time.nowMs() >= lostUntilMs && random.chance(0.03))
+      lostUntilMs = time.nowMs() + random.int(0, LOST_BEATS_MAX_MS);
+    return time.nowMs() < lostUntilMs;
+  }
+
   async function work(me: RunSignal, payload: RunPayload): Promise<number> {
     const startedAt = clockNow();
     for (let part = 0; part < 3; part++) {
@@ -168,7 +236,7 @@ export function simulatedRunner(options: {
       if (part === 0 && (await firstWord(me)) === 'fenced') return RUNNER_EXIT.fenced;
       say('RunProgressed', me, { text: `part ${part}` });
     }
-    const commit = fate.agent === 'changes-nothing' ? undefined : `commit-${me.attempt}-${nativeId.slice(-8)}`;
+    const commit = fate.agent === 'changes-nothing' ? undefined : `commit-${me.attempt}-${body.slice(-8)}`;
     const pushed = commit === undefined ? 'pushed' : await push(me, payload.branch, commit);
     if (pushed === 'fenced') return RUNNER_EXIT.fenced;
     dies('exits-well');
@@ -200,7 +268,7 @@ export function simulatedRunner(options: {
   async function saveAndLeave(me: RunSignal): Promise<number | undefined> {
     told = 'is-stopping';
     try {
-      const savedWork = { branch: `baton/${me.taskId}`, commit: `saved-${me.attempt}-${nativeId.slice(-8)}` };
+      const savedWork = { branch: `baton/${me.taskId}`, commit: `saved-${me.attempt}-${body.slice(-8)}` };
       const pushed = await push(me, savedWork.branch, savedWork.commit);
       if (pushed === 'fenced') return RUNNER_EXIT.fenced;
       if (pushed === 'refused') return RUNNER_EXIT.stopped;
@@ -208,7 +276,7 @@ export function simulatedRunner(options: {
       return RUNNER_EXIT.stopped;
     } catch (error) {
       if (error instanceof Gone) return undefined;
-      return RUNNER_EXIT.stopped;
+      return error instanceof Fenced ? RUNNER_EXIT.fenced : RUNNER_EXIT.stopped;
     }
   }
 
@@ -285,7 +353,9 @@ export function simulatedRunner(options: {
   async function freeze(where: (typeof freezes)[number]): Promise<boolean> {
     if (fate.freezes !== where || dead) return false;
     trace.line(`${name} freezes: ${where}`);
+    isFrozen = true;
     await time.sleep(fate.frozenMs);
+    isFrozen = false;
     skewMs -= fate.frozenMs;
     trace.line(`${name} thaws`);
     check(where === 'before-push' ? 'to the end' : undefined);
@@ -317,15 +387,20 @@ export function simulatedRunner(options: {
 
   function check(until?: 'to the end'): void {
     if (dead) throw new Gone();
+    if (told === 'is-fenced') throw new Fenced();
     if (!until && told === 'to-stop') throw new Stopped();
   }
 
   /** Asks Baton until it answers. */
-  async function insist<T>(what: string, question: (ports: WiredPorts) => Promise<T>): Promise<T> {
+  async function insist<T>(
+    what: string,
+    question: (ports: WiredPorts) => Promise<T>,
+    now: () => string = clockNow,
+  ): Promise<T> {
     const untilMs = time.nowMs() + PATIENCE_MS;
     for (;;) {
       try {
-        const answer = await plane.ask(`${name} ${what}`, question);
+        const answer = await plane.ask(`${name} ${what}`, question, writesItself ? now : undefined);
         check();
         return answer;
       } catch (error) {
@@ -341,7 +416,7 @@ export function simulatedRunner(options: {
     const isLost = scene.has('lose') && random.chance(0.3);
     trace.line(`${name} says ${type}${isLost ? ' (lost)' : ''}`);
     if (isLost) return;
-    const id = `${me.taskId}#${me.attempt}#${nativeId.slice(-8)}#${number}`;
+    const id = `${me.taskId}#${me.attempt}#${body.slice(-8)}#${number}`;
     const at = clockNow();
     const event: Envelope = {
       version: '0',

@@ -15,7 +15,7 @@ import {
 import { PAUSES_MAX } from '../../schemas/task-request.ts';
 import { runKey, slotKey } from '../records.ts';
 import type { Complain, PromiseName, Records } from './promise-names.ts';
-import type { EcsRun } from './simulated-ecs.ts';
+import { isClaimant, type WatchedRun } from './watched-run.ts';
 
 /** Largest task record in bytes of JSON. */
 const RECORD_MAX_BYTES = 32 * 1024;
@@ -30,7 +30,7 @@ interface Surroundings {
   readonly pushes: ReadonlySet<string>;
   /** When the agent's first word was kept, by run key. */
   readonly firstWords: ReadonlyMap<string, number>;
-  readonly runsOf: (taskId: string) => readonly EcsRun[];
+  readonly runsOf: (taskId: string) => readonly WatchedRun[];
 }
 
 /** What no write of a task record may do. */
@@ -111,11 +111,11 @@ function stopClosed(before: Task, after: Task, entry: HistoryEntry, { records, c
     complain('one attempt counts', before.taskId, `${after.status} while attempt ${before.attempt} is open`);
   if (entry.facts.some(({ type }) => type === 'RunOrphaned')) return;
   for (const run of runsOf(before.taskId)) {
-    if (run.spec.attempt === before.attempt && !run.stopped && record?.claim?.nativeId === run.arn) {
+    if (run.spec.attempt === before.attempt && !run.stopped && isClaimant(run, record)) {
       complain(
         'one attempt counts',
         before.taskId,
-        `${after.status} while ${run.arn} works on attempt ${before.attempt}`,
+        `${after.status} while ${run.nativeId} works on attempt ${before.attempt}`,
       );
     }
   }
@@ -182,7 +182,9 @@ function stopped(
   if (after.intent === 'paused') {
     if (after.resumeAt === undefined || after.resumeAt >= after.deadlineAt) broken('pauses beyond its deadline');
     const report = (records.get(key) as RunRecord | undefined)?.report;
-    if (report?.retryAfterSeconds === undefined) broken('pauses and nobody asked for it');
+    // A back end that has no room for a session, or takes no more just then, asks for it too.
+    const isFull = after.compute === 'agentcore' && ['no_capacity', 'start_throttled'].includes(after.reason.code);
+    if (report?.retryAfterSeconds === undefined && !isFull) broken('pauses and nobody asked for it');
   }
   if (after.reason.code !== 'stalled') return;
   const word = firstWords.get(key);
@@ -277,11 +279,11 @@ function settled(task: Task, { records, complain, runsOf }: Surroundings): void 
     if (run.stopped) continue;
     const { attempt } = run.spec;
     const record = records.get(runKey(task.taskId, attempt)) as RunRecord | undefined;
-    const isFenced = record?.claim?.nativeId !== run.arn && (record?.noClaim || record?.closed);
+    const isFenced = !isClaimant(run, record) && (record?.noClaim || record?.closed);
     const orphaned = task.history.some(
       (entry) => entry.attempt === attempt && entry.facts.some(({ type }) => type === 'RunOrphaned'),
     );
     if (isFenced || orphaned || (given && attempt === task.attempt)) continue;
-    complain('no orphan', task.taskId, `settled while ${run.arn} of attempt ${attempt} works`);
+    complain('no orphan', task.taskId, `settled while ${run.nativeId} of attempt ${attempt} works`);
   }
 }

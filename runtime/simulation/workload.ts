@@ -1,3 +1,4 @@
+import { type Compute, signals } from '../../schemas/compute.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import { taskIdFor } from '../task-id.ts';
@@ -17,8 +18,14 @@ export const REPOSITORIES = ['https://example.org/sample.git', 'https://example.
 /** Who may ask in one seed. */
 export const USERS = ['user-1', 'user-2', 'user-3'] as const;
 
-/** Sends what producers and people send: requests, the same again, bad ones, and cancels. Answers the ids of all requests. */
-export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number): readonly string[] {
+/** Time-outs that are asked for, in seconds. Where runs beat, each beat is a write and each look at it a wake-up: hours of it show nothing new. */
+const TIMEOUTS_S = { events: [60, 900, 3_600, 4 * 3_600, 8 * 3_600], heartbeats: [60, 300, 900, 2_400] } as const;
+
+/**
+ * Sends what producers and people send: requests, the same again, bad ones, and cancels. Answers the ids of all requests. `usual` is the
+ * back end of a request that names none.
+ */
+export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number, usual: Compute): readonly string[] {
   const { time, trace } = scene;
   const random = scene.random.fork('workload');
   const users = random.int(1, USERS.length);
@@ -39,12 +46,14 @@ export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number):
     const fromMs = time.nowMs() + random.int(0, withinMs);
     const userId = `user-${random.int(1, users)}`;
     const key = random.chance(0.8) ? `key-${number}` : undefined;
+    const compute = random.chance(0.15) ? 'agentcore' : random.chance(0.15) ? 'ecs' : undefined;
     const request: TaskRequest = {
       repository: random.pick(REPOSITORIES),
       prompt: random.chance(0.03) ? ' ' : random.chance(0.1) ? `do ${number} and ${HARMFUL}` : `do ${number}`,
       userId,
       ...(key === undefined ? {} : { idempotencyKey: key }),
-      timeoutSeconds: random.pick([60, 900, 3_600, 4 * 3_600, 8 * 3_600]),
+      ...(compute === undefined ? {} : { compute }),
+      timeoutSeconds: random.pick(TIMEOUTS_S[signals[compute ?? usual]]),
       attempts: random.chance(0.2) ? 10 : random.int(1, 4),
       ...(scene.has('agent-retries') && random.chance(0.6) ? { retryAgentFailure: true } : {}),
       ...(random.chance(0.15) ? { priority: random.int(1, 9) } : {}),

@@ -3,9 +3,10 @@ import type { Rejection, Task } from '../../schemas/task.ts';
 import type { DeadLetter } from '../engine/event-bus.ts';
 import { memoryArchive } from '../engine/memory-archive.ts';
 import { type MemoryStore, memoryStore } from '../engine/memory-store.ts';
-import type { Settings } from '../ports.ts';
+import type { AgentcoreBackend, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import { taskKey } from '../records.ts';
+import { livesOver, type SessionBackendOptions, sessionBackend } from '../session-backend.ts';
 import { configureRepositories } from './configurations.ts';
 import { letOthersDeploy } from './deployers.ts';
 import { drawn, type FaultName } from './faults.ts';
@@ -19,13 +20,21 @@ import { type Promises, watchPromises } from './promises.ts';
 import { seededRandom } from './random.ts';
 import { replayAtAnyTime } from './replays.ts';
 import type { Gate, Scene } from './scene.ts';
+import { type SessionBody, type SimulatedAgentcore, simulatedAgentcore } from './simulated-agentcore.ts';
 import { simulatedDefinitions } from './simulated-definitions.ts';
-import { type SimulatedEcs, simulatedEcs } from './simulated-ecs.ts';
+import { type EcsRun, type SimulatedEcs, simulatedEcs } from './simulated-ecs.ts';
 import { simulatedRegistry } from './simulated-registry.ts';
-import { type Remote, simulatedRunner } from './simulated-runner.ts';
+import {
+  type Remote,
+  type RunnerOptions,
+  type RunnerProcess,
+  simulatedRunner,
+  type Witness,
+} from './simulated-runner.ts';
 import { openTrace } from './trace.ts';
 import { EPOCH_MS, virtualTime } from './virtual-time.ts';
 import { weatherOf } from './weather.ts';
+import type { WiredPorts } from './wiring.ts';
 import { startWorkload } from './workload.ts';
 
 export type { Plant } from './life.ts';
@@ -39,6 +48,19 @@ const SETTLE_WITHIN_S = 4 * 3_600;
 /** Most times that the whole process dies in one seed, and the chance of it at one step. */
 const DEATHS_MAX = 4;
 const DEATH_PER_STEP = 1 / 300;
+/** Faults that delay what Baton does, so that nothing can be said of how soon it does it. */
+const DELAYING = [
+  'delay',
+  'late-alarm',
+  'crash',
+  'world-crash',
+  'throttle',
+  'throttled-start',
+  'time-out',
+  'redrive',
+  'lost-answer',
+  'late-handle',
+] as const satisfies readonly FaultName[];
 /** Trace lines that a finding carries. */
 const LINES_OF_A_FINDING = 80;
 
@@ -87,7 +109,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     defaultAgentCommand: 'scripted',
     agentCommandAllowed: true,
     screening: has('guardrail') ? 'required' : 'off',
-    computes: ['ecs'],
+    computes: random.fork('computes').chance(0.5) ? ['ecs', 'agentcore'] : ['agentcore', 'ecs'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };
   const crashes = random.fork('crashes');
@@ -103,7 +125,10 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   const promises: Promises = watchPromises({
     nowMs: time.nowMs,
     later: (ms, work) => void time.at(time.nowMs() + ms, work),
-    runsOf: (taskId) => ecs.runsOf(taskId),
+    runsOf: (taskId) => [...ecs.runsOf(taskId), ...bodiesOf(taskId)],
+    bodies: () => agentcore.bodies,
+    timings,
+    isCalm: !DELAYING.some(has),
     registry: () => registry,
     stage: usual.stage,
     isUp: () => life !== undefined,
@@ -130,7 +155,10 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     complain,
     plant: plant?.definitions,
   });
-  const ecs = backEnd();
+  const remote: Remote = new Map();
+  let booted = 0;
+  const ecs = taskBackEnd();
+  const agentcore = sessionsBackEnd();
   const lifeOptions: LifeOptions = {
     scene,
     weather,
@@ -139,8 +167,9 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     limitOf: limits.limitOf,
     promises,
     archive,
-    outside: (gate: Gate) => ({
+    outside: (gate: Gate, own: WiredPorts) => ({
       ...outside.seenBy(gate),
+      agentcore: sessionsSeenBy(gate, own),
       ecs: ecs.seenBy(gate),
       definitions: definitionsSeenBy(gate),
     }),
@@ -150,7 +179,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   };
 
   await live(memoryStore(storeOptions()));
-  const taskIds = startWorkload(scene, plane, options.tasks);
+  const taskIds = startWorkload(scene, plane, options.tasks, usual.computes[0] ?? 'ecs');
   if (has('changed-limit')) limits.change();
   configureRepositories(scene, plane);
   if (has('replay')) replayAtAnyTime(scene, plane, archive);
@@ -185,26 +214,50 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     finding = { ...what, seed: options.seed, step: steps, trace: trace.last(LINES_OF_A_FINDING) };
   }
 
-  function backEnd(): SimulatedEcs {
-    const remote: Remote = new Map();
-    let booted = 0;
-    return simulatedEcs(
-      scene,
-      plane,
-      (run, ended) =>
-        simulatedRunner({
-          scene,
-          plane,
-          remote,
-          witness: promises,
-          random: random.fork(`runner ${++booted}`),
-          nativeId: run.arn,
-          environment: run.spec.environment,
-          ended,
-        }),
-      promises,
-      registry,
-    );
+  function taskBackEnd(): SimulatedEcs {
+    const boot = ({ nativeId, spec: { environment } }: EcsRun, ended: (exitCode: number) => void) =>
+      runner({ nativeId, body: nativeId, environment, witness: promises, ended });
+    return simulatedEcs(scene, plane, boot, promises, registry);
+  }
+
+  function sessionsBackEnd(): SimulatedAgentcore {
+    return simulatedAgentcore(scene, bootSession, promises);
+  }
+
+  /** What the image does when it is invoked: it has a claim count once, since another container may have the same name. */
+  function bootSession(session: SessionBody, ended: () => void): RunnerProcess {
+    const { nativeId, number, invocation } = session;
+    const witness: Witness = {
+      ...promises,
+      claimed(signal, body) {
+        session.claims = true;
+        session.claimedAtMs = time.nowMs();
+        promises.claimed(signal, body);
+      },
+    };
+    const environment = { ...invocation.environment, BATON_CLAIM: 'once' };
+    return runner({ nativeId, body: `${nativeId}/${number}`, environment, witness, ended });
+  }
+
+  function runner(
+    about: Pick<RunnerOptions, 'nativeId' | 'body' | 'environment' | 'witness' | 'ended'>,
+  ): RunnerProcess {
+    return simulatedRunner({ ...about, scene, plane, remote, random: random.fork(`runner ${++booted}`) });
+  }
+
+  function bodiesOf(taskId: string): readonly SessionBody[] {
+    return agentcore.bodies.filter(({ spec }) => spec.taskId === taskId);
+  }
+
+  /** The back end of sessions, as it is shipped, over the simulated service. */
+  function sessionsSeenBy(gate: Gate, { tasks, runs, clock }: WiredPorts): AgentcoreBackend {
+    const under: SessionBackendOptions = {
+      sessions: agentcore.seenBy(gate),
+      runtimeArn: agentcore.runtimeArn(),
+      qualifier: 'DEFAULT',
+      lifeOf: livesOver({ tasks, runs, clock, timings: () => timings }),
+    };
+    return sessionBackend(plant?.sessions?.(under) ?? under);
   }
 
   function storeOptions() {

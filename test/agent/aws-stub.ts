@@ -4,13 +4,24 @@ import type { AddressInfo } from 'node:net';
 import type { PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 
 /** Operations of AWS that a runner uses, and what ECS offers to a container. */
-export type Operation = 'UpdateItem' | 'GetItem' | 'PutEvents' | 'GetObject' | 'TaskMetadata' | 'Credentials';
+export type Operation =
+  | 'UpdateItem'
+  | 'GetItem'
+  | 'PutEvents'
+  | 'GetObject'
+  | 'GetSecretValue'
+  | 'TaskMetadata'
+  | 'Credentials';
 
 /**
  * What becomes of a request instead of the usual: an answer of the service; the cut of the connection before the service saw it
- * (`unsent`), or after it did what was asked (`answer lost`).
+ * (`unsent`), or after it did what was asked (`answer lost`); or a body that is none of the service's.
  */
-export type Fault = { readonly status: number; readonly error: string } | 'unsent' | 'answer lost';
+export type Fault =
+  | { readonly status: number; readonly error: string }
+  | { readonly body: string }
+  | 'unsent'
+  | 'answer lost';
 
 /** One small real server in front of a real DynamoDB engine; S3, EventBridge and the endpoints of ECS it plays itself. */
 export interface AwsStub {
@@ -19,6 +30,8 @@ export interface AwsStub {
   readonly asked: Operation[];
   /** `<bucket>/<key>` → content. */
   readonly objects: Map<string, string>;
+  /** Complete ARN → what Secrets Manager answers of it. */
+  readonly secrets: Map<string, { readonly SecretString?: string }>;
   /** What the bus accepted. */
   readonly entries: PutEventsRequestEntry[];
   /** ErrorCode of the next entries, one after another; then entries are accepted again. */
@@ -53,6 +66,7 @@ export async function startAwsStub(dynamoDbEndpoint: string): Promise<AwsStub> {
     url: `http://127.0.0.1:${port}`,
     asked: [],
     objects: new Map(),
+    secrets: new Map(),
     entries: [],
     entryFaults: [],
     taskArn: 'arn:aws:ecs:eu-west-1:000000000000:task/baton/from-metadata',
@@ -93,7 +107,7 @@ export async function startAwsStub(dynamoDbEndpoint: string): Promise<AwsStub> {
       outgoing.destroy();
       return;
     }
-    const answer = typeof fault === 'object' ? refusal(operation, fault) : await usual(operation, incoming, body);
+    const answer = typeof fault === 'object' ? faulty(operation, fault) : await usual(operation, incoming, body);
     if (fault === 'answer lost') {
       outgoing.destroy();
       return;
@@ -112,6 +126,12 @@ export async function startAwsStub(dynamoDbEndpoint: string): Promise<AwsStub> {
         const content = stub.objects.get(decodeURIComponent((incoming.url ?? '').split('?')[0] ?? '').slice(1));
         if (content === undefined) return refusal(operation, { status: 404, error: 'NoSuchKey' });
         return { status: 200, headers: { 'content-type': 'text/plain' }, body: Buffer.from(content) };
+      }
+      case 'GetSecretValue': {
+        const { SecretId } = JSON.parse(body.toString());
+        const secret = stub.secrets.get(SecretId);
+        if (secret === undefined) return refusal(operation, { status: 400, error: 'ResourceNotFoundException' });
+        return json(200, { ARN: SecretId, Name: 'a secret', ...secret });
       }
       case 'TaskMetadata':
         return json(200, { Cluster: 'baton', TaskARN: stub.taskArn, Family: 'baton-agent' });
@@ -142,6 +162,9 @@ function operationOf({ headers, url = '' }: IncomingMessage): Operation {
   if (url.startsWith('/metadata/')) return 'TaskMetadata';
   return url.startsWith('/credentials') ? 'Credentials' : 'GetObject';
 }
+
+const faulty = (operation: Operation, fault: Exclude<Fault, string>): Answer =>
+  'body' in fault ? { ...json(200, {}), body: Buffer.from(fault.body) } : refusal(operation, fault);
 
 function refusal(operation: Operation, { status, error }: { status: number; error: string }): Answer {
   if (operation !== 'GetObject') return json(status, { __type: `com.amazonaws#${error}`, message: 'planned' });

@@ -1,30 +1,74 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { recordedBudgets } from '../../bench/budget.ts';
+import { type Budgets, recordedBudgets } from '../../bench/budget.ts';
+import { awsTimings } from '../../lifecycle/timings.ts';
 
-const kept = JSON.parse(readFileSync(new URL('../../docs/budget.json', import.meta.url), 'utf8'));
+const kept: Budgets = JSON.parse(readFileSync(new URL('../../docs/budget.json', import.meta.url), 'utf8'));
 
-describe('a healthy task on ECS', () => {
-  it('asks AWS for exactly what docs/budget.json says, whatever its duration', async () => {
+describe('a healthy task', () => {
+  it('asks AWS for exactly what docs/budget.json says, whatever its duration and its back end', async () => {
     // Where a change of these counts is meant: `npm run budget`, `npm run generate`, and the reason in decision 0010.
     expect(await recordedBudgets()).toEqual(kept);
   });
+});
 
+describe('a healthy task on ECS', () => {
   it('stays within its bounds: nothing asks compute, and time costs nothing', () => {
-    for (const budget of Object.values<Record<string, number>>(kept.minutes)) {
-      expect(budget).toMatchObject({ asks: 0, starts: 1, definitionCalls: 1, payloadPuts: 2, payloadDeletes: 2 });
-      expect(budget['recordWrites']).toBeLessThanOrEqual(16);
-      expect((budget['messages'] ?? 0) + (budget['schedules'] ?? 0)).toBeLessThanOrEqual(3);
-      expect(budget['publishedEntries']).toBeLessThanOrEqual(9);
-      expect(budget['invocations']).toBeLessThanOrEqual(13);
+    for (const budget of Object.values(kept.minutes)) {
+      expect(budget).toMatchObject({ asks: 0, starts: 1, stops: 0, definitionCalls: 1 });
+      expect(budget).toMatchObject({ payloadPuts: 2, payloadDeletes: 2 });
+      expect(budget.recordWrites).toBeLessThanOrEqual(16);
+      expect(budget.messages + budget.schedules).toBeLessThanOrEqual(3);
+      expect(budget.publishedEntries).toBeLessThanOrEqual(9);
+      expect(budget.invocations).toBeLessThanOrEqual(13);
     }
   });
 
   it('publishes nothing twice and starts nothing twice when every event is delivered twice', () => {
     const { minutes, deliveredTwice } = kept;
-    const { publishedEntries } = minutes[30];
-    expect(deliveredTwice).toMatchObject({ starts: 1, definitionCalls: 1, publishedEntries });
+    const once = minutes['30'];
+    expect(deliveredTwice).toMatchObject({ starts: 1, definitionCalls: 1, publishedEntries: once?.publishedEntries });
     // The write of a duplicate request fails; every other duplicate is known by a read.
-    expect(deliveredTwice.recordWrites).toBe(minutes[30].recordWrites + 1);
+    expect(deliveredTwice.recordWrites).toBe((once?.recordWrites ?? 0) + 1);
+  });
+});
+
+describe('a healthy task on AgentCore', () => {
+  const { agentcore } = kept;
+  const budgets = Object.values(agentcore.minutes);
+
+  it('costs the same whatever its duration, but for what it takes to see that it lives', () => {
+    expect(budgets.length).toBeGreaterThan(1);
+    for (const budget of budgets) expect(budget).toEqual(budgets[0]);
+  });
+
+  it('is started once, and its session stopped after its report until there is none', () => {
+    for (const budget of budgets) {
+      expect(budget).toMatchObject({ starts: 1, payloadPuts: 2, payloadDeletes: 2, schedules: 0 });
+      // Stopped, found gone, and asked once more before that counts as its end.
+      expect(budget.stops).toBeLessThanOrEqual(3);
+      expect(budget.byRule['stop-run-on-agentcore']).toBe(2);
+      expect(budget.recordWrites).toBeLessThanOrEqual(17);
+      expect(budget.messages).toBeLessThanOrEqual(6);
+      expect(budget.publishedEntries).toBeLessThanOrEqual(14);
+      expect(budget.invocations).toBeLessThanOrEqual(16);
+    }
+  });
+
+  it('is watched by one write, two reads and one alarm for each look, which stops nothing and publishes nothing', () => {
+    for (const [minutes, watching] of Object.entries(agentcore.watching)) {
+      const { looks, heartbeats } = watching;
+      expect(watching).toMatchObject({ recordWrites: looks, recordReads: 2 * looks, messages: looks });
+      expect(watching).toMatchObject({ schedules: 0, publishedEntries: 0, stops: 0 });
+      // None is at the very beginning, and none at the end, when the report says more.
+      expect(looks).toBe(Math.ceil((Number(minutes) * 60) / awsTimings.LIFE_LOOK_S) - 1);
+      expect(heartbeats).toBe(Math.ceil((Number(minutes) * 60) / awsTimings.HEARTBEAT_S) - 1);
+    }
+  });
+
+  it('publishes nothing more and starts nothing twice when every event is delivered twice', () => {
+    const [once] = budgets;
+    expect(agentcore.deliveredTwice).toMatchObject({ starts: 1, recordWrites: once?.recordWrites, stops: once?.stops });
+    expect(agentcore.deliveredTwice.publishedEntries).toBeLessThanOrEqual(once?.publishedEntries ?? 0);
   });
 });

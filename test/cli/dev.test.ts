@@ -71,6 +71,9 @@ describe('a task in the world of `baton dev`', () => {
     expect(code).toBe(3);
     expect(lastJson(stdout)).toMatchObject({ status: 'CANCELLED', reason: { code: 'cancelled' } });
     expect((await scene.run(['cancel', taskId])).code).toBe(0);
+    const shown = await scene.run(['show', taskId]);
+    expect(shown.stdout).toMatch(/^ {2}saved work {2}none; what is left of it: \S+\/workspace$/m);
+    expect((await scene.run(['watch', taskId])).stdout).toMatch(/^ {2}saved work: none$/m);
 
     const done = await submit('true');
     await scene.run(['watch', done]);
@@ -183,6 +186,26 @@ describe('a port that HTTP clients refuse', () => {
   });
 });
 
+describe('Ctrl-C to `baton dev` with a task at work and one in line', () => {
+  it('leaves the agent at work, and says so', async () => {
+    const other = scene.start(['dev', '--port', '0', '--data', 'busy', '--quiet']);
+    await other.says('ready ');
+    expect((await scene.run(['repo', 'set', 'repo', '--limit', '1', '--data', 'busy'])).code).toBe(0);
+    const words = ['submit', '--repo', 'repo', '--prompt', 'do it', '--data', 'busy', '--agent', 'sleep 8'];
+    const taskId = (await scene.run(words)).stdout.trim();
+    const watching = scene.start(['watch', taskId, '--data', 'busy']);
+    await watching.says('RUNNING');
+    await scene.run(words);
+    other.kill('SIGINT');
+    const { code, stderr } = await other.ended;
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^baton: left 2 tasks, 1 run goes on; the next `baton run` or .* on \S+busy takes them up\.$/m,
+    );
+    watching.kill('SIGKILL');
+  });
+});
+
 describe('SIGTERM to `baton dev`', () => {
   it('stops it cleanly', async () => {
     const other = scene.start(['dev', '--port', '0', '--data', 'another']);
@@ -192,7 +215,7 @@ describe('SIGTERM to `baton dev`', () => {
     other.kill('SIGTERM');
     expect(await other.ended).toMatchObject({
       code: 0,
-      stderr: expect.stringMatching(/^baton: Screening is off: .*\n$/),
+      stderr: expect.stringMatching(/^baton: Screening is off: .*\nbaton: tasks run on ecs; .* agentcore\n$/),
     });
     expect(existsSync(known)).toBe(false);
   });

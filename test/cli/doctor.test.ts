@@ -21,7 +21,8 @@ describe('a machine that has everything', () => {
     const before = readdirSync(scene.folder);
     const { code, stdout, stderr } = await scene.run(['doctor'], { environment: withAgent });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout.match(/^ok /gm)).toHaveLength(6);
+    expect(stdout.match(/^ok /gm)).toHaveLength(7);
+    expect(stdout).toMatch(/^ok {6}back ends: tasks run on ecs; .*agentcore$/m);
     expect(stdout).toMatch(/^ok {6}screening: off; /m);
     expect(readdirSync(scene.folder)).toEqual(before);
   });

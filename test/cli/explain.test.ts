@@ -66,6 +66,35 @@ describe('an explanation', () => {
     ]);
   });
 
+  it('tells where a task runs, and on what, whether it was asked for or not', () => {
+    expect(text(aTask({ status: 'RUNNING', compute: 'agentcore' }))).toContain(
+      '  compute     agentcore (isolation shared, capacity on-demand)',
+    );
+    const asked = aTask({ status: 'RUNNING', isolation: 'per-user', capacity: 'spot-first' });
+    expect(text(asked)).toContain('  compute     ecs (isolation per-user, capacity spot-first)');
+  });
+
+  it('tells of a run whose back end tells nothing what signs of life it gave, and when they are looked at again', () => {
+    const task = aTask({ status: 'RUNNING', compute: 'agentcore' });
+    const life = { sign: 'x', at: at(30), looks: 2 };
+    const records = [aRunRecord({ claim: aClaim(), heartbeatAt: at(29) })];
+    const lines = text({ ...task, run: { ...task.run, life }, due: { ...task.due, life: at(70) } } as Task, {
+      records,
+    });
+    expect(below('attempt 1', lines)).toEqual(
+      expect.arrayContaining([
+        'life        its latest sign was first seen +30.0 s; 2 looks since found no newer one',
+        'heartbeat   the latest +29.0 s',
+      ]),
+    );
+    expect(below('what comes next', lines)).toEqual(
+      expect.arrayContaining([
+        `next        the agent ends, and its runner reports; until then it gives signs of life, which are looked at next at ${at(70)}`,
+        `due         ${at(70)} (in 10.0 s): its signs of life are looked at`,
+      ]),
+    );
+  });
+
   it('tells of saved work that an attempt should have begun with and did not find', () => {
     const lostWork = { branch: 'baton/x', commit: 'c0ffeec0ffeec0ffee' };
     const records = [aRunRecord({ claim: aClaim(), report: aReport({ result: aResult({ lostWork }) }) })];

@@ -5,6 +5,7 @@ import { taskTable } from '../../cli/task-table.ts';
 import { taskText } from '../../cli/task-text.ts';
 import { cut, openTerminal } from '../../cli/terminal.ts';
 import { attemptText, resultText, stepLine } from '../../cli/timeline.ts';
+import { unsavedText } from '../../cli/unsaved-work.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { aView, BEGAN, later, stepsTo } from './a-view.ts';
 
@@ -78,10 +79,8 @@ describe('a paused task', () => {
       plain,
     );
     expect(lines.join('\n')).toMatch(/paused +until .*in 1 min/);
-    expect(lines.join('\n')).toContain('3; 1 of 3 used, as 2 were paused by a rate limit');
-    expect(attemptText({ attempt: 1, attempts: 3, pauses: 1 })).toBe(
-      '1; none of 3 used, as 1 was paused by a rate limit',
-    );
+    expect(lines.join('\n')).toContain('3; 1 of 3 used, as 2 were paused');
+    expect(attemptText({ attempt: 1, attempts: 3, pauses: 1 })).toBe('1; none of 3 used, as 1 was paused');
   });
 });
 
@@ -129,6 +128,21 @@ describe('a shown task', () => {
     expect(lines.find((line) => line.startsWith('  what to do'))).toContain('Check the rights');
   });
 
+  it('has what became of work that was not saved, unless some was or none was done', () => {
+    const ended = { history: stepsTo('SUBMITTED', 'RUNNING', 'CANCELLED'), endedAt: later(2000) };
+    const savedWork = { branch: 'baton/t1', commit: 'a'.repeat(40) };
+    expect(unsavedText(aView(ended))).toBe('none');
+    for (const other of [
+      aView(),
+      aView({ ...ended, savedWork }),
+      aView({ ...ended, result }),
+      aView({ ...ended, history: stepsTo('SUBMITTED', 'CANCELLED') }),
+      aView({ ...ended, history: stepsTo('SUBMITTED', 'RUNNING', 'COMPLETED') }),
+    ])
+      expect(unsavedText(other)).toBeUndefined();
+    expect(taskText(aView(ended), nowMs, plain, 'none')).toContain('  saved work  none');
+  });
+
   it('has what was ignored, and why', () => {
     const cause = { id: 'x', type: 'RunReported' };
     const lines = taskText(aView({ ignored: [{ at: BEGAN, cause, reason: 'another attempt runs' }] }), nowMs, plain);
@@ -138,9 +152,11 @@ describe('a shown task', () => {
 
 describe('a table of tasks', () => {
   it('is as wide as it must be, with a heading', () => {
-    expect(taskTable([aView({ progress: { seq: 1, at: BEGAN, text: 'thinking' } })], nowMs, plain)).toEqual([
-      'TASK                       STATUS   FOR     SUBMITTED   REPOSITORY',
-      't0123456789abcdefghjkmnpq  RUNNING  10.0 s  10.0 s ago  /home/somebody/repo  thinking',
+    expect(
+      taskTable([aView({ compute: 'agentcore', progress: { seq: 1, at: BEGAN, text: 'thinking' } })], nowMs, plain),
+    ).toEqual([
+      'TASK                       STATUS   FOR     SUBMITTED   COMPUTE    REPOSITORY',
+      't0123456789abcdefghjkmnpq  RUNNING  10.0 s  10.0 s ago  agentcore  /home/somebody/repo  thinking',
     ]);
   });
 });

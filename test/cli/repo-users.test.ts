@@ -54,6 +54,16 @@ describe('users who are isolated', () => {
     expect((await json('show', '/srv/two')).config).toEqual({ limit: 2 });
   });
 
+  it('have others refused by name of the configuration, which is what must be changed', async () => {
+    await repo('set', scene.repo, '--isolation', 'per-user', '--user', 'ada');
+    const words = ['submit', '--repo', 'repo', '--prompt', 'do it', '--agent', 'true', '--endpoint', scene.world.url];
+    const { code, stderr } = await scene.run(words);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`the configuration "${scene.repo}" isolates users`);
+    expect(stderr).toContain(`\n       See what it says with \`baton repo show "${scene.repo}"\`, change it with`);
+    expect(stderr).not.toContain('Correct the request');
+  });
+
   it('are all taken from a file, which replaces those that are there', async () => {
     const file = join(scene.folder, 'users.json');
     writeFileSync(file, JSON.stringify({ ada: ofAda }));

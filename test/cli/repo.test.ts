@@ -85,7 +85,7 @@ describe('baton repo set', () => {
     [['--limit', '0'], /--limit: Too small/],
     [['--timeout', '30'], /--timeout: "30" is not a duration/],
     [['--timeout', '9h'], /--timeout: at most 8 h 00 min/],
-    [['--compute', 'moon'], /Allowed choices are ecs/],
+    [['--compute', 'moon'], /Allowed choices are agentcore, ecs/],
     [['--env', 'TOKEN'], /--env: "TOKEN" is no reference/],
     [['--env', 'TOKEN=hunter2'], /--env: TOKEN: is no reference: write variable:/],
     [['--subscribe', 'https://example.com'], /--subscribe: .*begins with none of webhook=/],

@@ -56,6 +56,21 @@ describe('baton run', () => {
     expect(lastJson(stdout)).toMatchObject({ status: 'TIMED_OUT' });
   });
 
+  it('tells the end at once where a session is still to be stopped, and why it waits on', async () => {
+    const { code, stdout } = await scene.run(task('--compute', 'agentcore', '--agent', 'true'));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/ COMPLETED .*\n(.*\n)*Waiting until its session is gone\.\n\nCOMPLETED after /);
+    expect(stdout.match(/Waiting until/g)).toHaveLength(1);
+  });
+
+  it('says after an end in vain that nothing was saved, and where the work is', async () => {
+    const agent = 'echo x > x.txt; sleep 60';
+    const { code, stdout } = await scene.run(task('--compute', 'agentcore', '--agent', agent, '--timeout', '6s'));
+    expect(code).toBe(4);
+    const [, workspace = ''] = /^ {2}saved work: none; what is left of it: (.*)$/m.exec(stdout) ?? [];
+    expect(readFileSync(join(workspace, 'x.txt'), 'utf8')).toBe('x\n');
+  });
+
   it('takes paths with blanks, a prompt from a file and another working directory', async () => {
     const place = join(scene.folder, 'a place');
     mkdirSync(join(place, 'deep er'), { recursive: true });

@@ -23,7 +23,9 @@ describe('a world that screens nothing', () => {
     const running = await dev();
     expect((await scene.run(['doctor'])).stdout).toMatch(/^ok {6}screening: off; /m);
     const stderr = await ended(running);
-    expect(stderr).toBe('baton: Screening is off: prompts and fetched texts reach the agent as they are.\n');
+    expect(
+      stderr.match(/^baton: Screening is off: prompts and fetched texts reach the agent as they are\.$/gm),
+    ).toHaveLength(1);
   });
 });
 
@@ -49,7 +51,7 @@ describe('a world with the stand-in', () => {
     const shown = (await scene.run(['show', task.taskId])).stdout;
     expect(shown).toContain('The guardrail blocked the request: PROMPT_ATTACK (HIGH).');
     expect(shown).toContain('Say it otherwise, submit again.');
-    expect(await ended(running)).toMatch(/^baton: Screening is a stand-in: .*\n$/);
+    expect(await ended(running)).toMatch(/^baton: Screening is a stand-in: .*\nbaton: tasks run on .*\n$/);
   });
 
   it('is the only one there is', async () => {

@@ -51,7 +51,20 @@ describe('Ctrl-C while a task runs', () => {
     running.kill('SIGINT');
     const { code, stderr } = await running.ended;
     expect(code).toBe(130);
-    const taskId = /left (t\w+) in STOPPING/.exec(stderr)?.[1] ?? '';
+    const taskId = /left (t\w+) in STOPPING, its cancel is kept; the next/.exec(stderr)?.[1] ?? '';
+    expect(await followedByDev(taskId)).toMatchObject({ code: 3, view: { status: 'CANCELLED' } });
+  });
+});
+
+describe('Ctrl-C twice at once', () => {
+  it('leaves the task with its cancel, and says that it is kept', async () => {
+    const { running } = await atWork('one', 'trap "" TERM; sleep 3 & wait; sleep 2');
+    running.kill('SIGINT');
+    await running.says('Cancelling.');
+    running.kill('SIGINT');
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(130);
+    const taskId = /left (t\w+) in \w+, its cancel is kept; the next/.exec(stderr)?.[1] ?? '';
     expect(await followedByDev(taskId)).toMatchObject({ code: 3, view: { status: 'CANCELLED' } });
   });
 });

@@ -66,6 +66,19 @@ onEveryStore((present) => {
       await runs.open(taskId, 1);
       expect([await runs.claim(signal), await runs.claim(signal)]).toEqual(['claimed', 'already']);
     });
+
+    it('again by the same call, whose answer was lost, is its own; nothing is written', async () => {
+      await runs.open(taskId, 1);
+      expect([await runs.claim(signal, 'first'), await runs.claim(signal, 'first')]).toEqual(['claimed', 'claimed']);
+      expect([await runs.claim(signal, 'second'), await runs.claim(signal)]).toEqual(['already', 'already']);
+      expect(await runs.claim(stranger, 'first')).toBe('fenced');
+      expect((await present.store.get(runKey(taskId, 1)))?.revision).toBe(2);
+    });
+
+    it('again by the same call is fenced when the attempt is closed', async () => {
+      await has({ claim: { ...aClaim(), claimId: 'first' }, closed: true });
+      expect(await runs.claim(signal, 'first')).toBe('fenced');
+    });
   });
 
   describe('the fence', () => {

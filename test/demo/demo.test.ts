@@ -30,25 +30,26 @@ beforeAll(async () => {
 afterAll(() => putAway(folder));
 
 describe('the demonstration', () => {
-  it('sees three tasks end and settle as they should, and says so by its exit code', () => {
+  it('sees four tasks end and settle as they should, and says so by its exit code', () => {
     expect({ code, stderr, stdout }).toMatchObject({ code: 0, stderr: '' });
-    expect(stdout.match(/^✓ .*/gm)).toHaveLength(4);
+    expect(stdout.match(/^✓ .*/gm)).toHaveLength(5);
     expect(stdout).not.toContain('✗');
   });
 
   it('shows how each of them travels', () => {
-    for (const name of ['greeting', 'crash', 'endless']) {
+    for (const name of ['greeting', 'licence', 'crash', 'endless']) {
       for (const status of ['SUBMITTED', 'STARTING', 'RUNNING']) {
         expect(stdout).toMatch(new RegExp(`^${name} .*\\+\\d.* ${status} `, 'm'));
       }
     }
   });
 
-  it('ends with a table: state, duration, hops, duplicates absorbed, branch, diff', () => {
-    expect(stdout).toMatch(/^TASK +STATE +DURATION +HOPS +DUPLICATES ABSORBED +BRANCH +DIFF$/m);
-    expect(stdout).toMatch(/^greeting +COMPLETED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ +2 files, \+3 −0$/m);
-    expect(stdout).toMatch(/^crash +FAILED +\d+\.\d+ s +\d+ +[1-9]\d* +- +-$/m);
-    expect(stdout).toMatch(/^endless +CANCELLED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ \(saved work\) +-$/m);
+  it('ends with a table: compute, state, duration, hops, duplicates absorbed, branch, diff', () => {
+    expect(stdout).toMatch(/^TASK +COMPUTE +STATE +DURATION +HOPS +DUPLICATES ABSORBED +BRANCH +DIFF$/m);
+    expect(stdout).toMatch(/^greeting +ecs +COMPLETED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ +2 files, \+3 −0$/m);
+    expect(stdout).toMatch(/^licence +agentcore +COMPLETED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ +1 file, \+1 −0$/m);
+    expect(stdout).toMatch(/^crash +ecs +FAILED +\d+\.\d+ s +\d+ +[1-9]\d* +- +-$/m);
+    expect(stdout).toMatch(/^endless +ecs +CANCELLED +\d+\.\d+ s +\d+ +[1-9]\d* +baton\/t\w+ \(saved work\) +-$/m);
   });
 
   it('says that the agents are scripted, and how to use a real one', () => {

@@ -12,6 +12,7 @@ const ENGINE_RECORDS = [
   ['DEAD', 'runtime/engine/event-bus.ts', 'DeadLetter'],
   ['JOURNAL', 'runtime/engine/journal.ts', 'TaskJournal'],
   ['ECSTASK', 'runtime/engine/local-ecs-task.ts', 'EcsTaskRecord'],
+  ['SESSION', 'runtime/engine/local-agentcore-session.ts', 'SessionRecord'],
 ] as const;
 
 describe('the records page', () => {

@@ -3,9 +3,10 @@ import { beforeAll, describe, jest } from '@jest/globals';
 import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
 import { ATTEMPTS_OF_A_DELIVERY } from '../../rules/rule.ts';
 import type { WorldOptions } from '../../runtime/embedded-world.ts';
+import type { Compute } from '../../schemas/compute.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { type LoopbackOptions, type LoopbackWorld, openAwsOnLoopback } from '../loopback/aws-on-loopback.ts';
-import { cloudAssembly, PREPARING_MAX_MS } from '../loopback/cloud-assembly.ts';
+import { cloudAssembly, PREPARING_MAX_MS, withComputes } from '../loopback/cloud-assembly.ts';
 import { sceneFolder } from '../scene-folder.ts';
 import { type FlowScene, openScene, QUICK_STOP_S, quickTimings, sceneIn } from './scene.ts';
 
@@ -35,6 +36,10 @@ const loopbackTimings = {
 /** The secret that holds the token of GitHub. */
 const GITHUB_TOKEN_ARN = 'arn:aws:secretsmanager:us-east-1:000000000000:secret:github-AbCdEf';
 
+/** The secret that holds the value of a variable of agents. */
+const agentSecretArn = (variable: string): string =>
+  `arn:aws:secretsmanager:us-east-1:000000000000:secret:${variable.toLowerCase()}-AbCdEf`;
+
 /** Longest a test of a story may take in milliseconds: on loopback every step is a process of its own that may have to start first. */
 const STORY_MAX_MS = 240_000;
 /** How long such a test waits for an end, in milliseconds. */
@@ -61,17 +66,29 @@ export function onLoopback(tell: () => void): void {
 
 export async function openLoopbackScene(
   options: SceneOptions &
-    Pick<LoopbackOptions, 'dieAt' | 'environment' | 'functionTimeoutSeconds'> & { timings?: Partial<Timings> } = {},
+    Pick<LoopbackOptions, 'dieAt' | 'environment' | 'functionTimeoutSeconds' | 'loses' | 'sessions'> & {
+      timings?: Partial<Timings>;
+      /** Back ends that are deployed, the default one first; ECS alone where it is not given. */
+      computes?: readonly Compute[];
+      /** Secrets that are deployed for agents: values by variable. */
+      agentSecrets?: Readonly<Record<string, string>>;
+    } = {},
 ): Promise<FlowScene<LoopbackWorld>> {
-  const { screening, github, timings, environment, ...more } = options;
+  const { screening, github, timings, environment, computes, agentSecrets = {}, ...more } = options;
+  const keys = Object.entries(agentSecrets).map(([name, value]) => ({ name, arn: agentSecretArn(name), value }));
   const folder = sceneFolder();
   const world = await openAwsOnLoopback({
     assembly: cloudAssembly({
       ...(screening ? { screening: 'required' } : {}),
       ...(github?.token ? { githubToken: GITHUB_TOKEN_ARN } : {}),
+      ...(computes ? withComputes(computes) : {}),
+      ...(keys.length > 0 ? { agentSecrets: keys.map(({ name, arn }) => `${name}=${arn}`).join(',') } : {}),
     }),
     environment: { ...(github?.url ? { BATON_GITHUB_URL: github.url } : {}), ...environment },
-    secrets: github?.token ? { [GITHUB_TOKEN_ARN]: github.token } : {},
+    secrets: {
+      ...(github?.token ? { [GITHUB_TOKEN_ARN]: github.token } : {}),
+      ...Object.fromEntries(keys.map(({ arn, value }) => [arn, value])),
+    },
     dataDir: join(folder, 'data'),
     timings: { ...loopbackTimings, ...timings },
     stopTimeoutSeconds: QUICK_STOP_S,

@@ -9,7 +9,7 @@ import type { TaskSummary, TaskView } from '../../schemas/task-view.ts';
 
 /** What a story needs of the world that it is told in: what producers and operators may ask, and a few looks inside. */
 export interface FlowWorld {
-  /** What the runs of this world say who started them, and where. */
+  /** What the runs of this world say who started them, and where; no cluster where ECS is not deployed. */
   readonly stage: string;
   readonly clusterArn: string;
   submit(request: TaskRequest): Promise<TaskView>;

@@ -29,13 +29,14 @@ const LOOKS_PER_REDRIVE = 8;
 const STORY_MAX_MS = 300_000;
 
 onLoopback(() => {
-  describe(`${TASKS} tasks whose functions are killed at random moments while every event is delivered twice`, () => {
+  describe(`${TASKS} tasks on two back ends whose functions are killed at random moments while every event is delivered twice`, () => {
     it(
       'each reach one end with one terminal fact, and leave no slot, no process and no payload behind',
       async () => {
         const random = seededRandom(SEED);
         let killing = true;
         const scene = await openLoopbackScene({
+          computes: ['agentcore', 'ecs'],
           limit: LIMIT,
           copies: 2,
           dieAt() {
@@ -55,7 +56,9 @@ onLoopback(() => {
             const agent =
               `echo ${number} $BATON_PROMPT_FILE >> ${starts}; echo + >> ${tally}; sleep 0.2; echo - >> ${tally}; ` +
               (fails ? 'exit 3' : `echo ${number} > out.txt`);
-            const taskId = await insist(() => scene.submit(agent, { idempotencyKey: `task-${number}` }), STORY_MAX_MS);
+            const compute = number % 2 === 0 ? 'agentcore' : 'ecs';
+            const request = { idempotencyKey: `task-${number}`, compute } as const;
+            const taskId = await insist(() => scene.submit(agent, request), STORY_MAX_MS);
             expected.set(taskId, fails ? 'FAILED' : 'COMPLETED');
           });
           await Promise.all(asked);

@@ -1,11 +1,12 @@
+import type { Timings } from '../../lifecycle/timings.ts';
 import { openWorld } from '../../runtime/embedded-world.ts';
 import { quickTimings } from './scene.ts';
 
-// A world in a process of its own, made to be killed: `world-process <data directory>`. Says "ready <url>".
-const [dataDir = ''] = process.argv.slice(2);
+// A world in a process of its own, made to be killed: `world-process <data directory> [<waits as JSON>]`. Says "ready <url>".
+const [dataDir = '', waits = '{}'] = process.argv.slice(2);
 const world = await openWorld({
   dataDir,
-  timings: quickTimings,
+  timings: { ...quickTimings, ...(JSON.parse(waits) as Partial<Timings>) },
   stopTimeoutSeconds: 8,
   limit: 3,
   copies: 2,

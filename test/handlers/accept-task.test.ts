@@ -270,6 +270,17 @@ describe('a request that cannot become a task', () => {
     expect(await scene.store.list('PAYLOAD#', { limit: 9 })).toEqual([]);
   });
 
+  it('is told so by the retry of a delivery that died before telling, though by now it could be one', async () => {
+    const scene = aScene();
+    await scene.configurations.set(request.repository, { fleet: 'gone' }, { id: 'c', at: at(0) });
+    const event = aRequest('TaskRequested', request);
+    const [rejected] = await scene.deliver(acceptTask, event);
+    await scene.configurations.set(request.repository, null, { id: 'd', at: at(1) });
+    expect(await scene.deliver(acceptTask, event)).toEqual([]);
+    expect(await scene.deliver(acceptTask, event, { tries: 2 })).toEqual([rejected]);
+    expect(await scene.store.list('PAYLOAD#', { limit: 9 })).toEqual([]);
+  });
+
   it('that became a task keeps its prompt, whatever is configured since', async () => {
     const scene = aScene();
     await scene.deliver(acceptTask, aRequest('TaskRequested', request));

@@ -7,6 +7,7 @@ import type { Reaction } from '../../runtime/react.ts';
 import { runKey, slotKey, taskKey } from '../../runtime/records.ts';
 import { configurationsOver, limitsOver, repositoriesOver } from '../../runtime/repositories.ts';
 import { runsOver } from '../../runtime/runs.ts';
+import { livesOver, sessionBackend } from '../../runtime/session-backend.ts';
 import { slotsOver } from '../../runtime/slots.ts';
 import { tasksOver } from '../../runtime/tasks.ts';
 import { webhooksOver } from '../../runtime/webhooks.ts';
@@ -14,9 +15,10 @@ import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import type { Slot } from '../../schemas/slot.ts';
 import type { Task } from '../../schemas/task.ts';
-import { aTaskId, at, testTimings } from '../builders.ts';
+import { aSession, aTaskId, at, testTimings } from '../builders.ts';
 import { computeTwin } from '../compute-twin.ts';
 import { definitionsTwin } from '../definitions-twin.ts';
+import { sessionServiceTwin } from '../sessions-twin.ts';
 
 /** A handler's world: the real ports over memory, a clock that the test moves, and a back end that records. */
 export function aScene(options: { limit?: number; settings?: Partial<Settings> } = {}) {
@@ -49,6 +51,8 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, () => limit) });
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
+  const sessions = sessionServiceTwin();
+  const { runtimeArn, qualifier } = aSession();
   const definitions = definitionsTwin();
   const webhooks = webhooksOver({ allowed: 'local' });
   const ports: Ports = {
@@ -61,6 +65,12 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     settings,
     clock,
     webhooks,
+    agentcore: sessionBackend({
+      sessions: sessions.service,
+      runtimeArn,
+      qualifier,
+      lifeOf: livesOver({ tasks, runs, clock, timings: () => testTimings }),
+    }),
     ecs: compute.backend,
     definitions: definitions.definitions,
     screening: standInScreening,
@@ -80,6 +90,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     ...ports,
     runs,
     compute,
+    sessions,
     taskDefinitions: definitions,
     armed,
     ignored,

@@ -5,7 +5,7 @@ import { stopFact } from '../../lifecycle/judge.ts';
 import { ComputeError } from '../../runtime/errors.ts';
 import { because } from '../../schemas/reason.ts';
 import type { TaskRun } from '../../schemas/task.ts';
-import { aHandle, anEvent, aRun, aRunRecord, aTask, aTaskId } from '../builders.ts';
+import { aHandle, anEvent, aRun, aRunRecord, aTask, aTaskId, at, testTimings } from '../builders.ts';
 import { BASE_DEFINITION } from '../definitions-twin.ts';
 import { aScene, typesOf } from './scene.ts';
 
@@ -45,7 +45,10 @@ describe('a run that must end', () => {
       { 'detail-type': 'RunStopAnswered', detail: { data: { outcome: 'stopping', nativeId: one.taskArn } } },
     ]);
     expect(scene.compute.calls).toEqual([`stop ${one.taskArn}`]);
-    expect(await scene.task()).toMatchObject({ status: 'STOPPING', run: { stopRequests: 1 } });
+    const task = await scene.task();
+    expect(task).toMatchObject({ status: 'STOPPING', run: { stopRequests: 1 } });
+    // ECS tells of the end: nothing is looked at before the stop is to be repeated.
+    expect(task?.due.stop).toBe(at(testTimings.STOP_RETRY_S));
   });
 
   // A23

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { type BusStatement, busStatements, type Writers } from '../../infra/bus-policy.ts';
-import { synthesised, withEcs, withPeople } from './scene.ts';
+import { settingsFrom } from '../../infra/settings.ts';
+import { rules } from '../../rules/index.ts';
+import { synthesised, withEveryBackEnd, withPeople } from './scene.ts';
 
 const people = {
   handler: 'arn:aws:iam::000000000000:role/handler',
@@ -114,12 +116,12 @@ describe('the bus', () => {
 describe('the policy of a bus with as many requesters as there may be', () => {
   it('is what EventBridge takes: ids of 64 characters, 10,240 in all', () => {
     const account = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
-    const names = [...'abcdefgh'].map((letter) => letter.repeat(40));
+    const names = [...'abcde'].map((letter) => letter.repeat(40));
     const roles = (count: number) =>
       Array.from({ length: count }, (_, at) => account(`baton-choreography-${'x'.repeat(40)}${at}`));
     const statements = busStatements({
-      handlers: roles(16),
-      runners: roles(1),
+      handlers: roles(rules.length),
+      runners: roles(2),
       producers: roles(2),
       operators: roles(2),
       requesters: names.map((name) => ({ name, arn: account(name) })),
@@ -128,11 +130,12 @@ describe('the policy of a bus with as many requesters as there may be', () => {
     const Resource = 'arn:aws:events:eu-central-1:123456789012:event-bus/baton';
     const whole = statements.map(([Sid, statement]) => ({ Sid, Action: 'events:PutEvents', Resource, ...statement }));
     expect(JSON.stringify({ Version: '2012-10-17', Statement: whole }).length).toBeLessThan(10_240);
+    expect(() => settingsFrom({ requesters: names.map((name) => `${name}=${account(name)}`).join() })).not.toThrow();
   });
 });
 
 describe('the deployed bus policy', () => {
-  const deployed = synthesised({ ...withEcs, ...withPeople });
+  const deployed = synthesised({ ...withEveryBackEnd, ...withPeople });
   const statements = deployed
     .all('AWS::Events::EventBusPolicy')
     .map(
@@ -147,12 +150,14 @@ describe('the deployed bus policy', () => {
       .map(({ arn }) => arn)
       .sort();
 
-  it('binds facts to the functions and agents to the task role', () => {
+  it('binds facts to the functions and agents to the roles of runs', () => {
     const functions = deployed.all('AWS::Lambda::Function').map(({ properties }) => String(properties['Role']));
     const principals = (sid: string) =>
       [named(sid)?.Condition['ArnNotEquals']?.['aws:PrincipalArn'] ?? []].flat().sort();
     expect(principals('OnlyHandlersSayFacts')).toEqual(functions.sort());
-    expect(principals('OnlyRunnersSpeakAsAgents')).toEqual(rolesOf(/^EcsTaskRole/));
+    const runners = rolesOf(/^(AgentcoreRole|EcsTaskRole)/);
+    expect(runners).toHaveLength(2);
+    expect(principals('OnlyRunnersSpeakAsAgents')).toEqual(runners);
   });
 
   it('names the people of the settings', () => {
@@ -165,7 +170,7 @@ describe('the deployed bus policy', () => {
     for (const { Action, Resource } of statements) expect([Action, Resource]).toEqual(['events:PutEvents', bus.arn]);
   });
 
-  it('without ECS lets nobody speak as an agent', () => {
+  it('without a back end lets nobody speak as an agent', () => {
     const [only] = synthesised()
       .all('AWS::Events::EventBusPolicy')
       .map(({ properties }) => properties['Statement'] as BusStatement & { Sid: string })

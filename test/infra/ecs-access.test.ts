@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { BASE_MARKER } from '../../lifecycle/user-definition.ts';
 import { rules } from '../../rules/index.ts';
 import type { Rule } from '../../rules/rule.ts';
-import { statementsIn, synthesised, withEcs } from './scene.ts';
+import { statementsIn, synthesised, withEcs, withEveryBackEnd } from './scene.ts';
 
-const deployment = synthesised({ ...withEcs, stage: 'test', screening: 'required' });
+const deployment = synthesised({ ...withEveryBackEnd, stage: 'test', screening: 'required' });
 const SECRETS = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret';
 const TOKEN = `${SECRETS}:github-token-AbCdEf`;
 /** With keys of the agent, and with secrets and files of users. */
@@ -90,8 +90,8 @@ describe('secrets of users', () => {
     ]);
   });
 
-  // A pattern may fit more than somebody meant.
-  it("are never Baton's own, nor the token of GitHub unless agents were given it by name", () => {
+  // A pattern may fit more than somebody meant, and an ARN may be the wrong one.
+  it("and keys of agents are never Baton's own, nor the token of GitHub unless agents were given it by name", () => {
     const denied = (made: typeof deployment) =>
       made
         .all('AWS::IAM::Policy')
@@ -101,9 +101,11 @@ describe('secrets of users', () => {
         .filter(({ effect }) => effect === 'Deny')
         .map(({ id, actions, resources, condition }) => [id.replace(/Default.*/, ''), actions, resources, condition]);
     const given = synthesised({ ...withEcs, githubToken: TOKEN, agentSecrets: `GH=${TOKEN}`, userSecrets: secret });
+    const keysAlone = synthesised({ ...withEcs, agentSecrets: `OPENAI_API_KEY=${SECRETS}:agent-key-AbCdEf` });
     const of = (...resources: unknown[]) => [['EcsExecutionRole', ['secretsmanager:GetSecretValue'], resources, {}]];
     expect(denied(withSecrets)).toEqual(of(withSecrets.one('AWS::SecretsManager::Secret').ref, TOKEN));
     expect(denied(given)).toEqual(of(given.one('AWS::SecretsManager::Secret').ref));
+    expect(denied(keysAlone)).toEqual(of(keysAlone.one('AWS::SecretsManager::Secret').ref));
   });
 
   it('that nobody named are nobody’s to read', () => {
@@ -181,8 +183,8 @@ describe('who starts, asks about and stops runs', () => {
     (actions.includes('ecs:TagResource') && resources.includes(clones));
 
   // A10
-  it.each(users.map((rule) => [rule.name, rule] as const))('%s may do so in one cluster', (_name, rule) => {
-    expect(onEcs(rule).filter((statement) => !isOnDefinitions(statement))).toEqual([
+  it.each(users.map((rule) => [rule.name, rule] as const))('%s may do its part in one cluster', (_name, rule) => {
+    const starting = [
       { effect: 'Allow', actions: ['ecs:RunTask'], resources: [family, clones], condition: inCluster },
       {
         effect: 'Allow',
@@ -190,6 +192,9 @@ describe('who starts, asks about and stops runs', () => {
         resources: [tasks],
         condition: { StringEquals: { 'ecs:CreateAction': 'RunTask' } },
       },
+    ];
+    expect(onEcs(rule).filter((statement) => !isOnDefinitions(statement))).toEqual([
+      ...(rule.name === 'start-run-on-ecs' ? starting : []),
       { effect: 'Allow', actions: ['ecs:DescribeTasks', 'ecs:StopTask'], resources: [tasks], condition: inCluster },
       { effect: 'Allow', actions: ['ecs:ListTasks'], resources: ['*'], condition: inCluster },
     ]);
@@ -237,24 +242,26 @@ describe('who starts, asks about and stops runs', () => {
   });
 
   // A11
-  it.each(users.map((rule) => [rule.name, rule] as const))(
-    '%s passes exactly the two roles, to ECS tasks',
-    (_name, rule) => {
-      const passing = policyOf(rule).filter(
-        ({ actions, condition }) =>
-          actions.some((action) => /^(iam:)?(PassRole|Pass\*|\*)$/.test(action)) &&
-          condition['StringEquals']?.['iam:PassedToService'] !== 'scheduler.amazonaws.com',
-      );
-      expect(passing).toEqual([
-        {
-          effect: 'Allow',
-          actions: ['iam:PassRole'],
-          resources: [role('EcsTaskRole')?.arn, role('EcsExecutionRole')?.arn],
-          condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
-        },
-      ]);
-    },
-  );
+  it('the one that starts passes exactly the two roles, to ECS tasks; those that ask and stop pass none', () => {
+    const passing = users.flatMap((rule) =>
+      policyOf(rule)
+        .filter(
+          ({ actions, condition }) =>
+            actions.some((action) => /^(iam:)?(PassRole|Pass\*|\*)$/.test(action)) &&
+            condition['StringEquals']?.['iam:PassedToService'] !== 'scheduler.amazonaws.com',
+        )
+        .map((statement) => ({ rule: rule.name, ...statement })),
+    );
+    expect(passing).toEqual([
+      {
+        rule: 'start-run-on-ecs',
+        effect: 'Allow',
+        actions: ['iam:PassRole'],
+        resources: [role('EcsTaskRole')?.arn, role('EcsExecutionRole')?.arn],
+        condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+      },
+    ]);
+  });
 
   it('nobody else does', () => {
     for (const rule of rules.filter(({ uses }) => !uses.includes('ecs'))) {

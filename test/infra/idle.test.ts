@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { rules } from '../../rules/index.ts';
-import { synthesised, withEcs } from './scene.ts';
+import { synthesised, withAgentcore, withEcs, withEveryBackEnd } from './scene.ts';
+
+const OF_ECS = /^AWS::(ECS|EC2|ECR|EFS)::/;
+const OF_AGENTCORE = /^AWS::BedrockAgentCore::/;
 
 const count = (deployment: ReturnType<typeof synthesised>): Record<string, number> => {
   const types: Record<string, number> = {};
@@ -37,17 +40,30 @@ describe('a deployment without a back end', () => {
   });
 
   // A4, A13
-  it('has nothing of ECS or EC2, no role of a run, and hears nothing of ECS', () => {
+  it('has nothing of a back end, no role of a run, and hears nothing of ECS', () => {
     const { resources } = synthesised();
-    expect(resources.filter(({ type }) => /^AWS::(ECS|EC2|ECR|EFS)::/.test(type))).toEqual([]);
+    expect(resources.filter(({ type }) => OF_ECS.test(type) || OF_AGENTCORE.test(type))).toEqual([]);
     const texts = resources.map(({ properties }) => JSON.stringify(properties));
     expect(texts.filter((text) => /ecs-tasks|"aws\.ecs"|"ecs:/.test(text))).toEqual([]);
+    expect(texts.filter((text) => /bedrock-agentcore|BATON_AGENTCORE_/.test(text))).toEqual([]);
+  });
+});
+
+// A13
+describe('a deployment with one back end', () => {
+  it('has nothing of the other', () => {
+    const types = (settings: Readonly<Record<string, string>>) =>
+      synthesised(settings).resources.map(({ type }) => type);
+    expect(types(withAgentcore).filter((type) => OF_ECS.test(type))).toEqual([]);
+    expect(types(withEcs).filter((type) => OF_AGENTCORE.test(type))).toEqual([]);
   });
 });
 
 describe.each([
   ['without a back end', {}],
+  ['with AgentCore', withAgentcore],
   ['with ECS', withEcs],
+  ['with both', withEveryBackEnd],
   ['with ECS in a network of its own', { ...withEcs, vpc: 'own', subnets: '' }],
 ])('a deployment %s', (_what, settings) => {
   const deployment = synthesised(settings);

@@ -7,11 +7,12 @@ import { rules } from '../../rules/index.ts';
 import type { Rule } from '../../rules/rule.ts';
 import { compilePattern } from '../../runtime/matcher.ts';
 import { whyInvalid } from '../../runtime/pattern-validity.ts';
+import { compute } from '../../schemas/compute.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { anEcsEvent, aRequest, aTaskId } from '../builders.ts';
-import { ruleOf, synthesised, withEcs } from './scene.ts';
+import { ruleOf, synthesised, withAgentcore, withEcs, withEveryBackEnd } from './scene.ts';
 
-const deployment = synthesised({ ...withEcs, stage: 'test', screening: 'required' });
+const deployment = synthesised({ ...withEveryBackEnd, stage: 'test', screening: 'required' });
 const patterns = deployment.all('AWS::Events::Rule').map(({ id, properties }) => {
   const pattern = properties['EventPattern'];
   return {
@@ -29,7 +30,18 @@ const heardBy = (event: unknown): string[] =>
 const cluster = deployment.one('AWS::ECS::Cluster').arn;
 
 const fixtures = join('test', 'fixtures', 'events');
-const events = readdirSync(fixtures).map((file) => JSON.parse(readFileSync(join(fixtures, file), 'utf8')) as Envelope);
+const published = readdirSync(fixtures).map(
+  (file) => JSON.parse(readFileSync(join(fixtures, file), 'utf8')) as Envelope<string, { data?: { compute?: string } }>,
+);
+/** Each event once for every back end that it may name. */
+const events = published.flatMap((event): Envelope[] =>
+  event.detail.data?.compute === undefined
+    ? [event]
+    : compute.options.map((name) => ({
+        ...event,
+        detail: { ...event.detail, data: { ...event.detail.data, compute: name } },
+      })),
+);
 
 /** Who hears an event by the declarations alone, as the in-process bus decides it. */
 const declaredFor = (event: Envelope): string[] =>
@@ -97,16 +109,25 @@ describe('an ECS task', () => {
 });
 
 describe('a rule of a back end that is not deployed', () => {
+  const ofAgentcore = ({ uses }: Rule) => uses.includes('agentcore');
+  const ofEcs = ({ uses, on }: Rule) => uses.includes('ecs') || on.some(({ source }) => source === 'aws.ecs');
+
   it('is left out, and no other is', () => {
     const without = synthesised({ screening: 'required' });
     const deployed = without.all('AWS::Lambda::Function').map(({ id }) => ruleOf(id)?.name);
-    const ofEcs = ({ uses, on }: Rule) => uses.includes('ecs') || on.some(({ source }) => source === 'aws.ecs');
-    expect(deployed.sort()).toEqual(
-      rules
-        .filter((rule) => !ofEcs(rule))
-        .map(({ name }) => name)
-        .sort(),
-    );
-    expect(rules.filter(ofEcs).length).toBe(4);
+    const left = rules.filter((rule) => !ofAgentcore(rule) && !ofEcs(rule));
+    expect(deployed.sort()).toEqual(left.map(({ name }) => name).sort());
+    expect([rules.filter(ofAgentcore).length, rules.filter(ofEcs).length]).toEqual([3, 4]);
+  });
+
+  // A13
+  it.each([
+    ['AgentCore', withAgentcore, ofEcs],
+    ['ECS', withEcs, ofAgentcore],
+  ] as const)('is left out of a deployment with %s', (_name, settings, missing) => {
+    const made = synthesised({ ...settings, screening: 'required' });
+    const deployed = made.all('AWS::Lambda::Function').map(({ id }) => ruleOf(id)?.name);
+    const left = rules.filter((rule) => !missing(rule));
+    expect(deployed.sort()).toEqual(left.map(({ name }) => name).sort());
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { rules } from '../../rules/index.ts';
 import type { Resource } from '../loopback/template.ts';
-import { statementsIn, synthesised } from './scene.ts';
+import { statementsIn, synthesised, withEveryBackEnd } from './scene.ts';
 
 const deployment = synthesised({ stage: 'test' });
 const policyOf = (who: string) =>
@@ -80,5 +80,21 @@ describe('the policies for people', () => {
     expect(invoked).toEqual(others);
     // What cannot be invoked has a queue to be redriven into.
     for (const { delivery } of listening) expect(delivery).toBe('queue');
+  });
+});
+
+describe('the policies for people of a deployment with everything', () => {
+  /** Characters that IAM takes of one ("IAM and AWS STS quotas"). */
+  const IAM_MAX = 6_144;
+  /** As long as a name of a region gets. */
+  const REGION = 'ap-northeast-1';
+
+  it('are no longer than IAM takes, whatever stage and region are called', () => {
+    const everything = synthesised({ ...withEveryBackEnd, stage: 's'.repeat(16), screening: 'required' });
+    const lengths = everything
+      .all('AWS::IAM::ManagedPolicy')
+      .map(({ properties }) => JSON.stringify(properties['PolicyDocument']).replaceAll('us-east-1', REGION).length);
+    expect(lengths).toHaveLength(2);
+    expect(Math.max(...lengths)).toBeLessThan(IAM_MAX);
   });
 });

@@ -15,6 +15,8 @@ const places: Places = {
   deadLettersArn: 'dead',
   guardrailArn: 'guardrail',
   githubTokenArn: 'token',
+  startsRuns: true,
+  agentcore: { runtimeArn: 'runtime', endpointArn: 'endpoint', runtimesEver: 'runtime-*' },
   ecs: {
     clusterArn: 'cluster',
     taskFamilyArn: 'family',
@@ -41,6 +43,7 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
   effects: {
     'node_modules/@aws-lambda-powertools/idempotency/lib/esm/persistence/DynamoDBPersistenceLayer.js': 'dynamodb',
   },
+  agentcore: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/agentcore-sessions.ts': 'bedrock-agentcore' },
   ecs: { 'runtime/aws/ecs-backend.ts': 'ecs' },
   definitions: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/ecs-registry.ts': 'ecs' },
   letters: { 'runtime/aws/dead-letter-sender.ts': 'sqs' },
@@ -53,7 +56,7 @@ const OTHERWISE: Readonly<Record<string, string>> = { ListObjectsV2: 'ListBucket
 /** What the store can do and no port of a function asks of it: payloads alone are put without a condition and deleted, and they are in S3. */
 const UNUSED = new Set(['dynamodb:UpdateItem', 'dynamodb:DeleteItem']);
 /** Ports whose adapters only read: `repositoriesOver` takes no more of a store. */
-const READING: ReadonlySet<PortName> = new Set(['repositories']);
+const READING: ReadonlySet<PortName> = new Set(['repositories', 'agentcore']);
 /** Actions that go with a call and are none: whose role a service may take, which tags a new resource may have. */
 const BESIDES = new Set(['iam:PassRole', 'ecs:TagResource']);
 

@@ -11,13 +11,19 @@ import { type Resource, readTemplates } from '../loopback/template.ts';
 const scratch = mkdtempSync(join(tmpdir(), 'baton-infra-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
+/** Settings with which AgentCore is deployed: an image is all that it needs. */
+export const withAgentcore = { agentImage: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/baton/agent:1' } as const;
+
 /** Settings with which ECS is deployed. */
 export const withEcs = {
   computes: 'ecs',
-  agentImage: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/baton/agent:1',
+  ...withAgentcore,
   vpc: 'vpc-0123456789abcdef0',
   subnets: ' subnet-0123456789abcdef0, subnet-0123456789abcdef1,, ',
 } as const;
+
+/** Settings with which every back end is. */
+export const withEveryBackEnd = { ...withEcs, computes: 'agentcore, ecs' } as const;
 
 const principalOf = (name: string): string => `arn:aws:iam::123456789012:role/${name}`;
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { settingNames, settingsFrom } from '../../infra/settings.ts';
-import { withEcs, withPeople } from './scene.ts';
+import { agentSecrets, agentSecretsText } from '../../schemas/agent-secrets.ts';
+import { withAgentcore, withEcs, withEveryBackEnd, withPeople } from './scene.ts';
 
 const aSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
 const users = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:users/*';
@@ -26,6 +27,91 @@ describe('settings that nobody gave', () => {
 
   it('may be given empty, as scripts do', () => {
     expect(settingsFrom({ computes: '', agentCommand: '', alarmEmail: '' })).toEqual(settingsFrom({}));
+  });
+});
+
+// A3
+describe('the back end of a deployment that has an image', () => {
+  const agentcore = { ...withAgentcore, secrets: [] };
+
+  it('is AgentCore where nobody names one', () => {
+    expect(settingsFrom(withAgentcore)).toMatchObject({ computes: ['agentcore'], agentcore });
+    expect(settingsFrom({ ...withAgentcore, computes: '' })).toEqual(settingsFrom(withAgentcore));
+    expect(settingsFrom(withAgentcore)).not.toHaveProperty('ecs');
+  });
+
+  it('is the one that is named, and of several the first is the default', () => {
+    expect(settingsFrom(withEcs)).toMatchObject({ computes: ['ecs'], ecs: { agentImage: withEcs.agentImage } });
+    expect(settingsFrom(withEcs)).not.toHaveProperty('agentcore');
+    expect(settingsFrom(withEveryBackEnd)).toMatchObject({
+      computes: ['agentcore', 'ecs'],
+      agentcore,
+      ecs: { agentImage: withEcs.agentImage },
+    });
+    expect(settingsFrom({ ...withEcs, computes: 'ecs,agentcore' }).computes).toEqual(['ecs', 'agentcore']);
+  });
+});
+
+// A12
+describe('settings of AgentCore', () => {
+  it('without agentImage cannot be deployed, and the error names it', () => {
+    expect(() => settingsFrom({ computes: 'agentcore' })).toThrow('computes has agentcore, which needs agentImage.');
+  });
+
+  it.each([
+    'example.com/agent:1',
+    'public.ecr.aws/baton/agent:1',
+    '123456789012.dkr.ecr.eu-west-1.amazonaws.com/baton/agent',
+    '123456789012.dkr.ecr.eu-west-1.amazonaws.com/baton/Agent:1',
+  ])('have no image %s, which AgentCore would refuse', (agentImage) => {
+    const complaint = 'agentImage is no <account>.dkr.ecr.<region>.amazonaws.com/<repository> with a tag or a digest';
+    expect(() => settingsFrom({ agentImage })).toThrow(complaint);
+    expect(() => settingsFrom({ agentImage })).toThrow(`takes no other: ${agentImage}.`);
+    expect(() => settingsFrom({ ...withEveryBackEnd, agentImage })).toThrow(complaint);
+    expect(settingsFrom({ ...withEcs, agentImage }).ecs?.agentImage).toBe(agentImage);
+  });
+
+  it('have an image by its digest', () => {
+    const agentImage = `123456789012.dkr.ecr.eu-west-1.amazonaws.com/agent@sha256:${'0'.repeat(64)}`;
+    expect(settingsFrom({ agentImage }).agentcore).toEqual({ agentImage, secrets: [] });
+  });
+});
+
+// A7
+describe('secrets of agents', () => {
+  it('are for every back end', () => {
+    const secrets = [
+      { name: 'OPENAI_API_KEY', arn: aSecret },
+      { name: 'GH', arn: aSecret },
+    ];
+    const agentSecrets = ` OPENAI_API_KEY=${aSecret}, GH=${aSecret},,`;
+    expect(settingsFrom({ ...withAgentcore, agentSecrets }).agentcore?.secrets).toEqual(secrets);
+    expect(settingsFrom({ ...withEcs, agentSecrets }).ecs?.secrets).toEqual(secrets);
+    expect(settingsFrom({ ...withEveryBackEnd, agentSecrets })).toMatchObject({
+      agentcore: { secrets },
+      ecs: { secrets },
+    });
+  });
+
+  it('are on AgentCore as many as one of its variables takes', () => {
+    const many = (length: number) => {
+      const text = Array.from({ length: 20 }, (_, n) => `KEY_${n}=${aSecret}`).join(',');
+      return `K${'_'.repeat(length - text.length - 1)}${text}`;
+    };
+    expect(settingsFrom({ ...withAgentcore, agentSecrets: many(2_048) }).agentcore?.secrets).toHaveLength(20);
+    const complaint = 'agentSecrets has 2049 characters, and agentcore takes 2048';
+    expect(() => settingsFrom({ ...withAgentcore, agentSecrets: many(2_049) })).toThrow(complaint);
+    expect(() => settingsFrom({ ...withEveryBackEnd, agentSecrets: many(2_049) })).toThrow(complaint);
+    expect(settingsFrom({ ...withEcs, agentSecrets: many(2_049) }).ecs?.secrets).toHaveLength(20);
+  });
+
+  // What the settings let through the runner must understand.
+  it('are read by the runner as they were given', () => {
+    const { secrets } = settingsFrom({ ...withAgentcore, agentSecrets: `A=${aSecret},B=${aSecret}` }).agentcore ?? {
+      secrets: [],
+    };
+    expect(secrets).toHaveLength(2);
+    expect(agentSecrets.parse(agentSecretsText(secrets))).toEqual(secrets);
   });
 });
 
@@ -83,14 +169,18 @@ describe('settings of ECS', () => {
 
   it('without the back end are of no use, and that is said', () => {
     const { computes: _, ...rest } = withEcs;
-    expect(() => settingsFrom(rest)).toThrow('agentImage, vpc, subnets is for ecs, which computes does not have');
+    expect(() => settingsFrom(rest)).toThrow(': vpc, subnets is for ecs, which computes does not have.');
+    expect(() => settingsFrom({ ...rest, computes: ' , ' })).toThrow(
+      ': agentImage is for agentcore and ecs, which computes does not have; vpc, subnets is for ecs, which',
+    );
   });
 });
 
 describe('settings that cannot be meant', () => {
   it.each([
     [{ stage: 'Main Street' }, 'stage is no stage'],
-    [{ computes: 'abacus' }, ': computes names nothing that can be deployed; there are: ecs.'],
+    [{ computes: 'abacus' }, ': computes names nothing that can be deployed; there are: agentcore, ecs (entry 1).'],
+    [{ ...withAgentcore, computes: 'agentcore,agentcore' }, 'computes has one name twice'],
     [{ archiveRetentionDays: '0' }, 'archiveRetentionDays is not from 1 to 3650'],
     [{ archiveRetentionDays: 'unlimited' }, 'archiveRetentionDays is no number'],
     [{ archiveRetentionDays: '99999' }, 'archiveRetentionDays is not from 1 to 3650'],
@@ -104,13 +194,27 @@ describe('settings that cannot be meant', () => {
     [{ requesters: `${withPeople.requesters},${withPeople.requesters}` }, 'requesters has one name twice'],
     [{ requesters: requesters('a-b', 'a_b') }, 'requesters has one name twice ("-" and "_" do not count)'],
     [{ requesters: requesters('a'.repeat(41)) }, 'requesters is not <name>=<ARN>, the name of at most 40 letters'],
-    [{ requesters: requesters(...'abcdefghi') }, 'requesters names more than 8'],
+    [{ requesters: requesters(...'abcdef') }, 'requesters names more than 5'],
     [{ alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:a', alarmEmail: 'a@b.example' }, 'exclude each other'],
     [{ computs: 'ecs' }, 'computs is no setting'],
-    [{ ...withEcs, agentSecrets: `AWS_REGION=${aSecret}` }, 'agentSecrets is not <VARIABLE>=<complete ARN'],
-    [{ ...withEcs, agentSecrets: 'OPENAI_API_KEY=sk-123' }, 'agentSecrets is not <VARIABLE>=<complete ARN'],
+    [
+      { ...withEcs, agentSecrets: `AWS_REGION=${aSecret}` },
+      ': agentSecrets names a variable of Baton or AWS (entry 1, AWS_REGION). See',
+    ],
+    [
+      { ...withEcs, agentSecrets: `A=${aSecret},B=${aSecret.slice(0, -7)}` },
+      ': agentSecrets names no complete ARN of a secret, with "-" and six characters at its end (entry 2, B). See',
+    ],
+    [
+      { ...withEcs, agentSecrets: 'sk-123' },
+      ': agentSecrets is not <VARIABLE>=<complete ARN of a secret> (entry 1). See',
+    ],
+    [
+      { ...withAgentcore, agentSecrets: `A=${aSecret},B=${aSecret.replace('eu-west-1', 'us-west-2')}` },
+      ': agentSecrets has B in us-west-2, agentImage is in eu-west-1: agentcore takes both from its own region. See',
+    ],
     [{ ...withEcs, agentSecrets: `A=${aSecret},A=${aSecret}` }, 'agentSecrets has one name twice'],
-    [{ agentSecrets: `OPENAI_API_KEY=${aSecret}` }, 'agentSecrets is for ecs'],
+    [{ agentSecrets: `OPENAI_API_KEY=${aSecret}` }, 'agentSecrets is for agentcore and ecs, which computes'],
     [{ userSecrets: users }, 'userSecrets is for ecs'],
     [{ userFileSystem: 'fs-01234567:sg-01234567' }, 'userFileSystem is for ecs'],
     ...[
@@ -129,6 +233,20 @@ describe('settings that cannot be meant', () => {
     [{ ...withEcs, subnets: 'a,b' }, 'subnets is no id of a subnet'],
   ] as [object, string][])('%j', (given, complaint) => {
     expect(() => settingsFrom(given as Record<string, string>)).toThrow(complaint);
+  });
+
+  it('are told without what may be a secret', () => {
+    for (const agentSecrets of ['OPENAI_API_KEY=sk-123', 'sk-123', 'sk-123=', 'A=sk-123,sk-123']) {
+      expect(() => settingsFrom({ ...withAgentcore, agentSecrets })).toThrow(/agentSecrets/);
+      expect(() => settingsFrom({ ...withAgentcore, agentSecrets })).not.toThrow(/sk-123/);
+    }
+  });
+
+  it('have all settings listed where a name is unknown, and else the page that tells them', () => {
+    expect(() => settingsFrom({ computs: 'ecs' })).toThrow(
+      /Settings are: stage, .*githubToken\. See docs\/deploy\.md\.$/,
+    );
+    expect(() => settingsFrom({ stage: '!' })).not.toThrow(/Settings are/);
   });
 
   it('are all named at once', () => {

@@ -154,6 +154,17 @@ describe("the agent's own failure", () => {
   });
 });
 
+// A7
+describe('a report that the secrets of the run could not be read', () => {
+  const report = aReport({ ...aFailedReport('secret_unavailable'), agentExitCode: null });
+
+  it('leads to the next attempt, as it does where the back end reads them, and ends the task when none is left', () => {
+    const task = (attempt: number) => aTask({ status: 'RUNNING', attempt, attempts: 3 });
+    expect(inWords(judged(task(1), report))).toBe('stop lost secret_unavailable: RunStopRequested');
+    expect(inWords(judged(task(3), report))).toBe('fail secret_unavailable: TaskFailed');
+  });
+});
+
 // F16
 describe('a lost run', () => {
   it('says that nothing was saved, so that everybody knows that the next one begins from the base branch', () => {

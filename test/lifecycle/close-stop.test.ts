@@ -39,6 +39,12 @@ describe('a stop whose run has ended', () => {
     ['lost', 'no report', undefined, 'backOff host_lost: RunLost'],
     ['lost', 'a report of success', done, 'complete: TaskCompleted'],
     ['lost', 'a report of failure', aRunRecord({ report: aFailedReport() }), 'fail agent_failed: TaskFailed'],
+    [
+      'lost',
+      'a report of what is not its agent',
+      aRunRecord({ report: aReport({ outcome: 'failed', reason: because('secret_unavailable', 'denied') }) }),
+      'backOff host_lost: RunLost',
+    ],
     ['lost', 'the report of another attempt', { ...done, attempt: 2 }, 'backOff host_lost: RunLost'],
     ['paused', 'no report', undefined, 'backOff cancelled: RunLost'],
   ])('with intent %s and %s', (intent, _, record, move) => {

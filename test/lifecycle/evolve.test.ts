@@ -98,6 +98,21 @@ describe('what is due in a state that was just entered', () => {
     expect(aTask({ status }).due).toEqual(expected);
   });
 
+  // B34: only who beats is looked at.
+  const dueOnAgentcore: Partial<Record<Status, Partial<Record<DuePurpose, number>>>> = {
+    STARTING: { start: T.START_CHECK_S, life: T.LIFE_LOOK_S, deadline: 3600 },
+    RUNNING: { life: T.LIFE_LOOK_S, deadline: 3600 },
+    COMPLETED: { exit: T.LAST_WORD_GRACE_S, proof: T.LAST_WORD_GRACE_S + T.STOP_PROOF_S, settle: T.SETTLE_RETRY_S },
+    FAILED: { exit: T.LAST_WORD_GRACE_S, proof: T.LAST_WORD_GRACE_S + T.STOP_PROOF_S, settle: T.SETTLE_RETRY_S },
+  };
+
+  it.each(statuses)('%s, where the back end tells nothing', (status) => {
+    const expected = dueOnAgentcore[status] ?? due[status];
+    expect(aTask({ status, compute: 'agentcore' }).due).toEqual(
+      Object.fromEntries(Object.entries(expected).map(([purpose, s]) => [purpose, at(s)])),
+    );
+  });
+
   it('keeps the deadline while a lost run is stopped, because the task may go on', () => {
     const task = follow(
       aTask({ status: 'RUNNING' }),

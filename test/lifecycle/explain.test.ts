@@ -495,7 +495,7 @@ describe('attempts', () => {
     const running = caused(aTask({ status: 'RUNNING' }));
     const stopping = lived(running, [reported, (task) => judgeReport(task, record, at(10), 'report')]);
     expect(told(stopping, { records: [record] }).next?.what).toBe(
-      `the end of the run is seen (stops answered: 0); then attempt 2 follows when the rate limit has passed, at ${at(610)}`,
+      `the end of the run is seen (stops answered: 0); then attempt 2 follows when its pause is over, at ${at(610)}`,
     );
     const over = { ...stopping, run: aKnownRun({ ended: { at: at(20), proof: 'proven' } }) } as Task;
     const paused = lived(over, [
@@ -504,8 +504,47 @@ describe('attempts', () => {
     ]);
     const { next, attemptsMade, unlinked } = told(paused, { records: [record] });
     expect(unlinked).toEqual([]);
-    expect(next?.what).toBe(`attempt 2 asks for its slot; a rate limit paused it until ${at(610)}`);
+    expect(next?.what).toBe(`attempt 2 asks for its slot; it pauses until ${at(610)}`);
     expect(attemptsMade[0]).toMatchObject({ lost: { paused: true }, runner: { report: { retryAfterSeconds: 600 } } });
+  });
+});
+
+describe('a task on a back end that tells nothing', () => {
+  const onAgentcore = (status: Status, more: object = {}) =>
+    told(aTask({ status, compute: 'agentcore', ...more }), { records: [aRunRecord({ claim: aClaim() })] }).next;
+
+  it('waits for its runner to say that it lives, and nobody else', () => {
+    expect(onAgentcore('STARTING')).toMatchObject({ who: 'the runner' });
+    expect(told(aTask({ status: 'STARTING' })).next).toMatchObject({ who: 'the back end (ecs) or the runner' });
+  });
+
+  it('waits for a stop that finds nothing, while it stops and after its end', () => {
+    const asked = 'the back end (agentcore), when it is asked to stop the run';
+    expect(onAgentcore('STOPPING')).toMatchObject({
+      what: expect.stringMatching(/^a stop finds nothing left of the run \(stops answered: 0\); then/),
+      who: asked,
+    });
+    expect(onAgentcore('COMPLETED')).toMatchObject({
+      what: expect.stringMatching(/^a stop finds nothing left of the run \(/),
+      who: asked,
+    });
+    expect(told(aTask({ status: 'COMPLETED' })).next?.what).toMatch(/^the end of the run is seen \(/);
+  });
+
+  it('paused for want of room, as its entry says even when it was shrunk', () => {
+    const lost = aTask({ status: 'BACKOFF', compute: 'agentcore' });
+    const pausedBy = (said: { lostFor: string; paused?: boolean }) => {
+      const history = lost.history.map(({ facts, ...entry }) => ({
+        ...entry,
+        facts: facts.map(({ id, type }) => ({ id, type })),
+        ...(entry.to === 'BACKOFF' ? said : {}),
+      }));
+      return told({ ...lost, history } as Task).attemptsMade[0]?.lost?.paused;
+    };
+    expect(pausedBy({ lostFor: 'no_capacity', paused: true })).toBe(true);
+    expect(pausedBy({ lostFor: 'no_capacity' })).toBe(false);
+    // Before entries said it themselves, only a rate limit paused.
+    expect(pausedBy({ lostFor: 'rate_limited' })).toBe(true);
   });
 });
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { readEcsTask } from '../../lifecycle/ecs-task.ts';
-import { judge, judgeMissing, judgeRefusedStart, judgeReport } from '../../lifecycle/judge.ts';
+import { judge, judgeMissing, judgeRefusedStart, judgeReport, judgeUnclaimed } from '../../lifecycle/judge.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { because, NEVER_RAN } from '../../schemas/reason.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { statuses, type Task } from '../../schemas/task.ts';
+import { PAUSES_MAX } from '../../schemas/task-request.ts';
 import {
   aClaim,
   aFailedReport,
@@ -17,8 +18,11 @@ import {
   aReport,
   aRun,
   aRunRecord,
+  aSessionClaim,
+  aSessionRun,
   aTask,
   at,
+  testTimings as T,
 } from '../builders.ts';
 import { inWords } from './in-words.ts';
 
@@ -407,5 +411,109 @@ describe('a start that was refused', () => {
     expect(inWords(refused)).toBe('ignore of_another_attempt');
     const missing = judgeMissing(RUNNING, undefined, { attempt: 2, at: at(900), startMissingSeconds: 120 });
     expect(inWords(missing)).toBe('ignore of_another_attempt');
+  });
+});
+
+// AgentCore tells nothing, and the handle is stored before the start: only a claim proves that somebody was there.
+describe('a run whose handle was stored before its start', () => {
+  const silent = aTask({ status: 'STARTING', compute: 'agentcore' });
+  const claimedThere = aRunRecord({ claim: aSessionClaim() });
+  const asked = { attempt: 1, at: at(20), startMissingSeconds: 10 };
+  const full = { attempt: 1, at: at(1), reason: because('no_capacity', 'full'), pauseSeconds: 300 };
+  const refused = { attempt: 1, at: at(1), reason: because('start_refused', 'no') };
+
+  it('and is missing never started, unless it was claimed', () => {
+    expect(inWords(judgeMissing(silent, aRunRecord(), asked))).toBe('stop lost start_lost: RunEnded');
+    expect(judgeMissing(silent, aRunRecord(), asked)).toMatchObject({
+      bring: { run: { ended: { proof: 'never_started' } } },
+    });
+    expect(inWords(judgeMissing(silent, claimedThere, asked))).toBe('stop lost compute_gone: RunEnded');
+    expect(judgeMissing(silent, claimedThere, asked)).toMatchObject({ bring: { run: { ended: { proof: 'proven' } } } });
+  });
+
+  it('and is missing may still come up, as long as a start or a claim takes to show', () => {
+    expect(inWords(judgeMissing(silent, aRunRecord(), { ...asked, at: at(9) }))).toBe('ignore start_may_still_show');
+    const late = aRunRecord({ claim: { ...aSessionClaim(), at: at(15) } });
+    expect(inWords(judgeMissing(silent, late, asked))).toBe('ignore start_may_still_show');
+  });
+
+  it('and is refused is lost or waits, as the refusal says, unless it was claimed', () => {
+    expect(inWords(judgeRefusedStart(silent, aRunRecord(), refused))).toBe('stop lost start_refused: RunEnded');
+    expect(inWords(judgeRefusedStart(silent, aRunRecord(), full))).toBe('stop paused no_capacity: RunEnded');
+    expect(judgeRefusedStart(silent, aRunRecord(), full)).toMatchObject({ bring: { resumeAt: at(301) } });
+    for (const one of [refused, full]) {
+      expect(inWords(judgeRefusedStart(silent, claimedThere, one))).toBe('ignore start_was_answered_already');
+    }
+  });
+
+  const lookedAt = aTask({
+    status: 'STARTING',
+    compute: 'agentcore',
+    run: aSessionRun({ life: { sign: '', at: at(0), looks: 3 } }),
+  });
+  const life = { sign: at(0), at: at(-T.HEARTBEAT_SILENCE_S), looks: 9 };
+  const claimedSilent = aTask({ status: 'STARTING', compute: 'agentcore', run: aSessionRun({ life }) });
+  const inTime = { attempt: 1, at: at(T.START_CHECK_S - 1), timings: T };
+  const late = { ...inTime, at: at(T.START_CHECK_S) };
+  it.each<[string, Task, RunRecord, typeof late, string]>([
+    ['in time', silent, aRunRecord(), inTime, 'ignore start_may_still_show'],
+    ['too late, by the clock alone: it may have slept', silent, aRunRecord(), late, 'ignore start_may_still_show'],
+    ['too late', lookedAt, aRunRecord(), late, 'stop lost start_lost: RunStopRequested'],
+    [
+      'and was forbidden to be, by somebody who ended before saying why',
+      silent,
+      aRunRecord({ noClaim: true }),
+      inTime,
+      'stop lost start_lost: RunStopRequested',
+    ],
+    ['too late, but it was after all', silent, claimedThere, late, 'ignore start_may_still_show'],
+    [
+      'too late, but it was, and is silent by now: left to the next look',
+      claimedSilent,
+      claimedThere,
+      late,
+      'ignore start_may_still_show',
+    ],
+    ['too late, in the attempt before', silent, aRunRecord(), { ...late, attempt: 2 }, 'ignore start_is_known'],
+    [
+      'too late, and it works',
+      aTask({ status: 'RUNNING', compute: 'agentcore' }),
+      aRunRecord(),
+      late,
+      'ignore start_is_known',
+    ],
+    ['too late, where the back end tells', STARTING, aRunRecord(), late, 'ignore start_is_known'],
+  ])('and was asked about while it was not claimed: %s', (_, task, record, question, move) => {
+    expect(inWords(judgeUnclaimed(task, record, question))).toBe(move);
+  });
+
+  it('and left something behind is not over before that is', () => {
+    const left = { ...refused, isLeft: true } as const;
+    expect(inWords(judgeRefusedStart(silent, aRunRecord(), left))).toBe('stop lost start_refused: RunStopRequested');
+    expect(judgeRefusedStart(silent, aRunRecord(), left)).not.toHaveProperty('bring.run.ended');
+  });
+
+  it('and waits for room again waits twice as long, up to an hour', () => {
+    const waits = [0, 1, 2, 3, 4].map((pauses) => {
+      const task = aTask({ status: 'STARTING', compute: 'agentcore', pauses, deadlineAt: at(9_000) });
+      const move = judgeRefusedStart(task, aRunRecord(), full);
+      return move.kind === 'step' && move.name === 'stop' ? move.bring.resumeAt : undefined;
+    });
+    expect(waits).toEqual([300, 600, 1_200, 2_400, 3_600].map((seconds) => at(1 + seconds)));
+  });
+
+  it.each([
+    ['too often', { pauses: PAUSES_MAX }],
+    ['beyond its deadline', { deadlineAt: at(301) }],
+  ])('and would wait %s takes an attempt instead', (_, fields) => {
+    const task = aTask({ status: 'STARTING', compute: 'agentcore', ...fields });
+    expect(inWords(judgeRefusedStart(task, aRunRecord(), full))).toBe('stop lost no_capacity: RunEnded');
+  });
+
+  // With ECS the handle comes with the answer.
+  it('is not to be mixed up with one whose handle was answered', () => {
+    const answered = aTask({ status: 'STARTING', run: aKnownRun() });
+    expect(inWords(judgeMissing(answered, aRunRecord(), asked))).toBe('stop lost compute_gone: RunEnded');
+    expect(inWords(judgeRefusedStart(answered, aRunRecord(), refused))).toBe('ignore start_was_answered_already');
   });
 });

@@ -257,7 +257,7 @@ describe('any sequence of requests to a key', () => {
           expect(new Set(grants.map(({ fact }) => fact.id)).size).toBe(grants.length);
           for (const one of promoted) {
             for (const left of Object.keys(next.waiters)) {
-              const [a, b] = [slot.waiters[one], slot.waiters[left]];
+              const [a, b] = [slot.waiters[one], next.waiters[left]];
               if (a && b)
                 expect(a.priority > b.priority || (a.priority === b.priority && a.order < b.order)).toBe(true);
             }

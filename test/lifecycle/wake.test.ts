@@ -1,15 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
-import { touch } from '../../lifecycle/evolve.ts';
+import { earliestDue, follow, touch } from '../../lifecycle/evolve.ts';
+import { started } from '../../lifecycle/judge.ts';
+import { lookAtLife } from '../../lifecycle/life-signs.ts';
+import type { Move } from '../../lifecycle/move.ts';
+import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
 import { unknownPurposes, wake } from '../../lifecycle/wake.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { type DuePurpose, statuses, type Task } from '../../schemas/task.ts';
 import {
   aCause,
+  aClaim,
+  aContext,
   aFailedReport,
   aKnownRun,
   aReport,
   aRun,
   aRunRecord,
+  aSessionClaim,
+  aSessionRun,
   aTask,
   at,
   testTimings as T,
@@ -237,5 +245,143 @@ describe('a due date of a purpose that this version does not know', () => {
       due: { heartbeat: at(T.STEP_RETRY_S * 2), step: at(T.STEP_RETRY_S * 2) },
     });
     expect(unknownPurposes(strange)).toEqual(['heartbeat']);
+  });
+});
+
+describe('a look at the signs of life of a run whose back end tells nothing', () => {
+  const starting = aTask({ status: 'STARTING', compute: 'agentcore' });
+  const running = aTask({ status: 'RUNNING', compute: 'agentcore' });
+  const claimed = aRunRecord({ claim: aSessionClaim() });
+
+  it('keeps what it saw, comes again, and says nothing', () => {
+    const move = wakeAt(running, T.LIFE_LOOK_S, claimed);
+    expect(inWords(move)).toBe('mark');
+    expect(move).toMatchObject({ run: { life: { sign: at(0), at: at(T.LIFE_LOOK_S) } }, again: [] });
+    expect(nextOf(running, T.LIFE_LOOK_S)).toEqual({ life: T.LIFE_LOOK_S });
+  });
+
+  it('leaves who has not claimed to the due date of the start', () => {
+    for (const record of [undefined, aRunRecord()]) {
+      expect(inWords(wakeAt(starting, T.LIFE_LOOK_S, record))).toBe('mark');
+    }
+    let task: Task = starting;
+    for (let seconds = T.LIFE_LOOK_S; seconds < 3600; seconds += T.LIFE_LOOK_S) {
+      const move = wake({ ...task, due: { life: at(seconds) } }, aRunRecord(), at(seconds), T);
+      if (move.kind !== 'mark') throw new Error(inWords(move));
+      task = touch(task, move, aCause());
+    }
+    expect(inWords(wakeAt(starting, T.START_CHECK_S, aRunRecord()))).toBe('mark: RunCheckRequested');
+  });
+
+  it('finds the claim of which nobody heard', () => {
+    expect(inWords(wakeAt(starting, T.LIFE_LOOK_S, claimed))).toBe('run: RunStarted');
+  });
+
+  it.each([
+    ['STARTING', aReport(), 'complete: TaskCompleted'],
+    ['RUNNING', aReport(), 'complete: TaskCompleted'],
+    ['RUNNING', aFailedReport(), 'fail agent_failed: TaskFailed'],
+  ] as const)('finds the report of which nobody heard, in %s', (status, report, move) => {
+    const task = aTask({ status, compute: 'agentcore' });
+    expect(inWords(wakeAt(task, T.LIFE_LOOK_S, { ...claimed, report }))).toBe(move);
+  });
+
+  it('leaves the deadline as it is', () => {
+    expect(inWords(wakeAt(running, 3600, claimed))).toBe('stop timed_out timed_out: RunStopRequested');
+  });
+
+  // F6
+  it.each(['COMPLETED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const)(
+    'never comes once the task is %s, and changes nothing of it if it does',
+    (status) => {
+      const life = { sign: at(0), at: at(0), looks: 9 };
+      const task = aTask({ status, compute: 'agentcore', run: aSessionRun({ life }) });
+      expect(task.due).not.toHaveProperty('life');
+      expect(lookAtLife({ dispatchedAt: at(0), life }, claimed, at(500), T).life).toBe('silent');
+      const due = { ...task.due, life: at(1) };
+      for (const seconds of [1, 500, 99_999]) {
+        expect(wake({ ...task, due } as Task, claimed, at(seconds), T).kind).toBe('mark');
+      }
+    },
+  );
+});
+
+// B34
+describe('a run whose back end tells of its end', () => {
+  const claimed = aRunRecord({ claim: aClaim(), heartbeatAt: at(0) });
+  const HALF_AN_HOUR_S = 1_800;
+
+  it('is not called dead for half an hour of silence', () => {
+    const task = aTask({ status: 'RUNNING' });
+    for (let seconds = 1; seconds <= HALF_AN_HOUR_S; seconds++) {
+      expect(inWords(wakeAt(task, seconds, claimed))).toBe('ignore nothing_is_due');
+    }
+  });
+
+  it('is not even when something had its signs of life looked at', () => {
+    const life = { sign: `${at(0)} ${at(0)}`, at: at(0), looks: 9 };
+    const task = aTask({ status: 'RUNNING', run: aKnownRun({ life }) });
+    const strange = { ...task, due: { ...task.due, life: at(1) } };
+    expect(inWords(wakeAt(strange, HALF_AN_HOUR_S, claimed))).toBe('mark');
+    expect(nextOf(strange, HALF_AN_HOUR_S)).toEqual({ life: null });
+  });
+});
+
+/** A run that leaves signs of life, and its task's alarm, each ring `late` seconds late, until the task moves on. */
+function watched(
+  record: (second: number) => RunRecord,
+  { timings = T, late = 0, until = 3_000 }: { timings?: Timings; late?: number; until?: number } = {},
+): { second: number; move: Move } | undefined {
+  let task: Task = follow(
+    aTask({ status: 'STARTING', compute: 'agentcore' }),
+    started(aTask({ status: 'STARTING', compute: 'agentcore' }), aSessionRun(), aSessionClaim().nativeId),
+    aContext({ timings }),
+  );
+  for (;;) {
+    const second = (Date.parse(earliestDue(task) ?? '') - Date.parse(at(0))) / 1_000 + late;
+    if (second > until) return undefined;
+    const move = wake(task, record(second), at(second), timings);
+    if (move.kind === 'step') return { second, move };
+    if (move.kind === 'mark') task = touch(task, move, aCause());
+  }
+}
+
+const beating = (lastSign: number, every: number, clock = (second: number) => second) => {
+  const begun = aRunRecord({ claim: aSessionClaim() });
+  return (second: number): RunRecord => {
+    const beat = Math.floor(Math.min(second, lastSign) / every);
+    return beat < 1 ? begun : { ...begun, heartbeatAt: at(clock(beat * every)) };
+  };
+};
+
+describe('a run that dies without a word', () => {
+  const every = awsTimings.HEARTBEAT_S;
+
+  it.each([0, 1, 2, 4])('is known dead within 120 s of its last sign, with alarms that ring %i s late', (late) => {
+    for (let lastSign = 0; lastSign <= 300; lastSign += every) {
+      const { second, move } = watched(beating(lastSign, every), { timings: awsTimings, late }) ?? {};
+      expect(move && inWords(move)).toBe('stop lost no_heartbeat: RunStopRequested');
+      expect(second).toBeLessThanOrEqual(lastSign + 120);
+      expect(second).toBeGreaterThanOrEqual(lastSign + awsTimings.HEARTBEAT_SILENCE_S);
+    }
+  });
+});
+
+describe('a run that lives', () => {
+  // F27
+  it('through a tool call of an hour that says nothing is not called dead: its runner beats', () => {
+    expect(watched(beating(9_999, T.HEARTBEAT_S))).toBeUndefined();
+  });
+
+  // F14
+  it.each<[string, (second: number) => number]>([
+    ['is behind by a year', (second) => second - 31_536_000],
+    ['is ahead by a year', (second) => second + 31_536_000],
+    ['runs backwards', (second) => -second],
+    ['runs at a tenth of the speed', (second) => second / 10],
+  ])('is not called dead for a clock that %s, and a dead one is', (_, clock) => {
+    expect(watched(beating(9_999, T.HEARTBEAT_S, clock))).toBeUndefined();
+    const { second } = watched(beating(600, T.HEARTBEAT_S, clock)) ?? {};
+    expect(second).toBeLessThanOrEqual(600 + T.HEARTBEAT_SILENCE_S + 2 * T.LIFE_LOOK_S);
   });
 });

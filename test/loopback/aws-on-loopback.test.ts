@@ -5,10 +5,12 @@ import { deployedRules } from '../../infra/deployed-rules.ts';
 import { awsTimings } from '../../lifecycle/timings.ts';
 import { BASE_MARKER } from '../../lifecycle/user-definition.ts';
 import { rules } from '../../rules/index.ts';
+import { SESSION_LIFETIME_S } from '../../schemas/agentcore-session.ts';
+import type { Compute } from '../../schemas/compute.ts';
 import { type FlowScene, lives, quickTimings, sceneIn } from '../flows/scene.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type LoopbackWorld, openAwsOnLoopback } from './aws-on-loopback.ts';
-import { cloudAssembly, PREPARING_MAX_MS } from './cloud-assembly.ts';
+import { cloudAssembly, PREPARING_MAX_MS, withComputes } from './cloud-assembly.ts';
 import { type Deployment, readDeployment } from './deployment.ts';
 
 // What one healthy task may cost, whatever its duration: the counts that were recorded first (`design.md` has the aims). Progress is the
@@ -26,14 +28,18 @@ beforeAll(() => {
   assembly = cloudAssembly();
 }, PREPARING_MAX_MS);
 
-describe('the deployment that is read from the synthesised templates', () => {
+describe.each<{ readonly computes: readonly Compute[] }>([
+  { computes: ['ecs'] },
+  { computes: ['agentcore'] },
+  { computes: ['agentcore', 'ecs'] },
+])('the deployment with $computes that is read from the synthesised templates', ({ computes }) => {
   let deployment: Deployment;
   beforeAll(() => {
-    deployment = readDeployment(assembly);
-  });
+    deployment = readDeployment(cloudAssembly(withComputes(computes)));
+  }, PREPARING_MAX_MS);
 
   it('has a function with its bundle for every rule value of such a deployment, and for nothing else', () => {
-    const deployed = deployedRules(rules, { computes: ['ecs'], screening: 'off' });
+    const deployed = deployedRules(rules, { computes, screening: 'off' });
     expect(deployment.functions).toHaveLength(deployed.length);
     for (const { name } of deployed) {
       const found = deployment.functions.filter((one) => one.name.endsWith(`-${name}`));
@@ -52,7 +58,47 @@ describe('the deployment that is read from the synthesised templates', () => {
     expect(named.filter((arn) => arn === undefined || !known.includes(arn))).toEqual([]);
   });
 
-  it('has the base task definition, with the marker of the stage, and as ECS will describe it', () => {
+  it('feeds every rule from a bus or from a queue', () => {
+    const fed = [
+      ...deployment.rules.flatMap(({ targets }) => targets.map(({ arn }) => arn)),
+      ...deployment.mappings.map((mapping) => mapping.function),
+    ].map((arn) => arn.split(':').at(-1));
+    for (const { name } of deployment.functions) expect(fed).toContain(name);
+  });
+
+  it('has a cluster and a runtime exactly where it has the back end', () => {
+    expect(deployment.clusters).toHaveLength(computes.includes('ecs') ? 1 : 0);
+    expect(deployment.runtimes).toHaveLength(computes.includes('agentcore') ? 1 : 0);
+  });
+});
+
+describe('what runs are made of in such a deployment', () => {
+  let deployment: Deployment;
+  beforeAll(() => {
+    deployment = readDeployment(cloudAssembly(withComputes(['agentcore', 'ecs'])));
+  }, PREPARING_MAX_MS);
+
+  it('is for AgentCore a runtime whose containers know table, bus, bucket and region, and which its functions know', () => {
+    const [runtime] = deployment.runtimes;
+    const [bus, table, bucket] = [deployment.buses[0]?.arn, deployment.tables[0]?.TableName, deployment.buckets[0]];
+    expect(runtime).toMatchObject({
+      arn: expect.stringMatching(/^arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime\/baton_loopback_agent-/),
+      environment: { BATON_TABLE: table, BATON_BUS: bus, BATON_PAYLOAD_BUCKET: bucket, AWS_REGION: 'us-east-1' },
+      maxLifetimeSeconds: SESSION_LIFETIME_S,
+    });
+    const users = deployment.functions.filter(({ environment }) => environment['BATON_AGENTCORE_RUNTIME_ARN']);
+    expect(users.map(({ name }) => name.replace('baton-loopback-', '')).sort()).toEqual(
+      rules.flatMap(({ name, uses }) => ((uses as readonly string[]).includes('agentcore') ? [name] : [])).sort(),
+    );
+    for (const { environment } of users) {
+      expect(environment).toMatchObject({
+        BATON_AGENTCORE_RUNTIME_ARN: runtime?.arn,
+        BATON_AGENTCORE_QUALIFIER: 'DEFAULT',
+      });
+    }
+  });
+
+  it('is for ECS the base task definition, with the marker of the stage, and as ECS will describe it', () => {
     expect(deployment.taskDefinitions).toMatchObject([
       {
         family: 'baton-loopback-agent',
@@ -60,18 +106,10 @@ describe('the deployment that is read from the synthesised templates', () => {
         definition: {
           cpu: '2048',
           requiresCompatibilities: ['FARGATE'],
-          containerDefinitions: [{ name: 'agent', image: 'example.com/baton-agent:1', stopTimeout: 120 }],
+          containerDefinitions: [{ name: 'agent', image: deployment.runtimes[0]?.image, stopTimeout: 120 }],
         },
       },
     ]);
-  });
-
-  it('feeds every rule from a bus or from a queue', () => {
-    const fed = [
-      ...deployment.rules.flatMap(({ targets }) => targets.map(({ arn }) => arn)),
-      ...deployment.mappings.map((mapping) => mapping.function),
-    ].map((arn) => arn.split(':').at(-1));
-    for (const { name } of deployment.functions) expect(fed).toContain(name);
   });
 });
 

@@ -4,7 +4,6 @@ import { mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
@@ -17,12 +16,13 @@ import { eventBridgeBus } from '../../runtime/aws/eventbridge-bus.ts';
 import { taskDesk } from '../../runtime/endpoint/task-desk.ts';
 import type { FailStart } from '../../runtime/engine/local-ecs.ts';
 import { runsOver } from '../../runtime/runs.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
 import { nearestEngine } from '../aws/dynamo-server.ts';
 import type { FlowWorld } from '../flows/flow-world.ts';
 import { awsServices } from './aws-services.ts';
+import { type BackEndsOptions, backEndsOnLoopback } from './back-ends-on-loopback.ts';
 import { STAGE } from './cloud-assembly.ts';
 import { type Deployment, readDeployment } from './deployment.ts';
-import { ecsOnLoopback } from './ecs-on-loopback.ts';
 import { eventRouter } from './event-router.ts';
 import { eventSourceMapping } from './event-source-mapping.ts';
 import { type FunctionHost, functionHost } from './function-host.ts';
@@ -42,11 +42,16 @@ export interface LoopbackOptions {
   readonly limit?: number;
   /** How often events are delivered. */
   readonly copies?: number;
+  /** Events that a bus takes and never delivers. */
+  readonly loses?: (event: Envelope) => boolean;
+  /** Of runs on ECS; AgentCore gives a session that is stopped no time. */
   readonly stopTimeoutSeconds?: number;
   /** How long a function may take, where a story waits for what a dead one may still have had; as deployed where it is not given. */
   readonly functionTimeoutSeconds?: number;
   readonly runnerCommand?: readonly string[];
   readonly failStart?: FailStart;
+  /** What is refused to sessions of AgentCore, and what they do not obey. */
+  readonly sessions?: BackEndsOptions['sessions'];
   /** Variables that every function has besides. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Secrets that the deployment did not make, by ARN. */
@@ -74,19 +79,11 @@ export interface LoopbackWorld extends FlowWorld {
 const CREDENTIALS = { accessKeyId: 'loopback', secretAccessKey: 'loopback' };
 /** Tasks of one world at the most. */
 const TASKS_MAX = 1_000;
-const access = {
-  AWS_REGION: REGION,
+const credentials = {
   AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
   AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
 };
-
-const dist = fileURLToPath(new URL('../../dist', import.meta.url));
-
-/** A container's own runner. What only the embedded world tells its runner is taken away: on AWS the runner asks ECS who it is. */
-const RUNNER = [
-  ...['/usr/bin/env', '-u', 'BATON_NATIVE_ID', '-u', 'BATON_WORLD_FILE'],
-  ...[process.execPath, join(dist, 'runner-aws.js')],
-];
+const access = { AWS_REGION: REGION, ...credentials };
 
 export async function openAwsOnLoopback(options: LoopbackOptions): Promise<LoopbackWorld> {
   const undo: (() => unknown)[] = [];
@@ -107,7 +104,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
   const { dataDir, timings, copies = 1 } = options;
   const deployment = readDeployment(options.assembly);
   mkdirSync(dataDir, { recursive: true });
-  const { bus, table, clusterArn } = onlyOnesOf(deployment);
+  const { bus, table } = onlyOnesOf(deployment);
   const clock = { now: () => new Date().toISOString() };
 
   const dynamo = await nearestEngine.start();
@@ -165,32 +162,34 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     onGivenUp: givenUp.take,
   });
   undo.push(() => functions.close());
-  const router = eventRouter({ rules: deployment.rules, functions, queues, copies: () => copies });
+  const copiesOf = (event: Envelope): number => (options.loses?.(event) ? 0 : copies);
+  const router = eventRouter({ rules: deployment.rules, functions, queues, copies: copiesOf });
   for (const mapping of deployment.mappings) {
     const queue = queues.byArn(mapping.queueArn);
     if (!queue) throw new Error(`an event source mapping reads ${mapping.queueArn}, which is not deployed`);
     undo.push(eventSourceMapping({ mapping, queue, functions, waitScale, copies: () => copies }));
   }
 
-  const ecs = ecsOnLoopback({
+  const backEnds = backEndsOnLoopback({
     clock,
     deployment,
     url,
     dataDir,
-    environment: { ...access, AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint },
-    runnerCommand: [...(options.runnerCommand ?? RUNNER)],
-    supervisorCommand: [process.execPath, join(dist, 'supervisor.js')],
+    environment: { ...credentials, AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint },
+    runnerCommand: options.runnerCommand,
+    sessions: options.sessions,
     ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
     ...(options.failStart === undefined ? {} : { failStart: options.failStart }),
     publish: async (events) => router.put('default', events),
     warn,
   });
-  undo.push(() => ecs.close());
+  undo.push(() => backEnds.close());
   const services = awsServices({
     deployment,
     queues,
     router,
-    ecs,
+    ecs: backEnds.ecs,
+    agentcore: backEnds.agentcore,
     functions,
     clock,
     warn,
@@ -221,13 +220,13 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
       if (!isDeepStrictEqual(besideDefinitions(next), besideDefinitions(deployment))) {
         throw new Error('more than task definitions would change, which needs another world');
       }
-      await ecs.deploy(next.taskDefinitions);
+      await backEnds.ecs.deploy(next.taskDefinitions);
     },
     functions,
     queues,
     url,
     stage: STAGE,
-    clusterArn,
+    clusterArn: deployment.clusters[0]?.arn ?? '',
     calls: () => structuredClone(calls),
     async redrive() {
       const told = await letters.redrive(await letters.list());
@@ -240,10 +239,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     list: desk.list,
     logPath: async (taskId, attempt) => (await desk.log(taskId, attempt)).file,
     listen: router.listen,
-    async interrupt(taskId, how) {
-      const { run } = await desk.view(taskId);
-      return run?.nativeId !== undefined && ecs.interrupt(run.nativeId, how);
-    },
+    interrupt: async (taskId, how) => backEnds.interrupt(await desk.view(taskId), how),
     unsettled: async () => (await store.query({ open: true, limit: TASKS_MAX })).length,
     async publish(events) {
       for (const event of events) router.put(event.source.startsWith('aws.') ? 'default' : bus, [event]);
@@ -276,10 +272,9 @@ const noSecret = (): never => {
 const RETENTION_D = 90;
 
 /** What there is one of. Throws when the templates have none. */
-function onlyOnesOf({ buses: [bus], tables: [table], clusters: [cluster] }: Deployment) {
-  if (!bus || table?.TableName === undefined || !cluster)
-    throw new Error('a deployment has a bus, a table and a cluster');
-  return { bus: bus.name, table: table.TableName, clusterArn: cluster.arn };
+function onlyOnesOf({ buses: [bus], tables: [table] }: Deployment) {
+  if (!bus || table?.TableName === undefined) throw new Error('a deployment has a bus and a table');
+  return { bus: bus.name, table: table.TableName };
 }
 
 async function closed(server: Server): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AgentcoreParts, agentcoreService } from '../../runtime/endpoint/aws/agentcore.ts';
 import { awsEndpoint, isAwsCall } from '../../runtime/endpoint/aws/aws-endpoint.ts';
 import { type Bucket, memoryBucket } from '../../runtime/endpoint/aws/buckets.ts';
 import { ecsService } from '../../runtime/endpoint/aws/ecs.ts';
@@ -25,6 +26,7 @@ export interface AwsServicesOptions {
   readonly queues: Queues;
   readonly router: Pick<EventRouter, 'put'>;
   readonly ecs: EcsOnLoopback;
+  readonly agentcore: AgentcoreParts;
   readonly functions: Pick<FunctionHost, 'invokeLater'>;
   readonly clock: Clock;
   readonly warn: (message: string, error: unknown) => void;
@@ -46,6 +48,7 @@ export function awsServices({
   queues,
   router,
   ecs,
+  agentcore,
   functions,
   clock,
   warn,
@@ -75,6 +78,7 @@ export function awsServices({
       schedulerService({ place: PLACE, groups: deployment.scheduleGroups, book: schedules, now }),
       secretsManagerService({ secrets }),
       s3Service({ buckets }),
+      agentcoreService(agentcore),
       ecsService({ place: PLACE, tasks, clusters, registry }),
       bedrockService(),
       lambdaService(functions),

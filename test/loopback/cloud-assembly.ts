@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Compute } from '../../schemas/compute.ts';
 
 /** The stage that is deployed on loopback: not the default one, so that a name written by hand somewhere does not fit by accident. */
 export const STAGE = 'loopback';
@@ -16,6 +17,16 @@ const SETTINGS = {
   subnets: 'subnet-0123456789abcdef0,subnet-0123456789abcdef1',
   agentCommandAllowed: 'true',
 };
+
+/** An image where AgentCore takes it from. */
+const ECR_IMAGE = '000000000000.dkr.ecr.us-east-1.amazonaws.com/baton-agent:1';
+
+/** Settings of a deployment with these back ends, the default one first. What is for ECS alone is refused where there is no ECS. */
+export const withComputes = (computes: readonly Compute[]): Readonly<Record<string, string>> => ({
+  computes: computes.join(','),
+  ...(computes.includes('agentcore') ? { agentImage: ECR_IMAGE } : {}),
+  ...(computes.includes('ecs') ? {} : { vpc: '', subnets: '' }),
+});
 
 /** Synthesis and bundling together, in milliseconds, on a machine that is busy with other tests. */
 export const PREPARING_MAX_MS = 180_000;

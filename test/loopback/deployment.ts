@@ -16,6 +16,7 @@ export interface Deployment {
   readonly scheduleGroups: readonly string[];
   readonly clusters: readonly { readonly name: string; readonly arn: string }[];
   readonly taskDefinitions: readonly DeployedTaskDefinition[];
+  readonly runtimes: readonly DeployedRuntime[];
 }
 
 export interface DeployedFunction {
@@ -69,6 +70,15 @@ export interface DeployedTaskDefinition {
   readonly tags: Readonly<Record<string, string>>;
   /** As CloudFormation registers it: with the names that ECS has for its properties. */
   readonly definition: Readonly<Record<string, unknown>>;
+}
+
+/** A runtime of AgentCore. */
+export interface DeployedRuntime {
+  readonly arn: string;
+  readonly image: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly idleSeconds: number | undefined;
+  readonly maxLifetimeSeconds: number | undefined;
 }
 
 /** Lambda's and SQS's defaults where a template says nothing. */
@@ -148,6 +158,13 @@ export function readDeployment(assembly: string): Deployment {
       tags: Object.fromEntries(Tags.map(({ Key, Value }) => [Key, Value])),
       definition: inEcs(rest) as Record<string, unknown>,
     })),
+    runtimes: of('AWS::BedrockAgentCore::Runtime', runtime).map(({ is, arn }) => ({
+      arn,
+      image: is.AgentRuntimeArtifact.ContainerConfiguration.ContainerUri,
+      environment: is.EnvironmentVariables,
+      idleSeconds: is.LifecycleConfiguration?.IdleRuntimeSessionTimeout,
+      maxLifetimeSeconds: is.LifecycleConfiguration?.MaxLifetime,
+    })),
   };
 }
 
@@ -203,6 +220,13 @@ const taskDefinition = z.looseObject({
   ContainerDefinitions: z.array(z.looseObject({ Name: text, Image: text })),
   // Some of their names are written otherwise in ECS: whoever needs one here says how.
   Volumes: z.never().optional(),
+});
+const runtime = z.looseObject({
+  AgentRuntimeArtifact: z.looseObject({ ContainerConfiguration: z.looseObject({ ContainerUri: text }) }),
+  EnvironmentVariables: z.record(z.string(), text).default({}),
+  LifecycleConfiguration: z
+    .looseObject({ IdleRuntimeSessionTimeout: count.optional(), MaxLifetime: count.optional() })
+    .optional(),
 });
 
 /** ECS names properties as CloudFormation does, beginning small. Options of a log driver have names of their own, which begin so already. */

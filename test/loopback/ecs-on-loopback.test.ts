@@ -31,6 +31,7 @@ const deployment: Deployment = {
       },
     },
   ],
+  runtimes: [],
 };
 
 let ecs: EcsOnLoopback;

@@ -57,7 +57,7 @@ export function readTemplates(assembly: string): Resource[] {
     Object.entries(template.Resources).map(([id, { Type: type, Properties = {} }]) => {
       const { ref, attributes } = identityOf(template, id);
       const properties = resolve(template, Properties) as Properties;
-      return { stack: template.stack, id, type, ref, arn: attributes['Arn'] ?? ref, properties };
+      return { stack: template.stack, id, type, ref, arn: attributes[ARN_OF[type] ?? 'Arn'] ?? ref, properties };
     }),
   );
 }
@@ -180,8 +180,12 @@ interface Identity {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
+/** Resource type → the attribute that is its ARN, where that is not called so. */
+const ARN_OF: Readonly<Record<string, string>> = { 'AWS::BedrockAgentCore::Runtime': 'AgentRuntimeArn' };
+
 /** Resource type → the property that names it. */
 const NAMED_BY: Readonly<Record<string, string>> = {
+  'AWS::BedrockAgentCore::Runtime': 'AgentRuntimeName',
   'AWS::DynamoDB::Table': 'TableName',
   'AWS::DynamoDB::GlobalTable': 'TableName',
   'AWS::ECS::Cluster': 'ClusterName',
@@ -203,6 +207,17 @@ type PropertyOf = (name: string) => unknown;
 
 /** Resource type → what `Ref` and `Fn::GetAtt` answer about it (template reference, "Return values" of each type). */
 const IDENTITIES: Readonly<Record<string, (name: string, property: PropertyOf) => Identity>> = {
+  'AWS::BedrockAgentCore::Runtime': (name) => {
+    const id = `${name}-Loop000000`;
+    return {
+      ref: id,
+      attributes: {
+        AgentRuntimeArn: arn('bedrock-agentcore', `runtime/${id}`),
+        AgentRuntimeId: id,
+        AgentRuntimeVersion: '1',
+      },
+    };
+  },
   'AWS::DynamoDB::Table': (name) => named(name, arn('dynamodb', `table/${name}`)),
   'AWS::DynamoDB::GlobalTable': (name) => named(name, arn('dynamodb', `table/${name}`)),
   'AWS::ECS::Cluster': (name) => named(name, arn('ecs', `cluster/${name}`)),

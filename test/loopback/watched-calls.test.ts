@@ -53,6 +53,20 @@ describe('a call to AWS that is watched', () => {
     expect(killed).toEqual([]);
   });
 
+  it('is known by the last word of its path where that alone says what is asked for', async () => {
+    const authorization = headers.authorization.replace('dynamodb', 'bedrock-agentcore');
+    const arn = encodeURIComponent('arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/agent');
+    for (const verb of ['invocations', 'stopruntimesession']) {
+      const { 'user-agent': agent } = headers;
+      const asked = { method: 'POST', headers: { authorization, 'user-agent': agent }, body: 'question' };
+      await fetch(`${watched.url}/runtimes/${arn}/${verb}?qualifier=DEFAULT`, asked);
+    }
+    expect(seen.map(({ name }) => name)).toEqual([
+      'bedrock-agentcore.invocations',
+      'bedrock-agentcore.stopruntimesession',
+    ]);
+  });
+
   it('never happens when its caller dies before it', async () => {
     fault = 'before';
     await expect(call()).rejects.toThrow();

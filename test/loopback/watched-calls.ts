@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 export interface AwsCall {
   /** The UUID that the caller's SDK was given in `AWS_SDK_UA_APP_ID`; empty where there is none. */
   readonly caller: string;
-  /** `dynamodb.PutItem`; for services that name their operations by method and path, `s3.PUT`. */
+  /** `dynamodb.PutItem`; of services that name their operations by method and path, `s3.PUT`, `bedrock-agentcore.invocations`. */
   readonly name: string;
 }
 
@@ -48,7 +48,8 @@ export async function watchedCalls(options: WatchedCallsOptions): Promise<Watche
 async function relayed(options: WatchedCallsOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
   const { method = 'GET', url = '/', headers } = incoming;
   const service = serviceOf(headers);
-  const call = { caller: callerOf(headers), name: `${service}.${operationOf(headers) ?? method}` };
+  const operation = operationOf(headers) ?? lastWordOf(service, url) ?? method;
+  const call = { caller: callerOf(headers), name: `${service}.${operation}` };
   const body = await bodyOf(incoming);
   const fault = await options.onCall(call);
   if (fault === 'before') return lose(call.caller);
@@ -72,6 +73,10 @@ const serviceOf = ({ authorization = '' }: IncomingHttpHeaders): string =>
 
 const operationOf = (headers: IncomingHttpHeaders): string | undefined =>
   /\.(\w+)$/.exec(String(headers['x-amz-target'] ?? ''))?.[1];
+
+/** AgentCore is asked by POST alone; what for is the last word of the path. */
+const lastWordOf = (service: string, url: string): string | undefined =>
+  service === 'bedrock-agentcore' ? /\/(\w+)(?:\?|$)/.exec(url)?.[1] : undefined;
 
 /** The process gives its SDK a UUID as application id; libraries append their own words to it. */
 const callerOf = (headers: IncomingHttpHeaders): string =>

@@ -109,6 +109,8 @@ describe('every rule', () => {
     expect(deaf.sort()).toEqual([
       // What must pass screening, or be fetched, goes there first; everything else does not.
       ['admit-task', 'TaskSubmitted'],
+      // The fixtures are of runs on ECS.
+      ['check-run-on-agentcore', 'RunCheckRequested'],
       ['fetch-context', 'TaskAdmitted'],
       ['hydrate-task', 'ContextFetched'],
       ['hydrate-task', 'TaskAdmitted'],
@@ -117,8 +119,26 @@ describe('every rule', () => {
       ['screen-task', 'TaskSubmitted'],
       // The fixture says STOPPING, and then the stop is closed first.
       ['settle-task', 'RunEnded'],
+      ['start-run-on-agentcore', 'TaskHydrated'],
+      ['stop-run-on-agentcore', 'RunStopRequested'],
     ]);
   });
+
+  it.each(['TaskHydrated', 'RunStopRequested', 'RunCheckRequested'])(
+    'of a back end matches %s of its own runs, and of no other',
+    (type) => {
+      const index = ruleIndex(patterns);
+      const event = published.find((one) => one['detail-type'] === type) as { detail: { data: object } };
+      const of = (compute: string) =>
+        index({ ...event, detail: { ...event.detail, data: { ...event.detail.data, compute } } }).filter((name) =>
+          /-run-on-/.test(name),
+        );
+      expect([of('ecs'), of('agentcore')]).toEqual([
+        [expect.stringMatching(/-on-ecs$/)],
+        [expect.stringMatching(/-on-agentcore$/)],
+      ]);
+    },
+  );
 
   it('is found by the index when its pattern fits, and only then', () => {
     const index = ruleIndex(patterns);

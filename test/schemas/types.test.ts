@@ -1,10 +1,11 @@
 import { describe, it } from '@jest/globals';
 import { expectTypeOf } from 'expect-type';
 import type { Brings } from '../../lifecycle/move.ts';
-import type { Ports } from '../../runtime/ports.ts';
+import type { ComputeBackend, OutsidePort, Ports } from '../../runtime/ports.ts';
 import type { PortsOf } from '../../runtime/react.ts';
-import type { Compute } from '../../schemas/compute.ts';
-import type { RunHandle } from '../../schemas/run-handle.ts';
+import type { AgentcoreHandle } from '../../schemas/agentcore-session.ts';
+import type { Compute, offers, signals } from '../../schemas/compute.ts';
+import type { EcsHandle, HandleOf, nativeIdOf, RunHandle } from '../../schemas/run-handle.ts';
 import type { Task, TaskIn } from '../../schemas/task.ts';
 import type { TaskId } from '../../schemas/task-id.ts';
 
@@ -34,6 +35,30 @@ describe('a back end', () => {
   it('is one union, shared by tasks and handles', () => {
     expectTypeOf<Task['compute']>().toEqualTypeOf<Compute>();
     expectTypeOf<RunHandle['backend']>().toEqualTypeOf<Compute>();
+    expectTypeOf<keyof typeof offers>().toEqualTypeOf<Compute>();
+    expectTypeOf<keyof typeof signals>().toEqualTypeOf<Compute>();
+    expectTypeOf<Compute>().toExtend<OutsidePort>();
+  });
+
+  it('that is one more does not compile in any switch over them', () => {
+    // @ts-expect-error There is no case for the last one.
+    const stopCall = (one: Compute | 'mainframe'): string => {
+      switch (one) {
+        case 'agentcore':
+          return 'StopRuntimeSession';
+        case 'ecs':
+          return 'StopTask';
+      }
+    };
+    expectTypeOf(stopCall).toBeFunction();
+    expectTypeOf<typeof nativeIdOf>().toEqualTypeOf<(handle: RunHandle) => string>();
+  });
+
+  it('is given its own handles, and of its own kind', () => {
+    expectTypeOf<HandleOf<'agentcore'>>().toEqualTypeOf<AgentcoreHandle>();
+    expectTypeOf<HandleOf<'ecs'>>().toEqualTypeOf<EcsHandle>();
+    expectTypeOf<Ports['agentcore']>().toExtend<ComputeBackend<never>>();
+    expectTypeOf<Ports['ecs']>().toExtend<ComputeBackend<never>>();
   });
 });
 

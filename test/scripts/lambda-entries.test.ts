@@ -33,6 +33,7 @@ const SERVICES = {
   'secrets manager': 'secretsmanager-fips',
   ecs: 'AmazonEC2ContainerServiceV20141113',
   bedrock: 'com.amazonaws.bedrockruntime',
+  agentcore: 'com.amazonaws.bedrockagentcore',
   github: 'octokit',
 } as const;
 
@@ -45,6 +46,7 @@ const servicesOf: Readonly<Record<string, readonly string[]>> = {
   payloads: ['s3', 'secrets manager'],
   repositories: ['dynamodb'],
   configurations: ['dynamodb'],
+  agentcore: ['agentcore', 'dynamodb'],
   ecs: ['ecs'],
   definitions: ['dynamodb', 'ecs'],
   screening: ['bedrock'],

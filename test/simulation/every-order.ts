@@ -18,9 +18,9 @@ import type { Reaction, Surroundings } from '../../runtime/react.ts';
 import { taskKey } from '../../runtime/records.ts';
 import type { Broken, Complain } from '../../runtime/simulation/promise-names.ts';
 import { runWritten } from '../../runtime/simulation/run-promises.ts';
-import type { EcsRun } from '../../runtime/simulation/simulated-ecs.ts';
 import { slotWritten } from '../../runtime/simulation/slot-promises.ts';
 import { taskWritten } from '../../runtime/simulation/task-promises.ts';
+import type { WatchedRun } from '../../runtime/simulation/watched-run.ts';
 import { wire } from '../../runtime/simulation/wiring.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { EcsHandle } from '../../schemas/run-handle.ts';
@@ -370,7 +370,9 @@ function storeOver(
   const runsOf = (taskId: string) =>
     [...runs.values()]
       .filter(({ spec }) => spec.taskId === taskId)
-      .map(({ arn, spec, status }) => ({ arn, spec, stopped: status === 'STOPPED' }) as EcsRun);
+      .map(
+        ({ arn, spec, status }): WatchedRun => ({ nativeId: arn, spec, stopped: status === 'STOPPED', livesOn: false }),
+      );
   return {
     get: async (key) => records.get(key),
     async put(key, value, expected) {

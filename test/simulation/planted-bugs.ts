@@ -9,6 +9,7 @@ import { leaseOf, type Slot } from '../../schemas/slot.ts';
 import { type Rejection, type Task, task as taskSchema } from '../../schemas/task.ts';
 import type { PlantedBug } from './planted-bug.ts';
 import { definitionBugs } from './planted-definition-bugs.ts';
+import { sessionBugs } from './planted-session-bugs.ts';
 
 type Wiring = Parameters<NonNullable<Plant['wiring']>>[0];
 type WiredPorts = Parameters<NonNullable<Plant['ports']>>[0];
@@ -264,7 +265,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a pause keeps its slot',
-    within: 50,
+    within: 100,
     faults: 'rate-limit',
     plant: reacting('return-slot', (real) => async (event, ...rest) => {
       const { paused } = (event as BatonEvent<string, { paused?: boolean }>).detail.data;
@@ -580,6 +581,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     plant: writingTasks((task) => taskSchema.parse(task)),
   },
   ...definitionBugs,
+  ...sessionBugs,
 ];
 
 /** A key like that of any other slot, for reading what stands there. */

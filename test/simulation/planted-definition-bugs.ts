@@ -133,7 +133,7 @@ export const definitionBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a superseded clone is deregistered at once',
-    within: 50,
+    within: 200,
     faults: 'new-base,changed-users',
     plant: writing(async (after, before, { registry }) => {
       if (before?.current && isNew(after, before)) await registry.deregister(before.current.arn);

@@ -70,7 +70,7 @@ describe('a simulated world with every fault', () => {
 describe('the task definitions of simulated worlds', () => {
   it.each([
     ['registry-throttle', 20, /^baton registers baton-agent-user:1$/, /definition of \S+ is later$/],
-    ['registry-throttle', 60, /^ecs refuses baton-agent-user: two at once$/, /is later$/],
+    ['registry-throttle,duplicate', 60, /^ecs refuses baton-agent-user: two at once$/, /is later$/],
     ['new-base', 20, /^infrastructure registers baton-agent:2$/, /^infrastructure deregisters \S+baton-agent:1$/],
     ['legacy-family', 20, /^stranger registers baton-agent:/, /^start-run-on-ecs\S+ says \S+#TaskFailed$/],
     ['clone-gone', 20, /^stranger deregisters \S+baton-agent-user:/, /is not active any more: another is registered$/],
@@ -88,6 +88,29 @@ describe('the task definitions of simulated worlds', () => {
     const onSpot = new Set(named(/^ecs creates (\S+) .* on FARGATE_SPOT$/));
     expect(taken.filter((arn) => !onSpot.has(arn))).toEqual([]);
     expect(named(/^ecs creates (\S+) .* on FARGATE$/).length).toBeGreaterThan(5);
+  });
+});
+
+describe('the sessions of simulated worlds', () => {
+  it.each([
+    ['session-again', 20, /^agentcore takes the invocation of \S+ again$/, /^runner \S+ exits (64|79)$/],
+    ['no-capacity', 20, /^agentcore has no room for \S+$/, /^put TASK#\S+ BACKOFF v/],
+    ['failing-start', 20, /^agentcore has \S+ up, and it does not answer$/, /throws: .* does not answer$/],
+    ['ignores-stop', 20, /^\S+-1\/\d+ ignores the stop$/, /^wake-task\S+ says .*#RunOrphaned /],
+    ['lives-on', 40, /^agentcore has \S+ no more, yet it lives on$/, /^announce-orphan\S+ says \S+#RunOrphaned$/],
+    ['unknown-status', 60, /^agentcore has \S+-1\/\d+ up$/, /^start-run-on-agentcore\S+ says \S+#RunStopRequested$/],
+    ['throttled-start', 20, /^stop-run-on-agentcore\S+ throws: .* Rate exceeded\.$/, /^agentcore stops \S+$/],
+    ['cancel', 60, /^stop-run-on-agentcore\S+ throws: .* is being made$/, /^agentcore stops \S+$/],
+  ])('show %s', async (faults, seeds, ...shown) => {
+    const lines = await linesOf({ seed: 1, seeds, faults });
+    expect(shown.filter((words) => !lines.some((line) => words.test(line)))).toEqual([]);
+  });
+
+  it('end tasks whose runners died or froze, and whose beats were lost, without any event of the back end', async () => {
+    const results = await resultsOf({ seed: 1, seeds: 20, faults: 'silent-death,frozen-runner,lost-beats' });
+    expect(results.flatMap(({ finding }) => (finding ? [told(finding)] : []))).toEqual([]);
+    const lines = await linesOf({ seed: 1, seeds: 20, faults: 'silent-death' });
+    expect(lines.filter((line) => /^wake-task\S+ says \S+#RunStopRequested$/.test(line)).length).toBeGreaterThan(5);
   });
 });
 

@@ -2,9 +2,11 @@ import { alarmRang } from '../../../events/alarm-rang.ts';
 import type { Rule } from '../../../rules/rule.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
 import type { Engine } from '../../engine/engine.ts';
+import { LOCAL_RUNTIME, type LocalAgentcore } from '../../engine/local-agentcore-session.ts';
 import type { LocalEcs } from '../../engine/local-ecs.ts';
 import type { LocalRegistry } from '../../engine/local-registry.ts';
 import type { Scheduler } from '../../engine/scheduler.ts';
+import { agentcoreService } from './agentcore.ts';
 import { alarmQueue } from './alarm-queue.ts';
 import { archiveOperations } from './archive-operations.ts';
 import type { AwsService, Place } from './aws-service.ts';
@@ -35,6 +37,7 @@ export interface EmbeddedParts {
   readonly engine: Pick<Engine, 'bus' | 'store' | 'alarms' | 'ports' | 'archive' | 'archives' | 'replays'>;
   readonly rules: readonly Rule[];
   readonly ecs: LocalEcs;
+  readonly agentcore: LocalAgentcore;
   /** Its task definitions. */
   readonly registry: LocalRegistry;
   readonly scheduler: Scheduler;
@@ -45,7 +48,7 @@ export interface EmbeddedParts {
 
 /** The services of AWS that the embedded world can stand for, over its own parts. */
 export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]; stop(): void } {
-  const { engine, rules, ecs, registry, scheduler, url, warn } = parts;
+  const { engine, rules, ecs, agentcore, registry, scheduler, url, warn } = parts;
   const { now } = engine.ports.clock;
   const queue = alarmQueue({ name: ALARM_QUEUE, place: PLACE, url, alarms: engine.alarms });
   const deliver = (body: string) => queue.send({ body, delaySeconds: 0 });
@@ -66,6 +69,11 @@ export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]
       warn,
     }),
     ecsService({ place: PLACE, tasks: ecs, clusters: CLUSTERS, registry }),
+    agentcoreService({
+      sessions: agentcore,
+      runtimes: [LOCAL_RUNTIME.runtimeArn],
+      qualifiers: [LOCAL_RUNTIME.qualifier],
+    }),
     s3Service({ buckets: [payloadBucket(BUCKET, engine.store)] }),
     sqsService({ queues: [queue] }),
     schedulerService({ place: PLACE, groups: [PREFIX], book, now }),

@@ -1,6 +1,9 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { awsTimings } from '../../../lifecycle/timings.ts';
 import { rules } from '../../../rules/index.ts';
+import * as agentcore from '../../../runtime/aws/adapters/agentcore.ts';
 import * as bus from '../../../runtime/aws/adapters/bus.ts';
 import * as clock from '../../../runtime/aws/adapters/clock.ts';
 import * as configurations from '../../../runtime/aws/adapters/configurations.ts';
@@ -18,13 +21,33 @@ import * as settings from '../../../runtime/aws/adapters/settings.ts';
 import * as slots from '../../../runtime/aws/adapters/slots.ts';
 import * as tasks from '../../../runtime/aws/adapters/tasks.ts';
 import * as webhooks from '../../../runtime/aws/adapters/webhooks.ts';
+import { bedrockAgentcore } from '../../../runtime/aws/clients/bedrock-agentcore.ts';
 import { dynamoDb } from '../../../runtime/aws/clients/dynamodb.ts';
+import { ecs as ecsClient } from '../../../runtime/aws/clients/ecs.ts';
 import { once } from '../../../runtime/aws/clients/once.ts';
 import { eventSchema } from '../../../runtime/aws/event-schema.ts';
 import type { Adapters } from '../../../runtime/aws/start-function.ts';
 import { parsedEvent } from '../../../runtime/parsed-event.ts';
 import { portEnvironment } from '../../../schemas/environment.ts';
-import { anEcsEvent, aRequest } from '../../builders.ts';
+import { anEcsEvent, aRequest, aSession } from '../../builders.ts';
+
+const SESSIONS = {
+  BATON_AGENTCORE_RUNTIME_ARN: aSession().runtimeArn,
+  BATON_AGENTCORE_QUALIFIER: 'live',
+  BATON_TABLE: 'baton',
+  BATON_RECORD_RETENTION_D: 90,
+};
+
+/** What Lambda sets, and more, while something is done. */
+async function withVariables(more: Readonly<Record<string, string>>, work: () => Promise<void>): Promise<void> {
+  const set = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', ...more };
+  Object.assign(process.env, set);
+  try {
+    await work();
+  } finally {
+    for (const name of Object.keys(set)) delete process.env[name];
+  }
+}
 
 describe('the ports on AWS', () => {
   const adapters = {
@@ -44,6 +67,7 @@ describe('the ports on AWS', () => {
     slots,
     tasks,
     webhooks,
+    agentcore,
   } satisfies Required<Adapters>;
 
   test('are those that infrastructure sets an environment for, and all that any rule uses', () => {
@@ -69,12 +93,34 @@ describe('the ports on AWS', () => {
   });
 });
 
+// A21
 describe('a client', () => {
-  test('is made at its first use and is the same ever after', () => {
-    process.env['AWS_REGION'] = 'us-east-1';
-    expect(dynamoDb()).toBe(dynamoDb());
-    delete process.env['AWS_REGION'];
+  test('is one for all deliveries of a function, however often its ports are opened', async () => {
+    let connections = 0;
+    let calls = 0;
+    const service = createServer((_request, response) => {
+      calls++;
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    }).on('connection', () => connections++);
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+    const { port } = service.address() as AddressInfo;
+    await withVariables({ AWS_ENDPOINT_URL_BEDROCK_AGENTCORE: `http://127.0.0.1:${port}` }, async () => {
+      for (const backend of [agentcore.open(SESSIONS), agentcore.open({ ...SESSIONS })]) {
+        for (let n = 0; n < 2; n++) expect(await backend.stop(aSession(), 'cancelled')).toBe('stopping');
+      }
+    });
+    service.close();
+    service.closeAllConnections();
+    expect({ calls, connections }).toEqual({ calls: 4, connections: 1 });
   });
+
+  test.each<[string, () => unknown]>([
+    ['DynamoDB', dynamoDb],
+    ['ECS', ecsClient],
+    ['AgentCore', bedrockAgentcore],
+  ])('is made at its first use and is the same ever after: %s', (_, client) =>
+    withVariables({}, async () => expect(client()).toBe(client())),
+  );
 
   test('is made again only when its making failed', () => {
     let made = 0;

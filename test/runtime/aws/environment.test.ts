@@ -18,6 +18,10 @@ const ECS = {
   BATON_ECS_SUBNETS: ' subnet-a, subnet-b,,subnet-c, ',
   BATON_ECS_SECURITY_GROUPS: 'sg-a',
 };
+const AGENTCORE = {
+  BATON_AGENTCORE_RUNTIME_ARN: 'arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/baton_agent-0123456789',
+  BATON_AGENTCORE_QUALIFIER: 'live',
+};
 
 const complaint = (read: () => unknown): BatonError => {
   try {
@@ -35,6 +39,17 @@ describe('an environment with everything that its ports need', () => {
     expect(environment.bus).toEqual({ BATON_BUS: 'baton' });
     expect(environment.tasks).toEqual({ ...TASKS, BATON_RECORD_RETENTION_D: 90 });
     expect(environment.ecs.BATON_ECS_SUBNETS).toEqual(['subnet-a', 'subnet-b', 'subnet-c']);
+  });
+
+  test('names the runtime and the endpoint at which sessions are started, and what their signs of life are read from', () => {
+    const { agentcore } = functionEnvironment(['agentcore'], { ...TASKS, ...AGENTCORE });
+    expect(agentcore).toEqual({ ...AGENTCORE, BATON_TABLE: 'baton', BATON_RECORD_RETENTION_D: 90 });
+    const quicker = {
+      ...TASKS,
+      ...AGENTCORE,
+      BATON_TIMINGS: '{"HEARTBEAT_SILENCE_S":9,"HEARTBEAT_S":3,"LIFE_LOOK_S":3}',
+    };
+    expect(timingsOf(functionEnvironment(['agentcore'], quicker).agentcore).HEARTBEAT_SILENCE_S).toBe(9);
   });
 
   test('has the waits for AWS, and those that it changes', () => {
@@ -73,6 +88,15 @@ describe('an environment with gaps', () => {
     expect(error.message).toContain('BATON_ECS_CLUSTER is no ARN');
   });
 
+  // A12
+  test('is refused where AgentCore is half set', () => {
+    const told = (variables: object) =>
+      complaint(() => functionEnvironment(['agentcore'], { ...TASKS, ...variables })).message;
+    expect(told({})).toMatch(/BATON_AGENTCORE_QUALIFIER is not set; BATON_AGENTCORE_RUNTIME_ARN is not set$/);
+    expect(told({ ...AGENTCORE, BATON_AGENTCORE_RUNTIME_ARN: 'baton_agent' })).toContain('RUNTIME_ARN is no ARN');
+    expect(told({ ...AGENTCORE, BATON_AGENTCORE_QUALIFIER: ' ' })).toContain('BATON_AGENTCORE_QUALIFIER is empty');
+  });
+
   test('is refused when it is empty where a name belongs', () => {
     expect(complaint(() => functionEnvironment(['bus'], { BATON_BUS: ' ' })).message).toContain('BATON_BUS is empty');
   });
@@ -81,6 +105,11 @@ describe('an environment with gaps', () => {
     const misspelt = { ...TASKS, BATON_TIMINGS: '{"STEP_RETRY":2}' };
     const { message } = complaint(() => functionEnvironment(['tasks'], misspelt));
     expect(message).toContain('BATON_TIMINGS there is no wait "STEP_RETRY"');
+  });
+
+  test('is refused where its waits would have healthy runs taken for dead', () => {
+    const hasty = { ...TASKS, BATON_TIMINGS: '{"HEARTBEAT_S":30}' };
+    expect(() => functionEnvironment(['tasks'], hasty)).toThrow('BATON_TIMINGS HEARTBEAT_SILENCE_S must be at least 3');
   });
 
   test('is not asked for what its ports do not need', () => {

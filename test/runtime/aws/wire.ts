@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach } from '@jest/globals';
 
 /** One request as a service got it. */
@@ -13,7 +14,9 @@ export interface Call {
 }
 
 /** `hang up`: the service did it, and its answer is lost. */
-export type Answer = 'hang up' | { readonly status?: number; readonly body?: unknown; readonly xml?: string };
+export type Answer =
+  | 'hang up'
+  | { readonly status?: number; readonly body?: unknown; readonly xml?: string; readonly afterMs?: number };
 
 /** What a service answers to its nth call, counted from 0. */
 export type Script = (call: Call, nth: number) => Answer;
@@ -35,10 +38,11 @@ afterEach(async () => {
 export async function aWire(script: Script): Promise<Wire> {
   const calls: Call[] = [];
   const server = createServer((request, response) => {
-    void read(request).then((call) => {
+    void read(request).then(async (call) => {
       calls.push(call);
       const answer = script(call, calls.length - 1);
       if (answer === 'hang up') return request.socket.destroy();
+      if (answer.afterMs !== undefined) await sleep(answer.afterMs);
       const type = answer.xml === undefined ? 'application/x-amz-json-1.1' : 'application/xml';
       response.writeHead(answer.status ?? 200, { 'content-type': type, connection: 'close' });
       return response.end(answer.xml ?? JSON.stringify(answer.body ?? {}));

@@ -8,15 +8,17 @@ import { noScreening } from '../../../runtime/engine/stand-in-screening.ts';
 import { githubContexts } from '../../../runtime/github-contexts.ts';
 import type { RecordStore, Settings } from '../../../runtime/ports.ts';
 import type { Reaction } from '../../../runtime/react.ts';
+import { livesOver, sessionBackend } from '../../../runtime/session-backend.ts';
 import { taskIdFor } from '../../../runtime/task-id.ts';
 import { webhooksOver } from '../../../runtime/webhooks.ts';
 import type { AgentReport } from '../../../schemas/agent-report.ts';
 import type { BatonEvent, Envelope } from '../../../schemas/envelope.ts';
 import type { Slot } from '../../../schemas/slot.ts';
 import type { Task } from '../../../schemas/task.ts';
-import { anEcsEvent, anEvent, aReport, aRequest, testTimings } from '../../builders.ts';
+import { anEcsEvent, anEvent, aReport, aRequest, aSession, testTimings } from '../../builders.ts';
 import { computeTwin } from '../../compute-twin.ts';
 import { definitionsTwin } from '../../definitions-twin.ts';
+import { sessionServiceTwin } from '../../sessions-twin.ts';
 import { type VirtualTime, virtualTime } from './virtual-time.ts';
 
 export interface EngineFixtureOptions {
@@ -38,6 +40,8 @@ export function anEngine(options: EngineFixtureOptions = {}) {
   const time = options.time ?? virtualTime();
   const store = options.store ?? memoryStore({ freezeValues: true });
   const compute = options.compute ?? computeTwin();
+  const sessions = sessionServiceTwin();
+  const { runtimeArn, qualifier } = aSession();
   const letters: DeadLetter[] = [];
   const heard: Envelope[] = [];
   const engine = createEngine({
@@ -56,7 +60,13 @@ export function anEngine(options: EngineFixtureOptions = {}) {
       slotKeyOf: ({ userId }) => `user:${userId}`,
       ...options.settings,
     },
-    outside: () => ({
+    outside: ({ ports }) => ({
+      agentcore: sessionBackend({
+        sessions: sessions.service,
+        runtimeArn,
+        qualifier,
+        lifeOf: livesOver({ ...ports, timings: () => ports.settings.timings }),
+      }),
       ecs: compute.backend,
       definitions: definitionsTwin().definitions,
       webhooks: webhooksOver({ allowed: 'local' }),
@@ -76,6 +86,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
     time,
     store,
     compute,
+    sessions,
     letters,
     heard,
     /** Detail-types of what was published about a task by handlers, in order, each id once. */

@@ -9,7 +9,7 @@ import { AGENT_CONTAINER } from '../../../lifecycle/ecs-task.ts';
 import { type EcsTaskEvent, type LocalEcs, type LocalEcsOptions, localEcs } from '../../../runtime/engine/local-ecs.ts';
 import type { LocalRun } from '../../../runtime/engine/local-ecs-run.ts';
 import { type LocalRegistry, localRegistry } from '../../../runtime/engine/local-registry.ts';
-import type { RunHandle } from '../../../schemas/run-handle.ts';
+import type { EcsHandle } from '../../../schemas/run-handle.ts';
 import { sceneFolder } from '../../scene-folder.ts';
 import { journalStore } from './local-ecs-journal.ts';
 
@@ -34,7 +34,7 @@ export interface EcsWorld {
   readonly dataDir: string;
   readonly events: EcsTaskEvent[];
   /** Starts a run that must not be refused. */
-  start(run: LocalRun): Promise<RunHandle>;
+  start(run: LocalRun): Promise<EcsHandle>;
   /** What the task with this ARN was seen to do: `status` in the order of publishing. */
   statuses(taskArn: string): string[];
   /** The event that shows this status, when it comes. */

@@ -9,7 +9,7 @@ import { ecsTaskStateChangeDetail } from '../../../events/aws/ecs-task-state-cha
 import type { LocalEcsOptions } from '../../../runtime/engine/local-ecs.ts';
 import { envelope } from '../../../schemas/envelope.ts';
 import { because } from '../../../schemas/reason.ts';
-import type { RunHandle } from '../../../schemas/run-handle.ts';
+import type { EcsHandle } from '../../../schemas/run-handle.ts';
 import { putAway, sceneFolder } from '../../scene-folder.ts';
 import { aRun, bundled, type EcsWorld, ecsWorld, eventually, lives } from './local-ecs-fixture.ts';
 import { journalStore } from './local-ecs-journal.ts';
@@ -56,9 +56,9 @@ async function reopened(world: EcsWorld, options: Partial<LocalEcsOptions> = {})
   return next;
 }
 
-const runDirOf = (world: EcsWorld, handle: RunHandle) =>
+const runDirOf = (world: EcsWorld, handle: EcsHandle) =>
   join(world.dataDir, 'runs', handle.taskArn.split('/').at(-1) ?? '');
-const jsonIn = (world: EcsWorld, handle: RunHandle, file: string) =>
+const jsonIn = (world: EcsWorld, handle: EcsHandle, file: string) =>
   JSON.parse(readFileSync(join(runDirOf(world, handle), file), 'utf8'));
 const agentOf = (detail: { containers?: { name: string; exitCode?: number | undefined }[] | undefined }) =>
   detail.containers?.find((container) => container.name === 'agent');

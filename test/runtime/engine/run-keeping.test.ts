@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -13,6 +13,7 @@ import {
   runDirOf,
   runKeeping,
   TASK_RETENTION_DAYS,
+  workedDirOf,
 } from '../../../runtime/engine/run-keeping.ts';
 import type { RecordStore } from '../../../runtime/ports.ts';
 import { journalKey, taskKey } from '../../../runtime/records.ts';
@@ -140,6 +141,44 @@ describe('the workspace of an attempt whose task has settled', () => {
     await keepingOf({ task: settledTask(1), durable }).settled(aTaskId());
     expect(existsSync(workspace)).toBe(true);
     expect(warnings).toHaveLength(1);
+  });
+});
+
+describe('an attempt whose session had more than one container', () => {
+  const anotherOf = (attempt: number, number: number): string => {
+    const dir = `${runDirOf(folder, aTaskId(), attempt)}-${number}`;
+    mkdirSync(join(dir, 'workspace'), { recursive: true });
+    writeFileSync(join(dir, 'prompt.txt'), 'Say hello.');
+    return dir;
+  };
+
+  it('worked in the first one in which anything was said', () => {
+    const first = dirname(aWorkspace(1));
+    expect(workedDirOf(folder, aTaskId(), 1)).toBe(first);
+    const [second, third] = [anotherOf(1, 2), anotherOf(1, 3)];
+    writeFileSync(join(first, 'agent.log'), '');
+    writeFileSync(join(third, 'agent.log'), 'turned away\n');
+    writeFileSync(join(second, 'agent.log'), 'cloning\n');
+    expect(workedDirOf(folder, aTaskId(), 1)).toBe(second);
+  });
+
+  it('keeps no workspace and no prompt in any of them when its task has settled', async () => {
+    const workspace = aWorkspace(1);
+    const [second, third] = [anotherOf(1, 2), anotherOf(1, 3)];
+    await keepingOf({ task: settledTask(1) }).settled(aTaskId());
+    expect(existsSync(workspace)).toBe(false);
+    for (const dir of [second, third]) expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('leaves none of them behind when its task is too old to be kept', async () => {
+    aWorkspace(1);
+    anotherOf(1, 2);
+    anotherOf(1, 3);
+    const old = daysAgo(TASK_RETENTION_DAYS + 1);
+    const task = { ...settledTask(1), submittedAt: old, settledAt: old };
+    await store.put(taskKey(task.taskId), task, 'absent', { by: 'ada', at: old, open: false });
+    expect(await keepingOf({ task }).pass()).toBe(1);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { rules } from '../../../../rules/index.ts';
+import { agentcoreService } from '../../../../runtime/endpoint/aws/agentcore.ts';
 import { archiveOperations } from '../../../../runtime/endpoint/aws/archive-operations.ts';
 import { AwsError } from '../../../../runtime/endpoint/aws/aws-error.ts';
 import type { AwsService } from '../../../../runtime/endpoint/aws/aws-service.ts';
@@ -40,6 +41,10 @@ const tasks = {
   tags: async () => ({ a: 'b' }),
   stop: async () => 'stopping' as const,
 };
+const sessions = {
+  invoke: async () => ({ status: 200, contentType: 'text/plain', body: Buffer.from('{}') }),
+  stop: async () => undefined,
+};
 const archive = memoryArchive(Date.now);
 const archives = archivesOver({ store, nowMs: Date.now });
 const kept = { place, ownBus: 'baton', archive, archives, now };
@@ -57,6 +62,7 @@ const services: AwsService[] = [
   s3Service({ buckets: [memoryBucket('b', now)] }),
   sqsService({ queues: [queue] }),
   schedulerService({ place, groups: ['baton', 'default'], book, now }),
+  agentcoreService({ sessions, runtimes: ['arn:r'], qualifiers: ['DEFAULT'] }),
   dynamoDbService({ place, table: 'baton', store }),
 ];
 
@@ -70,6 +76,7 @@ const NAMES = [
   ...['ArchiveName', 'EventSourceArn', 'RetentionDays', 'ReplayName', 'EventStartTime', 'EventEndTime', 'Destination'],
   ...['QueueUrl', 'QueueName', 'MessageBody', 'DelaySeconds', 'AttributeNames'],
   ...['GroupName', 'ScheduleExpression', 'FlexibleTimeWindow', 'Target'],
+  ...['agentRuntimeArn', 'qualifier', 'runtimeSessionId', 'contentType', 'payload'],
   ...['TableName', 'IndexName', 'KeyConditionExpression', 'FilterExpression', 'ExclusiveStartKey', 'UpdateExpression'],
   ...['ConditionExpression', 'ExpressionAttributeNames', 'ExpressionAttributeValues', 'ReturnValues'],
 ];
@@ -84,6 +91,9 @@ const likely: readonly unknown[] = [
     'baton-agent',
     'baton-agent:1',
     'arn:t',
+    'arn:r',
+    'DEFAULT',
+    'a-session-id-of-more-than-33-characters',
     'at(2999-01-01T00:00:00)',
     '__proto__',
   ],
@@ -111,6 +121,11 @@ const likely: readonly unknown[] = [
   [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }],
   [{ key: 'a', value: 'b' }],
 ];
+/** Without these, nearly all that is asked would be refused before it is looked at. */
+const BASICS = {
+  ...{ TableName: 'baton', cluster: 'baton', Bucket: 'b' },
+  ...{ agentRuntimeArn: 'arn:r', payload: Buffer.from('{}') },
+};
 const value = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...likely) }, fc.jsonValue(), fc.string());
 const input = fc.dictionary(
   fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...NAMES) }, { weight: 1, arbitrary: fc.string() }),
@@ -129,7 +144,7 @@ describe('an operation', () => {
     await fc.assert(
       fc.asyncProperty(input, async (given) => {
         try {
-          await run({ TableName: 'baton', cluster: 'baton', Bucket: 'b', ...given });
+          await run({ ...BASICS, ...given });
         } catch (error) {
           if (!(error instanceof AwsError)) throw error;
           expect(error.status).toBeLessThan(500);

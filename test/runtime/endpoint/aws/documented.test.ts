@@ -12,6 +12,7 @@ const { services } = embeddedServices({
   engine: nothing,
   rules: [],
   ecs: nothing,
+  agentcore: nothing,
   registry: nothing,
   scheduler: realScheduler(),
   url: 'http://127.0.0.1',
@@ -31,7 +32,7 @@ async function offered({ operations }: AwsService): Promise<string[]> {
 
 describe('the page on the API', () => {
   it('lists every operation of AWS that a world serves, and no other', async () => {
-    const told = [...page.matchAll(/^\| `([a-z0-9]+)` \| ((?:`[A-Za-z0-9]+`(?:, )?)+) \|/gm)];
+    const told = [...page.matchAll(/^\| `([a-z0-9-]+)` \| ((?:`[A-Za-z0-9]+`(?:, )?)+) \|/gm)];
     const onPage = told.map(([, service, operations = '']) => [service, operations.split(', ').sort()]);
     const served = services.map(async (service) => [service.signingName, (await offered(service)).sort()]);
     expect(onPage.sort()).toEqual((await Promise.all(served)).sort());
