@@ -1,7 +1,6 @@
-import { describe, expect, it } from '@jest/globals';
-import { reactions } from '../../handlers/index.ts';
-import { type Bounds, everyOrder, type Found } from './every-order.ts';
-import { plantedBugs } from './planted-bugs.ts';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { besideJest } from './beside-jest.ts';
+import type { Bounds, Found } from './every-order.ts';
 
 /** States of the larger searches; `BATON_SEARCH_STATES=1000000` looks at more by hand. */
 const STATES = Number(process.env['BATON_SEARCH_STATES'] ?? 2_500);
@@ -45,6 +44,18 @@ const searches: readonly (Bounds & { readonly name: string })[] = [
   },
 ];
 
+let simulator: ReturnType<typeof besideJest>;
+beforeAll(() => {
+  simulator = besideJest();
+});
+afterAll(() => simulator.close());
+
+async function everyOrder(search: Bounds, planted?: string): Promise<Found> {
+  const { found } = await simulator.ask({ search, ...(planted === undefined ? {} : { planted }) });
+  if (!found) throw new Error('the simulator answered something else');
+  return found;
+}
+
 const told = ({ states, moves, depth, complete, ends }: Found): string =>
   `${states} states, ${moves} moves, ${depth} steps deep${complete ? ', all there are' : ''}; ends: ${JSON.stringify(ends)}`;
 
@@ -64,9 +75,10 @@ describe('every order of every delivery, each as often as one likes', () => {
   );
 
   it('finds a mistake that was put in on purpose, and tells the way to it', async () => {
-    const bug = plantedBugs.find(({ name }) => name.startsWith('the slot goes back when the task ends'));
-    const planted = bug?.plant.reactions?.(reactions) ?? [];
-    const { broken } = await everyOrder({ ...two, losses: 0, cancels: 0, reactions: planted });
+    const { broken } = await everyOrder(
+      { ...two, losses: 0, cancels: 0 },
+      'the slot goes back when the task ends, before its compute has ended',
+    );
     expect(broken[0]).toMatchObject({ promise: 'slots', message: expect.stringMatching(/lost its place/) });
     expect(broken[0]?.way.at(-1)).toMatch(/^settle-task takes/);
   });

@@ -1,17 +1,45 @@
 import { createInterface } from 'node:readline';
+import { reactions } from '../../handlers/index.ts';
+import type { Reaction } from '../../runtime/react.ts';
 import { type Finding, type SimulateOptions, simulate, type WorldResult } from '../../runtime/simulated-world.ts';
+import { type Bounds, everyOrder, type Found } from './every-order.ts';
+import { type Explained, explainedStates, rumours } from './explained.ts';
 import type { PlantedBug } from './planted-bug.ts';
 import { plantedBugs } from './planted-bugs.ts';
 
-/** What can be asked for: worlds, with their traces or without; or the first world that finds a planted bug. */
+/**
+ * What can be asked for: worlds, with their traces or without; the first world that finds a planted bug; every order of deliveries, with a
+ * planted bug or without; whether all states of so many seeds are explained; what so many seeds find where causes are rumours.
+ */
 export type Asked =
   | { readonly worlds: Pick<SimulateOptions, 'seed' | 'seeds' | 'tasks' | 'faults'>; readonly traced: boolean }
-  | { readonly bug: string };
+  | { readonly bug: string }
+  | { readonly search: Omit<Bounds, 'reactions'>; readonly planted?: string }
+  | { readonly explained: number }
+  | { readonly rumours: number };
 
 export interface Told {
   readonly results?: readonly WorldResult[];
   readonly lines?: readonly string[];
   readonly finding?: Finding;
+  readonly findings?: readonly Finding[];
+  readonly found?: Found;
+  readonly told?: Explained;
+}
+
+const bugNamed = (name: string): PlantedBug => {
+  const bug = plantedBugs.find((one) => one.name === name);
+  if (!bug) throw new Error(`no bug is named "${name}"`);
+  return bug;
+};
+
+/** With the reactions of a planted bug, or with those that are shipped. */
+const searched = (bounds: Bounds, planted: string | undefined): Promise<Found> =>
+  everyOrder(planted === undefined ? bounds : { ...bounds, reactions: planting(bugNamed(planted)) });
+
+function planting({ name, plant }: PlantedBug): readonly Reaction[] {
+  if (!plant.reactions) throw new Error(`"${name}" changes no reaction`);
+  return plant.reactions(reactions);
 }
 
 /** The first seed that finds the bug, and what it found. */
@@ -25,10 +53,10 @@ async function found({ plant, within, faults = 'all' }: PlantedBug): Promise<Tol
 }
 
 async function told(asked: Asked): Promise<Told> {
-  if ('bug' in asked) {
-    const bug = plantedBugs.find(({ name }) => name === asked.bug);
-    return bug ? found(bug) : {};
-  }
+  if ('bug' in asked) return found(bugNamed(asked.bug));
+  if ('search' in asked) return { found: await searched(asked.search, asked.planted) };
+  if ('explained' in asked) return { told: await explainedStates(asked.explained) };
+  if ('rumours' in asked) return { findings: await rumours(asked.rumours) };
   const results: WorldResult[] = [];
   const lines: string[] = [];
   await simulate({
