@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { buildBundles } from '../flows/scene.ts';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { aView } from './a-view.ts';
 import { BATON, type CliScene, openCliScene } from './scene.ts';
 
@@ -15,7 +14,6 @@ let scene: CliScene;
 let world: Server;
 let url: string;
 let refuses: string | undefined;
-beforeAll(buildBundles);
 beforeEach(async () => {
   scene = openCliScene();
   refuses = undefined;

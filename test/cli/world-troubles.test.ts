@@ -1,16 +1,14 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { rejectionNotice, worldNotices } from '../../cli/world-notices.ts';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { anEvent } from '../builders.ts';
-import { buildBundles } from '../flows/scene.ts';
 import { BATON, type CliScene, type Ended, openCliScene, until } from './scene.ts';
 
 let scene: CliScene;
 // The command line builds itself where it is stale, which takes larger files than the limit below.
-beforeAll(buildBundles);
 beforeEach(() => {
   scene = openCliScene();
 });

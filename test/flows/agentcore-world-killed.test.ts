@@ -9,7 +9,7 @@ import { buildSync } from 'esbuild';
 import { worldClient } from '../../cli/world-client.ts';
 import { openWorld } from '../../runtime/embedded-world.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
-import { buildBundles, eventually, linesOf, quickTimings, sampleRepository } from './scene.ts';
+import { eventually, linesOf, quickTimings, sampleRepository } from './scene.ts';
 
 /** Kills of the world in one run of this test. */
 const KILLS = 12;
@@ -29,7 +29,6 @@ const bundle = join(root, 'dist', `.agentcore-world-${process.pid}.mjs`);
 let folder: string;
 let remote: string;
 beforeAll(() => {
-  buildBundles();
   // Beside the real bundles, where it finds the writer, runner and supervisor that it is going to start.
   buildSync({
     entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],

@@ -76,11 +76,6 @@ export interface Scene extends FlowScene<EmbeddedFlowWorld> {
   reopen(options?: Partial<WorldOptions>): Promise<EmbeddedFlowWorld>;
 }
 
-/** The bundles of runner, supervisor and writer, made from the present sources. */
-export function buildBundles(): void {
-  execFileSync(process.execPath, [join(root, 'scripts/build.mjs'), '--if-stale'], { stdio: 'pipe' });
-}
-
 /** The runner of this build, with a shorter patience for a world that is away. */
 export const impatientRunner = (seconds: number): string[] => [
   '/usr/bin/env',
@@ -90,7 +85,6 @@ export const impatientRunner = (seconds: number): string[] => [
 ];
 
 export async function openScene(options: Partial<WorldOptions> = {}): Promise<Scene> {
-  buildBundles();
   const folder = sceneFolder();
   const dataDir = options.dataDir ?? join(folder, 'data');
   const deadLetters: DeadLetter[] = [];

@@ -12,7 +12,7 @@ import { type PublicReceiver, publicReceiver } from '../public-receiver.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type WebhookReceiver, webhookReceiver } from '../webhook-receiver.ts';
 import { onLoopback, openLoopbackScene } from './every-world.ts';
-import { buildBundles, eventually, openScene, quickTimings, type Scene, sampleRepository } from './scene.ts';
+import { eventually, openScene, quickTimings, type Scene, sampleRepository } from './scene.ts';
 
 /** How long a function may take here: an entry of a dead one keeps others out for as long as it may have had. */
 const FUNCTION_TIMEOUT_S = 10;
@@ -80,7 +80,6 @@ describe('a world that is killed between a post and its acknowledgement', () => 
   );
   let folder: string;
   beforeAll(() => {
-    buildBundles();
     buildSync({
       entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],
       outfile: bundle,

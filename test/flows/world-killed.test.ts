@@ -15,7 +15,7 @@ import type { BatonDetail } from '../../schemas/envelope.ts';
 import { type TaskView, taskView } from '../../schemas/task-view.ts';
 import { apiError } from '../../schemas/world-api.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
-import { buildBundles, linesOf, quickTimings, sampleRepository } from './scene.ts';
+import { linesOf, quickTimings, sampleRepository } from './scene.ts';
 
 /** Kills of the world in one run of this test. */
 const KILLS = 30;
@@ -32,7 +32,6 @@ let folder: string;
 let remote: string;
 
 beforeAll(() => {
-  buildBundles();
   // Beside the real bundles, where it finds the writer, runner and supervisor that it is going to start.
   buildSync({
     entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],

@@ -11,13 +11,12 @@ import {
 } from '../../runtime/engine/run-keeping.ts';
 import { acquireWorldLock } from '../../runtime/engine/world-lock.ts';
 import { worldFile } from '../../schemas/world-api.ts';
-import { buildBundles, eventually, openScene, quickTimings, type Scene, sampleRepository } from '../flows/scene.ts';
+import { eventually, openScene, quickTimings, type Scene, sampleRepository } from '../flows/scene.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 
 let folder: string;
 const worlds: World[] = [];
 beforeEach(() => {
-  buildBundles();
   folder = sceneFolder();
 });
 afterEach(async () => {
