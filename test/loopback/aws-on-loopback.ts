@@ -261,7 +261,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
 /** All that a deployment has but task definitions. Bundles are those of the world that is open. */
 const besideDefinitions = ({ taskDefinitions: _, functions, ...rest }: Deployment) => ({
   ...rest,
-  functions: functions.map(({ code: _code, ...one }) => one),
+  functions: functions.map(({ code: _code, compiled: _compiled, ...one }) => one),
 });
 
 const noSecret = (): never => {

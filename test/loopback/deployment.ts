@@ -24,6 +24,8 @@ export interface DeployedFunction {
   readonly arn: string;
   /** Directory of its code. */
   readonly code: string;
+  /** Where its processes keep what they compiled of its code, for the next ones. */
+  readonly compiled?: string;
   /** `file.export`. */
   readonly handler: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -107,6 +109,7 @@ export function readDeployment(assembly: string): Deployment {
           name: ref,
           arn,
           code: join(assembly, `asset.${is.Code.S3Key?.replace(/\.zip$/, '')}`),
+          compiled: join(assembly, `compiled.${is.Code.S3Key?.replace(/\.zip$/, '')}`),
           handler: is.Handler,
           environment: is.Environment?.Variables ?? {},
           timeoutSeconds: is.Timeout ?? TIMEOUT_DEFAULT_S,

@@ -10,6 +10,9 @@ const INIT_MAX_MS = 30_000;
 
 const RUNTIME_CLIENT = fileURLToPath(new URL('./runtime-client.mjs', import.meta.url));
 
+/** With them a process can take over what an earlier one compiled. */
+const MODULES = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+
 /** How an invocation ended. `unhandled`: not the handler said so, but the process died, did not start, or was too late. */
 export type InvocationEnd =
   | { readonly outcome: 'answered'; readonly payload: unknown }
@@ -138,7 +141,9 @@ export function functionProcess({
 }
 
 function start(deployed: DeployedFunction, environment: Readonly<Record<string, string>>): ChildProcess {
-  return spawn(process.execPath, ['--enable-source-maps', RUNTIME_CLIENT], {
+  const { compiled } = deployed;
+  const args = compiled === undefined ? [RUNTIME_CLIENT] : [...MODULES, RUNTIME_CLIENT, compiled];
+  return spawn(process.execPath, ['--enable-source-maps', ...args], {
     cwd: deployed.code,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
