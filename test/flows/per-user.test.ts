@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RepositoryConfig } from '../../schemas/repository-config.ts';
 import { configure } from './configure.ts';
 import { onEveryWorld } from './every-world.ts';
-import type { FlowScene } from './scene.ts';
+import { eventually, type FlowScene } from './scene.ts';
 
 const arnOf = (name: string): string => `arn:aws:secretsmanager:us-east-1:000000000000:secret:${name}-AbCdEf`;
 /** What Secrets Manager holds. */
@@ -50,104 +50,94 @@ function filesWith(folder: string, text: string): string[] {
     .filter((file) => statSync(file).isFile() && readFileSync(file).includes(text));
 }
 
+// Each story says what the repository and its users are before it asks for anything, so all share a world; only the one about a shared
+// repository has one of its own, started in another environment.
 onEveryWorld((openAnyScene) => {
+  let scene: FlowScene;
+  beforeAll(async () => {
+    scene = await openAnyScene();
+  });
+  afterAll(() => scene.close());
+
   describe('users who are isolated in one repository', () => {
     it('each see their own secrets and files, and these files again in their next task', async () => {
-      const scene = await openAnyScene();
-      try {
-        holds(scene, { [arnOf('ada')]: VALUES.ada, [arnOf('bob')]: VALUES.bob });
-        await configure(scene, isolated({ ada: ADA, bob: BOB }));
-        const [first, other] = [await submitFor(scene, 'ada'), await submitFor(scene, 'bob')];
-        for (const taskId of [first, other]) expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED' });
-        const second = await submitFor(scene, 'ada');
-        expect(await scene.settled(second)).toMatchObject({ status: 'COMPLETED' });
-        expect(seenBy(scene, first)).toEqual({ sign: signOf(VALUES.ada), lines: '1' });
-        expect(seenBy(scene, other)).toEqual({ sign: signOf(VALUES.bob), lines: '1' });
-        expect(seenBy(scene, second)).toEqual({ sign: signOf(VALUES.ada), lines: '2' });
+      holds(scene, { [arnOf('ada')]: VALUES.ada, [arnOf('bob')]: VALUES.bob });
+      await configure(scene, isolated({ ada: ADA, bob: BOB }));
+      const [first, other] = [await submitFor(scene, 'ada'), await submitFor(scene, 'bob')];
+      for (const taskId of [first, other]) expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED' });
+      const second = await submitFor(scene, 'ada');
+      expect(await scene.settled(second)).toMatchObject({ status: 'COMPLETED' });
+      expect(seenBy(scene, first)).toEqual({ sign: signOf(VALUES.ada), lines: '1' });
+      expect(seenBy(scene, other)).toEqual({ sign: signOf(VALUES.bob), lines: '1' });
+      expect(seenBy(scene, second)).toEqual({ sign: signOf(VALUES.ada), lines: '2' });
 
-        // What the agent said stands masked in its log, and nowhere else at all.
-        expect(await scene.log(first)).toContain('my token is ***');
-        expect(scene.deadLetters).toEqual([]);
-        const told = JSON.stringify([scene.events, scene.world.logged(), await scene.world.view(first)]);
-        expect(told).not.toContain('canary');
-        const kept = filesWith(join(scene.folder, 'data'), 'canary-of');
-        expect(kept).toEqual([join(scene.folder, 'data', 'secrets.json')]);
-      } finally {
-        await scene.close();
-      }
+      // What the agent said stands masked in its log, and nowhere else at all.
+      expect(await scene.log(first)).toContain('my token is ***');
+      expect(scene.deadLetters).toEqual([]);
+      const told = JSON.stringify([scene.events, scene.world.logged(), await scene.world.view(first)]);
+      expect(told).not.toContain('canary');
+      const kept = filesWith(join(scene.folder, 'data'), 'canary-of');
+      expect(kept).toEqual([join(scene.folder, 'data', 'secrets.json')]);
     });
 
     it('leave the tasks of a shared repository without any of it, whatever the world was started with', async () => {
       const started = { BATON_USER_FILES: '/mnt/user', BATON_USER_SECRETS: 'NPM_TOKEN', NPM_TOKEN: 'of-the-operator' };
       Object.assign(process.env, started);
-      const scene = await openAnyScene();
+      const own = await openAnyScene();
       try {
-        holds(scene, { [arnOf('ada')]: VALUES.ada });
-        const taskId = await submitFor(scene, 'ada', 'env | grep -c -e ^NPM_TOKEN= -e ^BATON_USER > count.txt; true');
-        expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED' });
-        expect(scene.inRemote('show', `baton/${taskId}:count.txt`)).toBe('0');
+        holds(own, { [arnOf('ada')]: VALUES.ada });
+        const taskId = await submitFor(own, 'ada', 'env | grep -c -e ^NPM_TOKEN= -e ^BATON_USER > count.txt; true');
+        expect(await own.settled(taskId)).toMatchObject({ status: 'COMPLETED' });
+        expect(own.inRemote('show', `baton/${taskId}:count.txt`)).toBe('0');
       } finally {
         for (const name of Object.keys(started)) delete process.env[name];
-        await scene.close();
+        await own.close();
       }
     });
   });
 
   describe('a user whose entry is taken away while their task waits', () => {
     it('gets nothing any more: the task fails, and says what to do', async () => {
-      const scene = await openAnyScene();
-      try {
-        holds(scene, { [arnOf('ada')]: VALUES.ada, [arnOf('bob')]: VALUES.bob });
-        await configure(scene, isolated({ ada: ADA, bob: BOB }, { limit: 1 }));
-        const gate = join(scene.folder, 'gate');
-        const first = await submitFor(scene, 'ada', `while [ ! -e ${gate} ]; do sleep 0.05; done`);
-        await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
-        const waits = await submitFor(scene, 'bob');
-        await scene.until(waits, ({ status }) => status === 'QUEUED', 'to wait');
-        await configure(scene, isolated({ ada: ADA }, { limit: 1 }));
-        writeFileSync(gate, '');
-        const task = await scene.settled(waits);
-        expect(task).toMatchObject({ status: 'FAILED', attempt: 1, reason: { code: 'definition_refused' } });
-        expect(task.reason?.message).toMatch(/says nothing of "bob" any more\. Name them under "users"/);
-        expect(await scene.settled(first)).toMatchObject({ status: 'COMPLETED' });
-      } finally {
-        await scene.close();
-      }
+      holds(scene, { [arnOf('ada')]: VALUES.ada, [arnOf('bob')]: VALUES.bob });
+      await configure(scene, isolated({ ada: ADA, bob: BOB }, { limit: 1 }));
+      const gate = join(scene.folder, 'gate');
+      const first = await submitFor(scene, 'ada', `while [ ! -e ${gate} ]; do sleep 0.05; done`);
+      await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
+      const waits = await submitFor(scene, 'bob');
+      await scene.until(waits, ({ status }) => status === 'QUEUED', 'to wait');
+      await configure(scene, isolated({ ada: ADA }, { limit: 1 }));
+      writeFileSync(gate, '');
+      const task = await scene.settled(waits);
+      expect(task).toMatchObject({ status: 'FAILED', attempt: 1, reason: { code: 'definition_refused' } });
+      expect(task.reason?.message).toMatch(/says nothing of "bob" any more\. Name them under "users"/);
+      expect(await scene.settled(first)).toMatchObject({ status: 'COMPLETED' });
     });
   });
 
   describe('a user who was never named', () => {
     it('is rejected when they ask, and nothing starts', async () => {
-      const scene = await openAnyScene();
-      try {
-        await configure(scene, isolated({ ada: ADA }));
-        await expect(submitFor(scene, 'eve')).rejects.toMatchObject({
-          code: 'rejected',
-          message: expect.stringContaining('isolates users, and says nothing of "eve"; name them under "users"'),
-        });
-        expect(await scene.world.payloadCount()).toBe(0);
-      } finally {
-        await scene.close();
-      }
+      await configure(scene, isolated({ ada: ADA }));
+      const nothingKept = async () => ((await scene.world.payloadCount()) === 0 ? true : undefined);
+      await eventually(nothingKept, 'what was kept of other tasks to be deleted');
+      await expect(submitFor(scene, 'eve')).rejects.toMatchObject({
+        code: 'rejected',
+        message: expect.stringContaining('isolates users, and says nothing of "eve"; name them under "users"'),
+      });
+      expect(await scene.world.payloadCount()).toBe(0);
     });
   });
 
   describe('a user whose secret is not there', () => {
     it('has a start that failed, with its name and why; once it is there, the next task gets it', async () => {
-      const scene = await openAnyScene();
-      try {
-        holds(scene, { [arnOf('bob')]: VALUES.bob });
-        await configure(scene, isolated({ ada: ADA, bob: BOB }, { attempts: 1 }));
-        const task = await scene.settled(await submitFor(scene, 'ada'));
-        expect(task).toMatchObject({ status: 'FAILED', reason: { code: 'secret_unavailable' } });
-        expect(task.reason?.message).toContain(arnOf('ada'));
-        holds(scene, { [arnOf('ada')]: VALUES.ada });
-        const next = await submitFor(scene, 'ada');
-        expect(await scene.settled(next)).toMatchObject({ status: 'COMPLETED' });
-        expect(seenBy(scene, next).sign).toBe(signOf(VALUES.ada));
-      } finally {
-        await scene.close();
-      }
+      holds(scene, { [arnOf('bob')]: VALUES.bob });
+      await configure(scene, isolated({ ada: ADA, bob: BOB }, { attempts: 1 }));
+      const task = await scene.settled(await submitFor(scene, 'ada'));
+      expect(task).toMatchObject({ status: 'FAILED', reason: { code: 'secret_unavailable' } });
+      expect(task.reason?.message).toContain(arnOf('ada'));
+      holds(scene, { [arnOf('ada')]: VALUES.ada });
+      const next = await submitFor(scene, 'ada');
+      expect(await scene.settled(next)).toMatchObject({ status: 'COMPLETED' });
+      expect(seenBy(scene, next).sign).toBe(signOf(VALUES.ada));
     });
   });
 });
