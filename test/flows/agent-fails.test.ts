@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
 import type { FlowScene } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene();
@@ -19,7 +19,7 @@ onEveryWorld((openScene) => {
       expect(scene.factsOf(taskId).filter((type) => type === 'TaskFailed')).toHaveLength(1);
     });
 
-    it('has its unfinished work saved on the branch', async () => {
+    itEmbedded('has its unfinished work saved on the branch', async () => {
       const taskId = await scene.submit('echo half > half.txt; kill -SEGV $$');
       const task = await scene.settled(taskId);
       expect(task).toMatchObject({ status: 'FAILED', savedWork: { branch: `baton/${taskId}` } });
@@ -41,7 +41,7 @@ onEveryWorld((openScene) => {
       expect(scene.inRemote('rev-list', '--count', `main..baton/${taskId}`)).toBe('2');
     });
 
-    it('fails with its own reason when no attempt is left', async () => {
+    itEmbedded('fails with its own reason when no attempt is left', async () => {
       const taskId = await scene.submit('exit 3', { retryAgentFailure: true, attempts: 2 });
       expect(await scene.settled(taskId)).toMatchObject({
         status: 'FAILED',
@@ -52,7 +52,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('what cannot be run', () => {
-    it.each([
+    itEmbedded.each([
       ['an agent command that does not exist', { agentCommand: 'no-such-agent-anywhere' }, 'agent_not_found'],
       ['a repository that does not exist', { repository: '/nowhere/at/all' }, 'clone_failed'],
       ['a base branch that does not exist', { baseBranch: 'no-such-branch' }, 'base_branch_missing'],

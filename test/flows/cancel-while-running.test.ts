@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
 import { type FlowScene, lives, numberIn } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene({ limit: 1 });
@@ -32,7 +32,7 @@ onEveryWorld((openScene) => {
       expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
     });
 
-    it('answers a second cancel with the same end', async () => {
+    itEmbedded('answers a second cancel with the same end', async () => {
       const taskId = await scene.submit('sleep 300');
       await scene.world.cancel(taskId);
       const task = await scene.settled(taskId);
@@ -41,7 +41,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('a task that waits in line and is cancelled', () => {
-    it('is CANCELLED without ever having had a run', async () => {
+    itEmbedded('is CANCELLED without ever having had a run', async () => {
       const first = await scene.submit('sleep 300');
       await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
       const second = await scene.submit('true');
@@ -54,7 +54,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('a task that has ended', () => {
-    it('cannot be cancelled', async () => {
+    itEmbedded('cannot be cancelled', async () => {
       const taskId = await scene.submit('true');
       await scene.settled(taskId);
       await expect(scene.world.cancel(taskId)).rejects.toMatchObject({ code: 'task_ended' });

@@ -5,7 +5,7 @@ import { taskView } from '../../schemas/task-view.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene();
@@ -48,7 +48,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('an agent that changes nothing', () => {
-    it('completes without a branch', async () => {
+    itEmbedded('completes without a branch', async () => {
       const taskId = await scene.submit('true');
       const task = await scene.settled(taskId);
       expect(task).toMatchObject({ status: 'COMPLETED', result: { branch: null, commit: null, filesChanged: 0 } });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
 import { type FlowScene, linesOf } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene({ copies: 2 });
@@ -23,7 +23,7 @@ onEveryWorld((openScene) => {
       expect(terminal).toEqual(['TaskCompleted']);
     });
 
-    it('cancels once', async () => {
+    itEmbedded('cancels once', async () => {
       const taskId = await scene.submit('sleep 300');
       await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
       await scene.world.cancel(taskId);

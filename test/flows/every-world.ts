@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { beforeAll, describe, jest } from '@jest/globals';
+import { beforeAll, describe, it, jest } from '@jest/globals';
 import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
 import { ATTEMPTS_OF_A_DELIVERY } from '../../rules/rule.ts';
 import type { WorldOptions } from '../../runtime/embedded-world.ts';
@@ -21,7 +21,17 @@ export type OpenScene = (options?: SceneOptions) => Promise<FlowScene>;
 export interface WorldTraits {
   /** Deliveries of an event that can never be handled, where no queue brings it: Lambda does not know which ones these are. */
   readonly poisonTries: number;
+  /**
+   * A story for the embedded world alone: what it shows is decided by pure code, which is the same in every world, and its steps go over
+   * the wire in another story. Told in both worlds is at least one story of each function, and whatever permissions, wiring, queues,
+   * deliveries, limits of functions, dead letters, native events or protocols decide. After a whole run `test/house/nothing-left.mjs`
+   * names the functions that ran in no story on loopback.
+   */
+  readonly itEmbedded: typeof it;
 }
+
+/** Tells nothing. */
+const untold = Object.assign(() => undefined, { each: () => () => undefined }) as unknown as typeof it;
 
 /** How many times faster waits are on loopback than on AWS. All by the same factor, so that each outlasts what it outlasts there. */
 const FASTER = 15;
@@ -47,10 +57,10 @@ const PATIENCE_MS = 120_000;
 /** Between two looks at a task there, in milliseconds: each is a call to DynamoDB, and takes from what is waited for. */
 const LOOK_PAUSE_MS = 100;
 
-/** Tells the same stories in the embedded world, and in the deployed program with AWS's protocols on loopback. */
+/** Tells stories in the embedded world, and those that are not for it alone in the deployed program with AWS's protocols on loopback. */
 export function onEveryWorld(tell: (openScene: OpenScene, traits: WorldTraits) => void): void {
-  describe('embedded', () => tell(openScene, { poisonTries: 1 }));
-  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY }));
+  describe('embedded', () => tell(openScene, { poisonTries: 1, itEmbedded: it }));
+  onLoopback(() => tell(openLoopbackScene, { poisonTries: ATTEMPTS_OF_A_DELIVERY, itEmbedded: untold }));
 }
 
 /** Tells stories that only the deployed program has. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { onEveryWorld } from './every-world.ts';
-import { eventually, type FlowScene } from './scene.ts';
+import { eventually, openScene, type Scene } from './scene.ts';
 
-onEveryWorld((openScene) => {
-  let scene: FlowScene;
+// On loopback a start that fails is told in stops.test.ts.
+describe('embedded', () => {
+  let scene: Scene;
   beforeAll(async () => {
     scene = await openScene({ runnerCommand: ['/nowhere/runner'] });
   });

@@ -7,7 +7,7 @@ import type { RunRecord } from '../../schemas/run-record.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene, linesOf } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene();
@@ -68,7 +68,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('a run that ends when ECS says so', () => {
-    it('is no orphan, however late its last words come', async () => {
+    itEmbedded('is no orphan, however late its last words come', async () => {
       const starts = join(scene.folder, 'ordinary');
       const taskId = await scene.submit(
         `echo start >> ${starts}; if [ $(wc -l < ${starts}) -ge 2 ]; then echo done > done.txt; else echo hello; sleep 300; fi`,

@@ -5,7 +5,7 @@ import { supervisorRecord } from '../../schemas/supervised-run.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene, linesOf, lives } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene();
@@ -44,7 +44,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('a supervisor that is killed', () => {
-    it('takes its run with it, and the next attempt completes', async () => {
+    itEmbedded('takes its run with it, and the next attempt completes', async () => {
       const taskId = await scene.submit(secondTimeLucky('supervisor'));
       const agent = await firstStart('supervisor');
       process.kill((await processesOf(taskId)).pid, 'SIGKILL');
@@ -57,7 +57,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('a task that may have one attempt only', () => {
-    it('fails when its run is killed', async () => {
+    itEmbedded('fails when its run is killed', async () => {
       const taskId = await scene.submit(secondTimeLucky('only'), { attempts: 1 });
       await firstStart('only');
       process.kill((await processesOf(taskId)).childPid, 'SIGKILL');

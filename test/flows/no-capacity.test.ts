@@ -3,7 +3,7 @@ import { because } from '../../schemas/reason.ts';
 import { onEveryWorld } from './every-world.ts';
 import type { FlowScene } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   // F1, F19: a start that fails is an event like every other; nobody waits for a deadline to learn of it.
   describe('a back end that starts nothing', () => {
     let scene: FlowScene;
@@ -35,7 +35,7 @@ onEveryWorld((openScene) => {
       expect(scene.deadLetters).toEqual([]);
     });
 
-    it('till its attempts are used up fails the task with the reason of the back end, once', async () => {
+    itEmbedded('till its attempts are used up fails the task with the reason of the back end, once', async () => {
       const taskId = await scene.submit('true', { attempts: 2 });
       const task = await scene.settled(taskId);
       expect(task).toMatchObject({

@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '../../schemas/envelope.ts';
-import { onEveryWorld } from './every-world.ts';
-import { eventually, type FlowScene, linesOf } from './scene.ts';
+import { eventually, linesOf, openScene, type Scene } from './scene.ts';
 
-onEveryWorld((openScene) => {
-  let scene: FlowScene;
+// What is told of an attempt that is over changes nothing by a decision that is the same in every world.
+describe('embedded', () => {
+  let scene: Scene;
   beforeAll(async () => {
     scene = await openScene();
   });

@@ -33,7 +33,7 @@ describe('embedded, by the API', () => {
   });
 });
 
-onEveryWorld((openAnyScene) => {
+onEveryWorld((openAnyScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openAnyScene();
@@ -57,7 +57,7 @@ onEveryWorld((openAnyScene) => {
       expect(linesOf(starts)).toEqual(['start']);
     });
 
-    it('answer other content with the first task, and say so', async () => {
+    itEmbedded('answer other content with the first task, and say so', async () => {
       const request = { repository: scene.remote, prompt: 'First.', agentCommand: 'true', idempotencyKey: 'reused' };
       const first = await insist(() => scene.world.submit(request));
       const second = await insist(() => scene.world.submit({ ...request, prompt: 'Second.' }));

@@ -52,7 +52,7 @@ function filesWith(folder: string, text: string): string[] {
 
 // Each story says what the repository and its users are before it asks for anything, so all share a world; only the one about a shared
 // repository has one of its own, started in another environment.
-onEveryWorld((openAnyScene) => {
+onEveryWorld((openAnyScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openAnyScene();
@@ -80,24 +80,31 @@ onEveryWorld((openAnyScene) => {
       expect(kept).toEqual([join(scene.folder, 'data', 'secrets.json')]);
     });
 
-    it('leave the tasks of a shared repository without any of it, whatever the world was started with', async () => {
-      const started = { BATON_USER_FILES: '/mnt/user', BATON_USER_SECRETS: 'NPM_TOKEN', NPM_TOKEN: 'of-the-operator' };
-      Object.assign(process.env, started);
-      const own = await openAnyScene();
-      try {
-        holds(own, { [arnOf('ada')]: VALUES.ada });
-        const taskId = await submitFor(own, 'ada', 'env | grep -c -e ^NPM_TOKEN= -e ^BATON_USER > count.txt; true');
-        expect(await own.settled(taskId)).toMatchObject({ status: 'COMPLETED' });
-        expect(own.inRemote('show', `baton/${taskId}:count.txt`)).toBe('0');
-      } finally {
-        for (const name of Object.keys(started)) delete process.env[name];
-        await own.close();
-      }
-    });
+    itEmbedded(
+      'leave the tasks of a shared repository without any of it, whatever the world was started with',
+      async () => {
+        const started = {
+          BATON_USER_FILES: '/mnt/user',
+          BATON_USER_SECRETS: 'NPM_TOKEN',
+          NPM_TOKEN: 'of-the-operator',
+        };
+        Object.assign(process.env, started);
+        const own = await openAnyScene();
+        try {
+          holds(own, { [arnOf('ada')]: VALUES.ada });
+          const taskId = await submitFor(own, 'ada', 'env | grep -c -e ^NPM_TOKEN= -e ^BATON_USER > count.txt; true');
+          expect(await own.settled(taskId)).toMatchObject({ status: 'COMPLETED' });
+          expect(own.inRemote('show', `baton/${taskId}:count.txt`)).toBe('0');
+        } finally {
+          for (const name of Object.keys(started)) delete process.env[name];
+          await own.close();
+        }
+      },
+    );
   });
 
   describe('a user whose entry is taken away while their task waits', () => {
-    it('gets nothing any more: the task fails, and says what to do', async () => {
+    itEmbedded('gets nothing any more: the task fails, and says what to do', async () => {
       holds(scene, { [arnOf('ada')]: VALUES.ada, [arnOf('bob')]: VALUES.bob });
       await configure(scene, isolated({ ada: ADA, bob: BOB }, { limit: 1 }));
       const gate = join(scene.folder, 'gate');
@@ -115,7 +122,7 @@ onEveryWorld((openAnyScene) => {
   });
 
   describe('a user who was never named', () => {
-    it('is rejected when they ask, and nothing starts', async () => {
+    itEmbedded('is rejected when they ask, and nothing starts', async () => {
       await configure(scene, isolated({ ada: ADA }));
       const nothingKept = async () => ((await scene.world.payloadCount()) === 0 ? true : undefined);
       await eventually(nothingKept, 'what was kept of other tasks to be deleted');
@@ -128,7 +135,7 @@ onEveryWorld((openAnyScene) => {
   });
 
   describe('a user whose secret is not there', () => {
-    it('has a start that failed, with its name and why; once it is there, the next task gets it', async () => {
+    itEmbedded('has a start that failed, with its name and why; once it is there, the next task gets it', async () => {
       holds(scene, { [arnOf('bob')]: VALUES.bob });
       await configure(scene, isolated({ ada: ADA, bob: BOB }, { attempts: 1 }));
       const task = await scene.settled(await submitFor(scene, 'ada'));

@@ -7,7 +7,7 @@ import { configure } from './configure.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene } from './scene.ts';
 
-onEveryWorld((openAnyScene) => {
+onEveryWorld((openAnyScene, { itEmbedded }) => {
   describe('a repository that is configured', () => {
     it('gives its tasks their agent and their limit; raising that lets the next ones start at once', async () => {
       const scene = await openAnyScene({ limit: 1 });
@@ -35,28 +35,31 @@ onEveryWorld((openAnyScene) => {
     });
 
     // A14
-    it('for what its deployment does not have has its tasks refused with a sentence that says so, and none starts', async () => {
-      const scene = await openAnyScene();
-      try {
-        await configure(scene, { fleet: 'builders' });
-        await expect(submitted(scene)).rejects.toMatchObject({
-          code: 'rejected',
-          message: expect.stringContaining(
-            `fleet: "ecs" has no fleets, and so none named "builders" (the configuration "${plainName(scene.remote)}" says so)`,
-          ),
-        });
-        const facts = () =>
-          scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);
-        // The answer is read from the record, which is written before the fact is said.
-        await eventually(() => (facts().includes('TaskRejected') ? true : undefined), 'the fact');
-        expect(new Set(facts())).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
-        expect(await scene.world.payloadCount()).toBe(0);
-        await configure(scene, null);
-        expect((await scene.settled(await scene.submit('true'))).status).toBe('COMPLETED');
-      } finally {
-        await scene.close();
-      }
-    });
+    itEmbedded(
+      'for what its deployment does not have has its tasks refused with a sentence that says so, and none starts',
+      async () => {
+        const scene = await openAnyScene();
+        try {
+          await configure(scene, { fleet: 'builders' });
+          await expect(submitted(scene)).rejects.toMatchObject({
+            code: 'rejected',
+            message: expect.stringContaining(
+              `fleet: "ecs" has no fleets, and so none named "builders" (the configuration "${plainName(scene.remote)}" says so)`,
+            ),
+          });
+          const facts = () =>
+            scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);
+          // The answer is read from the record, which is written before the fact is said.
+          await eventually(() => (facts().includes('TaskRejected') ? true : undefined), 'the fact');
+          expect(new Set(facts())).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
+          expect(await scene.world.payloadCount()).toBe(0);
+          await configure(scene, null);
+          expect((await scene.settled(await scene.submit('true'))).status).toBe('COMPLETED');
+        } finally {
+          await scene.close();
+        }
+      },
+    );
   });
 });
 

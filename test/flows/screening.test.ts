@@ -32,13 +32,13 @@ function github(isRepaired: () => boolean): Promise<GithubStub> {
   });
 }
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let stub: GithubStub;
   let scene: FlowScene;
   let isRepaired = false;
   beforeAll(async () => {
     stub = await github(() => isRepaired);
-    scene = await openScene({ screening: 'stand-in', github: { url: stub.url, token: TOKEN }, copies: 3 });
+    scene = await openScene({ screening: 'stand-in', github: { url: stub.url, token: TOKEN }, copies: 2 });
   }, 180_000);
   afterAll(async () => {
     await scene.close();
@@ -64,7 +64,7 @@ onEveryWorld((openScene) => {
     eventually(async () => ((await scene.world.payloadCount()) === 0 ? true : undefined), 'every text to be deleted');
 
   describe('a request that nobody objects to', () => {
-    it('is screened once, delivered as often as it may be, and runs', async () => {
+    itEmbedded('is screened once, delivered as often as it may be, and runs', async () => {
       const taskId = await scene.submit('cat > hello.txt', { prompt: `Say hello. ${CANARY}` });
       const task = await scene.settled(taskId);
       expect(task.status).toBe('COMPLETED');
@@ -136,7 +136,7 @@ onEveryWorld((openScene) => {
     });
 
     // X6
-    it('hands over what fits of a very long text', async () => {
+    itEmbedded('hands over what fits of a very long text', async () => {
       const count = 'cat > all; wc -c < all > bytes.txt; grep -c "The rest is left out" all > cut.txt; rm all';
       const taskId = await scene.submit(count, { prompt: 'Mend it.', context: address(10) });
       expect((await scene.settled(taskId)).status).toBe('COMPLETED');
@@ -144,7 +144,7 @@ onEveryWorld((openScene) => {
       expect(scene.inRemote('show', `baton/${taskId}:cut.txt`)).toBe('1');
     });
 
-    it('that is not there ends, and says so', async () => {
+    itEmbedded('that is not there ends, and says so', async () => {
       const taskId = await scene.submit('touch started', { context: address(404) });
       expect(await scene.settled(taskId)).toMatchObject({
         status: 'FAILED',
@@ -167,7 +167,7 @@ onEveryWorld((openScene) => {
       expect(await saidOf(taskId)).not.toContain(CANARY);
     });
 
-    it('gets it from a GitHub that answers only the second time', async () => {
+    itEmbedded('gets it from a GitHub that answers only the second time', async () => {
       const taskId = await scene.submit('cat > said.txt', { context: address(9) });
       expect((await scene.settled(taskId)).status).toBe('COMPLETED');
       expect(scene.inRemote('show', `baton/${taskId}:said.txt`)).toContain('The cellar floods');

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { remedyFor } from '../../schemas/reason.ts';
 import { configure } from './configure.ts';
 import { onEveryWorld, onLoopback, openLoopbackScene } from './every-world.ts';
-import { eventually, type FlowScene, linesOf } from './scene.ts';
+import { eventually, type FlowScene, linesOf, openScene } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   describe('a run that ECS cannot start', () => {
     const NOT_FOUND = 'CannotPullContainerError: pull image manifest has been retried 5 time(s): not found';
     let scene: FlowScene;
@@ -20,7 +20,7 @@ onEveryWorld((openScene) => {
       expect(lossesOf(scene, taskId)).toEqual([{ code: 'image_unavailable', message: NOT_FOUND }]);
     });
 
-    it('fails its task with the words of ECS where no attempt is left, and never ran', async () => {
+    itEmbedded('fails its task with the words of ECS where no attempt is left, and never ran', async () => {
       const taskId = await scene.submit('true', { attempts: 1 });
       expect(await scene.settled(taskId)).toMatchObject({
         status: 'FAILED',
@@ -30,49 +30,49 @@ onEveryWorld((openScene) => {
       expect(remedyFor('image_unavailable')).toContain('image');
     });
   });
+});
 
-  // F32
-  describe('a repository whose runs begin on Spot capacity', () => {
-    const NO_CAPACITY =
-      'Capacity is unavailable at this time. Please try again later or in a different availability zone';
-    let scene: FlowScene;
-    beforeAll(async () => {
-      let isFirst = true;
-      scene = await openScene({
-        failStart: () => {
-          const none = isFirst;
-          isFirst = false;
-          return none ? NO_CAPACITY : undefined;
-        },
-      });
-      await configure(scene, { capacity: 'spot-first' });
+// F32. On loopback Spot is told in taken-away.test.ts.
+describe('embedded, a repository whose runs begin on Spot capacity', () => {
+  const NO_CAPACITY =
+    'Capacity is unavailable at this time. Please try again later or in a different availability zone';
+  let scene: FlowScene;
+  beforeAll(async () => {
+    let isFirst = true;
+    scene = await openScene({
+      failStart: () => {
+        const none = isFirst;
+        isFirst = false;
+        return none ? NO_CAPACITY : undefined;
+      },
     });
-    afterAll(() => scene.close());
+    await configure(scene, { capacity: 'spot-first' });
+  });
+  afterAll(() => scene.close());
 
-    it('has the next attempt on demand when there is none', async () => {
-      const taskId = await scene.submit('echo done > done.txt');
-      expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED', attempt: 2 });
-      expect(lossesOf(scene, taskId)).toEqual([{ code: 'no_capacity', message: NO_CAPACITY }]);
-      expect([providerOf(scene, taskId, 1), providerOf(scene, taskId, 2)]).toEqual(['FARGATE_SPOT', 'FARGATE']);
-    });
+  it('has the next attempt on demand when there is none', async () => {
+    const taskId = await scene.submit('echo done > done.txt');
+    expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED', attempt: 2 });
+    expect(lossesOf(scene, taskId)).toEqual([{ code: 'no_capacity', message: NO_CAPACITY }]);
+    expect([providerOf(scene, taskId, 1), providerOf(scene, taskId, 2)]).toEqual(['FARGATE_SPOT', 'FARGATE']);
+  });
 
-    it('has the next attempt on demand, with the saved work, when it is taken back', async () => {
-      const halves = join(scene.folder, 'halves');
-      const taskId = await scene.submit(
-        `if [ -e first.txt ]; then echo b > second.txt; else echo a > first.txt; echo half >> ${halves}; sleep 300; fi`,
-      );
-      await eventually(() => linesOf(halves)[0], 'half of the work');
-      await eventually(async () => (await scene.world.interrupt(taskId, 'spot')) || undefined, 'a run on Spot');
-      expect(await scene.settled(taskId)).toMatchObject({
-        status: 'COMPLETED',
-        attempt: 2,
-        result: { filesChanged: 2 },
-      });
-      expect(scene.inRemote('show', `baton/${taskId}:first.txt`)).toBe('a');
-      expect(scene.inRemote('show', `baton/${taskId}:second.txt`)).toBe('b');
-      expect(lossesOf(scene, taskId)).toMatchObject([{ code: 'spot_interrupted' }]);
-      expect([providerOf(scene, taskId, 1), providerOf(scene, taskId, 2)]).toEqual(['FARGATE_SPOT', 'FARGATE']);
+  it('has the next attempt on demand, with the saved work, when it is taken back', async () => {
+    const halves = join(scene.folder, 'halves');
+    const taskId = await scene.submit(
+      `if [ -e first.txt ]; then echo b > second.txt; else echo a > first.txt; echo half >> ${halves}; sleep 300; fi`,
+    );
+    await eventually(() => linesOf(halves)[0], 'half of the work');
+    await eventually(async () => (await scene.world.interrupt(taskId, 'spot')) || undefined, 'a run on Spot');
+    expect(await scene.settled(taskId)).toMatchObject({
+      status: 'COMPLETED',
+      attempt: 2,
+      result: { filesChanged: 2 },
     });
+    expect(scene.inRemote('show', `baton/${taskId}:first.txt`)).toBe('a');
+    expect(scene.inRemote('show', `baton/${taskId}:second.txt`)).toBe('b');
+    expect(lossesOf(scene, taskId)).toMatchObject([{ code: 'spot_interrupted' }]);
+    expect([providerOf(scene, taskId, 1), providerOf(scene, taskId, 2)]).toEqual(['FARGATE_SPOT', 'FARGATE']);
   });
 });
 

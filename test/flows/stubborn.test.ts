@@ -8,15 +8,15 @@ const stubborn = (file: string): string =>
   `trap "" TERM; echo begun > begun.txt; echo $$ > ${file}; while :; do sleep 0.2; done`;
 
 // F3: a deliberate stop looks like a crash.
-onEveryWorld((openScene) => {
-  describe('an agent that ignores SIGTERM', () => {
-    let scene: FlowScene;
-    beforeAll(async () => {
-      scene = await openScene();
-    });
-    afterAll(() => scene.close());
+onEveryWorld((openScene, { itEmbedded }) => {
+  let scene: FlowScene;
+  beforeAll(async () => {
+    scene = await openScene();
+  });
+  afterAll(() => scene.close());
 
-    it.each([
+  describe('an agent that ignores SIGTERM', () => {
+    itEmbedded.each([
       ['CANCELLED', 'cancelled', 600],
       ['TIMED_OUT', 'timed_out', 4],
     ])('is killed, and its task is %s', async (status, code, timeoutSeconds) => {
@@ -33,12 +33,6 @@ onEveryWorld((openScene) => {
   });
 
   describe('a run whose runner hangs', () => {
-    let scene: FlowScene;
-    beforeAll(async () => {
-      scene = await openScene();
-    });
-    afterAll(() => scene.close());
-
     it('is killed with exit code 137, and its task is CANCELLED, not FAILED and not tried again', async () => {
       const file = join(scene.folder, 'pid');
       const taskId = await scene.submit(`kill -STOP $PPID; ${stubborn(file)}`);

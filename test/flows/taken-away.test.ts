@@ -7,7 +7,7 @@ import { configure } from './configure.ts';
 import { onEveryWorld } from './every-world.ts';
 import { eventually, type FlowScene, linesOf } from './scene.ts';
 
-onEveryWorld((openScene) => {
+onEveryWorld((openScene, { itEmbedded }) => {
   let scene: FlowScene;
   beforeAll(async () => {
     scene = await openScene();
@@ -66,7 +66,7 @@ onEveryWorld((openScene) => {
   });
 
   describe('a run whose host dies', () => {
-    it('is lost, and begins again in the next attempt', async () => {
+    itEmbedded('is lost, and begins again in the next attempt', async () => {
       const starts = join(scene.folder, 'host');
       const taskId = await scene.submit(
         `echo start >> ${starts}; if [ $(wc -l < ${starts}) -ge 2 ]; then echo done > done.txt; else sleep 300; fi`,

@@ -4,8 +4,11 @@ import { tsImport } from 'tsx/esm/api';
 /** What a test has ended may still be ending, for so long, in milliseconds; scenes have seen their processes end. */
 const ENDING_MS = 5_000;
 
-/** Runs once after the last test: what tests left in the temporary directory is removed, and a process that works there fails the run. */
-export default async function nothingLeft() {
+/**
+ * Runs once after the last test: what tests left in the temporary directory is removed, and a process that works there fails the run.
+ * So does a function that no story on loopback ran, where all tests were asked for.
+ */
+export default async function nothingLeft({ testPathPatterns, testNamePattern }) {
   const folder = process.env.TMPDIR;
   const { putAway, runningIn } = await tsImport('../scene-folder.ts', import.meta.url);
   for (const endMs = Date.now() + ENDING_MS; runningIn(folder).length > 0 && Date.now() < endMs; ) await sleep(100);
@@ -14,5 +17,14 @@ export default async function nothingLeft() {
     console.error(`tests left processes behind:\n${left.join('\n')}`);
     process.exitCode = 1;
   }
+  if (testPathPatterns.patterns.length === 0 && !testNamePattern) await everyFunctionRan();
   await putAway(folder);
+}
+
+async function everyFunctionRan() {
+  const { neverRan } = await tsImport('../loopback/ran-functions.ts', import.meta.url);
+  const idle = neverRan();
+  if (idle.length === 0) return;
+  console.error(`no story on loopback runs ${idle.join(', ')}: tell one there (test/flows/every-world.ts)`);
+  process.exitCode = 1;
 }

@@ -29,6 +29,7 @@ import { type FunctionHost, functionHost } from './function-host.ts';
 import { functionLog } from './function-log.ts';
 import { givenUpDeliveries } from './given-up.ts';
 import { type Queues, queuesOf } from './queues.ts';
+import { noteRan } from './ran-functions.ts';
 import { REGION } from './template.ts';
 import { type WatchedCallsOptions, watchedCalls } from './watched-calls.ts';
 
@@ -162,6 +163,9 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     onGivenUp: givenUp.take,
   });
   undo.push(() => functions.close());
+  undo.push(() =>
+    noteRan(Object.entries(functions.invocations()).flatMap(([name, count]) => (count > 0 ? [name] : []))),
+  );
   const copiesOf = (event: Envelope): number => (options.loses?.(event) ? 0 : copies);
   const router = eventRouter({ rules: deployment.rules, functions, queues, copies: copiesOf });
   for (const mapping of deployment.mappings) {
