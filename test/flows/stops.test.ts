@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { taskIdFor, USER_DEFAULT } from '../../runtime/task-id.ts';
+import type { Envelope } from '../../schemas/envelope.ts';
 import { remedyFor } from '../../schemas/reason.ts';
 import { configure } from './configure.ts';
 import { onEveryWorld, onLoopback, openLoopbackScene } from './every-world.ts';
@@ -78,24 +81,50 @@ describe('embedded, a repository whose runs begin on Spot capacity', () => {
 
 // F1, F15: the embedded ECS answers in the same process; only here an answer can be lost.
 onLoopback(() => {
+  let scene: FlowScene;
+  beforeAll(async () => {
+    scene = await openLoopbackScene({
+      timings: { START_CHECK_S: START_CHECKED_S },
+      dieAt: ({ name }) => (name === 'ecs.RunTask' ? 'after' : undefined),
+      loses: (event) => isOf(event, taskIdFor(USER_DEFAULT, { key: UNSAID })) && saysItStarted(event),
+    });
+  });
+  afterAll(() => scene.close());
+
   describe('a run whose id was never answered', () => {
     it('is adopted by what it was started by, and no second one is started', async () => {
-      const scene = await openLoopbackScene({ dieAt: ({ name }) => (name === 'ecs.RunTask' ? 'after' : undefined) });
-      try {
-        const starts = join(scene.folder, 'starts');
-        const taskId = await scene.submit(`echo start >> ${starts}; sleep 2; echo done > done.txt`);
-        const task = await scene.settled(taskId);
-        expect(task).toMatchObject({ status: 'COMPLETED', attempt: 1 });
-        expect(linesOf(starts)).toEqual(['start']);
-        const arns = new Set(changesOf(scene, taskId, 1).map(({ taskArn }) => taskArn));
-        expect([...arns]).toEqual([task.run?.nativeId]);
-        expect(scene.world.troubles().some((trouble) => trouble.includes('Runtime.ExitError'))).toBe(true);
-      } finally {
-        await scene.close();
-      }
+      const starts = join(scene.folder, 'starts');
+      const taskId = await scene.submit(`echo start >> ${starts}; sleep 2; echo done > done.txt`);
+      const task = await scene.settled(taskId);
+      expect(task).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+      expect(linesOf(starts)).toEqual(['start']);
+      const arns = new Set(changesOf(scene, taskId, 1).map(({ taskArn }) => taskArn));
+      expect([...arns]).toEqual([task.run?.nativeId]);
+      expect(scene.world.troubles().some((trouble) => trouble.includes('Runtime.ExitError'))).toBe(true);
+    });
+  });
+
+  describe('a run of which nobody says that it started', () => {
+    it('is asked about when its start is overdue, and found at work', async () => {
+      const gate = join(scene.folder, 'gate');
+      const agent = `while [ ! -e ${gate} ]; do sleep 0.05; done; echo done > done.txt`;
+      const taskId = await scene.submit(agent, { idempotencyKey: UNSAID });
+      const running = await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run');
+      expect(running.history.at(-1)?.cause.type).toBe('RunAsked');
+      writeFileSync(gate, '');
+      expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED', attempt: 1 });
     });
   });
 });
+
+/** Key of the task whose start nobody tells of. */
+const UNSAID = 'unsaid';
+/** A start is overdue here after so long, in seconds. */
+const START_CHECKED_S = 3;
+
+const isOf = ({ detail }: Envelope, taskId: string): boolean => JSON.stringify(detail).includes(taskId);
+const saysItStarted = ({ source, 'detail-type': type, detail }: Envelope): boolean =>
+  type === 'RunClaimed' || (source === 'aws.ecs' && (detail as { lastStatus?: string }).lastStatus !== 'STOPPED');
 
 interface Change {
   readonly taskArn: string;
