@@ -16,10 +16,12 @@ onEveryWorld((openScene, { itEmbedded }) => {
   afterAll(() => scene.close());
 
   describe('an agent that ignores SIGTERM', () => {
-    itEmbedded.each([
-      ['CANCELLED', 'cancelled', 600],
-      ['TIMED_OUT', 'timed_out', 4],
-    ])('is killed, and its task is %s', async (status, code, timeoutSeconds) => {
+    // Beside each other: most of the time each waits for the end of the patience with its agent.
+    itEmbedded('is killed, and its task is CANCELLED or TIMED_OUT as it was going to be', async () => {
+      await Promise.all([endsAs('CANCELLED', 'cancelled', 600), endsAs('TIMED_OUT', 'timed_out', 4)]);
+    });
+
+    async function endsAs(status: string, code: string, timeoutSeconds: number): Promise<void> {
       const file = join(scene.folder, status);
       const taskId = await scene.submit(stubborn(file), { timeoutSeconds });
       const pid = await numberIn(file);
@@ -29,7 +31,7 @@ onEveryWorld((openScene, { itEmbedded }) => {
       expect(lives(pid)).toBe(false);
       expect(scene.inRemote('show', `baton/${taskId}:begun.txt`)).toBe('begun');
       expect(scene.factsOf(taskId)).not.toContain('RunLost');
-    });
+    }
   });
 
   describe('a run whose runner hangs', () => {
