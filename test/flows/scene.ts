@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -192,15 +193,32 @@ export function sceneIn<In extends FlowWorld>(
 /** A bare repository with one commit on `main`, below the folder. */
 export function sampleRepository(folder: string): string {
   const remote = join(folder, 'remote.git');
-  const work = join(folder, 'first');
+  cpSync(sample(), remote, { recursive: true });
+  return remote;
+}
+
+/** The repository that all are copies of: git makes it once in a test run, and not in five processes for each scene. */
+function sample(): string {
+  const finished = join(tmpdir(), 'sample.git');
+  if (existsSync(finished)) return finished;
+  const draft = mkdtempSync(join(tmpdir(), 'baton-sample-'));
+  const remote = join(draft, 'remote.git');
+  const work = join(draft, 'first');
   mkdirSync(work);
-  git(folder, 'init', '--quiet', '--bare', '--initial-branch=main', remote);
+  git(draft, 'init', '--quiet', '--bare', '--initial-branch=main', remote);
   git(work, 'init', '--quiet', '--initial-branch=main');
   writeFileSync(join(work, 'README.md'), 'a sample\n');
   git(work, 'add', '.');
   git(work, '-c', 'user.name=Somebody', '-c', 'user.email=somebody@localhost', 'commit', '--quiet', '-m', 'First');
   git(work, 'push', '--quiet', remote, 'main');
-  return remote;
+  try {
+    renameSync(remote, finished);
+  } catch (error) {
+    // Another test file was faster: then its repository is as good.
+    if (!existsSync(finished)) throw error;
+  }
+  rmSync(draft, { recursive: true, force: true });
+  return finished;
 }
 
 function git(folder: string, ...args: string[]): string {
