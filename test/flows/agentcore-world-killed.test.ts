@@ -12,11 +12,11 @@ import { putAway, sceneFolder } from '../scene-folder.ts';
 import { eventually, linesOf, quickTimings, sampleRepository } from './scene.ts';
 
 /** Kills of the world in one run of this test. */
-const KILLS = 12;
+const KILLS = 8;
 /** A killed world lived at most this long after it was ready, in milliseconds: most of a short session fits in. */
 const LIFE_MAX_MS = 900;
 /** Requests of the producer; each is sent again under its key until it was answered. */
-const TASKS = 6;
+const TASKS = 4;
 
 /**
  * How long a start may stay without its claim, in seconds: as long as all these kills may take. Who was away cannot tell a start that is

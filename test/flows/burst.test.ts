@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { eventually, openScene, quickTimings } from './scene.ts';
 
-const TASKS = 12;
+const TASKS = 6;
 /** How long a run takes to come up in a burst, in seconds: longer than it takes until somebody asks about it, twice. */
 const SLOW_START_S = 2 * quickTimings.START_CHECK_S + 1;
 

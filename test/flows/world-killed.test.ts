@@ -17,14 +17,14 @@ import { apiError } from '../../schemas/world-api.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { linesOf, quickTimings, sampleRepository } from './scene.ts';
 
-/** Kills of the world in one run of this test. */
-const KILLS = 30;
+/** Kills of the world in one run of this test: six of each of its three kinds. */
+const KILLS = 18;
 /** A killed world lived at most this long after it was ready, in milliseconds: a whole short task fits in. */
 const LIFE_MAX_MS = 700;
 /** One that is killed while it opens lived at most this long, in milliseconds. */
 const OPENING_MAX_MS = 350;
 /** Requests of the producer; each is sent again under its key until it was answered. */
-const TASKS = 12;
+const TASKS = 8;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bundle = join(root, 'dist', `.world-process-${process.pid}.mjs`);
