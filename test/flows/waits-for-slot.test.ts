@@ -27,7 +27,7 @@ describe('embedded, two tasks where one may run at a time', () => {
   });
 });
 
-// On loopback twelve tasks run while functions die: functions-die.test.ts.
+// On loopback eight tasks run while functions die: functions-die.test.ts.
 describe('embedded, twelve tasks where four may run at a time', () => {
   it('all complete, and never more than four at once', async () => {
     const scene = await openScene({ limit: 4 });
