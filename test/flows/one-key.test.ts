@@ -40,7 +40,7 @@ onEveryWorld((openAnyScene, { itEmbedded }) => {
   });
   afterAll(() => scene.close());
 
-  describe('fifty simultaneous requests with one idempotency key', () => {
+  describe('twenty simultaneous requests with one idempotency key', () => {
     it('are one task, which runs once', async () => {
       const starts = join(scene.folder, 'starts');
       const request = {
@@ -49,7 +49,7 @@ onEveryWorld((openAnyScene, { itEmbedded }) => {
         agentCommand: `echo start >> ${starts}`,
         idempotencyKey: 'only-once',
       };
-      const answers = await Promise.all(Array.from({ length: 50 }, () => insist(() => scene.world.submit(request))));
+      const answers = await Promise.all(Array.from({ length: 20 }, () => insist(() => scene.world.submit(request))));
       const ids = new Set(answers.map(({ taskId }) => taskId));
       expect(ids.size).toBe(1);
       expect(await scene.settled([...ids][0] ?? '')).toMatchObject({ status: 'COMPLETED', attempt: 1 });

@@ -188,7 +188,7 @@ export const sessionBugs: readonly PlantedBug[] = [
   {
     name: 'a stop goes to the runtime that is configured by then',
     within: 100,
-    faults: 'new-base,cancel',
+    faults: 'new-base,slow-agent',
     plant: asking(({ sessions, runtimeArn }) => ({ stop: (session) => sessions.stop({ ...session, runtimeArn }) })),
   },
   {
