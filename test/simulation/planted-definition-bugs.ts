@@ -134,7 +134,7 @@ export const definitionBugs: readonly PlantedBug[] = [
   {
     name: 'a superseded clone is deregistered at once',
     within: 200,
-    faults: 'new-base,changed-users',
+    faults: 'new-base,changed-users,delay',
     plant: writing(async (after, before, { registry }) => {
       if (before?.current && isNew(after, before)) await registry.deregister(before.current.arn);
       return true;
