@@ -89,7 +89,7 @@ const HANDLER_MAY = [
   '^events/',
   '^lifecycle/',
   '^schemas/',
-  '^runtime/(react|ports|errors|outcome|published|run-steps|task-id)\\.ts$',
+  '^runtime/(react|ports|errors|outcome|published|run-steps|task-id|worker-steps)\\.ts$',
 ];
 
 /** @type {import('dependency-cruiser').IConfiguration} */

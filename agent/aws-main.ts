@@ -10,6 +10,7 @@ import { noSecrets } from './agent-secrets.ts';
 import { awsControlPlane } from './aws-control-plane.ts';
 import { awsSecrets } from './aws-secrets.ts';
 import { ecsIdentity } from './ecs-identity.ts';
+import { hostCredentials } from './host-credentials.ts';
 import { AWS_CONNECT_TIMEOUT_MS } from './limits.ts';
 import { serveOrRun } from './session-server.ts';
 import { commonEnvironment, start } from './start.ts';
@@ -33,6 +34,8 @@ const environment = z
     /** Where the back end fetches no secrets for agents: which the runner is to fetch. */
     BATON_AGENT_SECRETS: agentSecrets.optional(),
     BATON_RUN_DIR: z.string().startsWith('/').default(RUN_DIR),
+    /** On a host of the fleet: where credentials are. Everywhere else the SDK finds them. */
+    BATON_CREDENTIALS_FILE: z.string().startsWith('/').optional(),
   })
   .refine((settings) => Object.keys(identity).some((name) => Object.hasOwn(settings, name)), {
     path: [Object.keys(identity).join(' or ')],
@@ -43,11 +46,13 @@ await serveOrRun(() =>
   start(environment, (settings) => {
     mkdirSync(settings.BATON_RUN_DIR, { recursive: true, mode: 0o700 });
     const connecting = { requestHandler: { connectionTimeout: AWS_CONNECT_TIMEOUT_MS } };
-    const dynamoDb = new DynamoDBClient(connecting);
+    const { BATON_CREDENTIALS_FILE: file } = settings;
+    const given = file === undefined ? {} : { credentials: hostCredentials(file) };
+    const dynamoDb = new DynamoDBClient({ ...connecting, ...given });
     // One set of credentials, fetched and renewed once.
     const client = { ...connecting, credentials: dynamoDb.config.credentials };
     const {
-      BATON_NATIVE_ID: given,
+      BATON_NATIVE_ID: nativeId,
       ECS_CONTAINER_METADATA_URI_V4: metadataUri = '',
       BATON_AGENT_SECRETS: secrets,
     } = settings;
@@ -62,7 +67,7 @@ await serveOrRun(() =>
       }),
       payloadReference: settings.BATON_PAYLOAD,
       secrets: secrets === undefined ? noSecrets : awsSecrets(new SecretsManagerClient(client), secrets),
-      nativeId: (patience) => (given === undefined ? ecsIdentity(metadataUri, patience) : Promise.resolve(given)),
+      nativeId: (patience) => (nativeId === undefined ? ecsIdentity(metadataUri, patience) : Promise.resolve(nativeId)),
       runDir: settings.BATON_RUN_DIR,
     };
   }),

@@ -1,50 +1,28 @@
 import { awsTimings } from '../lifecycle/timings.ts';
 import { type EcsTaskRecord, exited, newTask, running, stateChangeEvent } from '../runtime/engine/local-ecs-task.ts';
 import { taskIdFor } from '../runtime/task-id.ts';
-import type { AgentReport } from '../schemas/agent-report.ts';
-import type { Envelope } from '../schemas/envelope.ts';
-import { sizeOf } from './item-size.ts';
+import { workerRunId } from '../schemas/ssm-command.ts';
+import { type Budget, countOf } from './count-requests.ts';
 import { recordedAws } from './recorded-aws.ts';
-import type { RecordedRequest } from './recording-transport.ts';
+import { aReport, joins, requested, type Signal, said } from './recorded-events.ts';
+import { MACHINE } from './recorded-fleet.ts';
 
 /** From RunTask to RUNNING, in seconds: what Fargate typically takes (docs/benchmarks.md). */
 const STARTS_AFTER_S = 40;
 /** From the end of the container to STOPPED, in seconds. */
 const STOPS_AFTER_S = 30;
+/**
+ * Assumed, in seconds, of a command on a machine that is ready: from SendCommand to InProgress, and from the report to the host's proof that
+ * nothing is left, with which the command ends.
+ */
+const COMMAND_BEGINS_AFTER_S = 2;
+const COMMAND_ENDS_AFTER_S = 5;
 const MINUTE_MS = 60_000;
 const BEAT_MS = awsTimings.HEARTBEAT_S * 1_000;
-/** DynamoDB bills writes per KB begun and reads per 4 KB begun (Amazon DynamoDB developer guide, read and write units). */
-const WRITE_UNIT_BYTES = 1024;
-const READ_UNIT_BYTES = 4096;
-
-/** What one healthy task costs in requests, from its request to long after its settling. */
-export interface Budget {
-  /** Conditional writes of records, and the units that they are billed as. */
-  readonly recordWrites: number;
-  readonly writeUnits: number;
-  /** Consistent reads of records, and their units. */
-  readonly recordReads: number;
-  readonly readUnits: number;
-  /** Alarms set: delayed messages, and schedules. */
-  readonly messages: number;
-  readonly schedules: number;
-  readonly payloadPuts: number;
-  readonly payloadGets: number;
-  readonly payloadDeletes: number;
-  readonly starts: number;
-  readonly stops: number;
-  /** Task definitions that were described, registered or put away. */
-  readonly definitionCalls: number;
-  /** Calls that ask compute for its status. */
-  readonly asks: number;
-  readonly publishCalls: number;
-  readonly publishedEntries: number;
-  readonly invocations: number;
-  /** Of these, per rule. */
-  readonly byRule: Readonly<Record<string, number>>;
-}
-
-/** What it takes over a whole run to see that it lives, where the back end does not say: nothing of it is in the budget of the task. */
+/**
+ * What it takes over a whole run to see that it lives, where the back end does not say, or may lose what it says: nothing of it is in the
+ * budget of the task.
+ */
 export interface Watching
   extends Pick<
     Budget,
@@ -56,24 +34,32 @@ export interface Watching
     | 'schedules'
     | 'publishedEntries'
     | 'stops'
+    | 'asks'
+    | 'invocations'
   > {
   /** Signs of life, one write of the runner each, and their units. */
   readonly heartbeats: number;
   readonly heartbeatUnits: number;
-  /** Invocations that did nothing but look at them. */
+  /** Alarms that rang for nothing but a look. */
   readonly looks: number;
 }
 
-interface AgentcoreBudgets {
+interface WatchedBudgets {
   readonly minutes: Record<string, Budget>;
   readonly deliveredTwice: Budget;
   readonly watching: Record<string, Watching>;
 }
 
+interface FleetBudgets extends WatchedBudgets {
+  /** Of a machine, from its launch until it takes tasks. */
+  readonly joining: Budget;
+}
+
 export interface Budgets {
   readonly minutes: Record<string, Budget>;
   readonly deliveredTwice: Budget;
-  readonly agentcore: AgentcoreBudgets;
+  readonly agentcore: WatchedBudgets;
+  readonly ec2: FleetBudgets;
 }
 
 /** Durations of the story, in minutes: from a small change to the longest task there is. */
@@ -85,14 +71,23 @@ const AGENTCORE_MINUTES = [5, 30, 120] as const;
 export async function recordedBudgets(): Promise<Budgets> {
   const minutes: Record<string, Budget> = {};
   for (const duration of MINUTES) minutes[String(duration)] = await ecsTask(duration);
-  const { budget: deliveredTwice } = await agentcoreTask(30, 2);
-  const agentcore: AgentcoreBudgets = { minutes: {}, deliveredTwice, watching: {} };
-  for (const duration of AGENTCORE_MINUTES) {
-    const { budget, watching } = await agentcoreTask(duration);
-    agentcore.minutes[String(duration)] = budget;
-    agentcore.watching[String(duration)] = watching;
+  const agentcore = await watched(agentcoreTask, AGENTCORE_MINUTES);
+  const ec2 = { ...(await watched(fleetTask, MINUTES)), joining: await joining() };
+  return { minutes, deliveredTwice: await ecsTask(30, 2), agentcore, ec2 };
+}
+
+async function watched(
+  record: (minutes: number, copies?: number) => Promise<{ budget: Budget; watching: Watching }>,
+  durations: readonly number[],
+): Promise<WatchedBudgets> {
+  const { budget: deliveredTwice } = await record(30, 2);
+  const found: WatchedBudgets = { minutes: {}, deliveredTwice, watching: {} };
+  for (const duration of durations) {
+    const { budget, watching } = await record(duration);
+    found.minutes[String(duration)] = budget;
+    found.watching[String(duration)] = watching;
   }
-  return { minutes, deliveredTwice: await ecsTask(30, 2), agentcore };
+  return found;
 }
 
 /** Records one life cycle on ECS: a task that works for so many minutes, pushes, reports and exits. */
@@ -143,13 +138,40 @@ async function agentcoreTask(minutes: number, copies = 1): Promise<{ budget: Bud
   return { budget, watching: watchingOf(aws) };
 }
 
-type RecordedAws = ReturnType<typeof recordedAws>;
+/** The same on a fleet of one machine, which is ready: Systems Manager tells how the command goes on, and the host proves its end by that. */
+async function fleetTask(minutes: number, copies = 1): Promise<{ budget: Budget; watching: Watching }> {
+  const aws = recordedAws('ec2');
+  await joined(aws);
+  aws.deliver(copies);
+  const { endsMs } = await submitted(aws, minutes);
+  const [run] = aws.fleet.sent;
+  if (!run) throw new Error('the command was not sent');
 
-interface Signal {
-  readonly taskId: string;
-  readonly attempt: number;
-  readonly nativeId: string;
+  await aws.passes(aws.nowMs() + COMMAND_BEGINS_AFTER_S * 1000);
+  await aws.happens(aws.fleet.statusEvent(run.commandId, 'InProgress', aws.clock.now()));
+  const signal = { ...FIRST, nativeId: workerRunId({ instanceId: MACHINE.worker, ...FIRST }) };
+  await claimed(aws, signal);
+  await aws.passes(endsMs);
+  await reported(aws, signal);
+  await aws.passes(endsMs + COMMAND_ENDS_AFTER_S * 1000);
+  await aws.happens(aws.fleet.statusEvent(run.commandId, 'Success', aws.clock.now()));
+  const budget = await settled(aws);
+  return { budget, watching: watchingOf(aws) };
 }
+
+async function joining(): Promise<Budget> {
+  const aws = recordedAws('ec2');
+  await joined(aws);
+  return countOf(aws.requests.joins, aws.invocations.joins);
+}
+
+/** A machine is made, boots, and says that it is ready. */
+async function joined(aws: RecordedAws): Promise<void> {
+  await aws.happens(aws.fleet.launched(aws.clock.now()), 'joins');
+  await aws.happens(joins(MACHINE, aws.clock.now()), 'joins');
+}
+
+type RecordedAws = ReturnType<typeof recordedAws>;
 
 const FIRST = { taskId: taskIdFor('ada', { key: 'budget' }), attempt: 1 };
 
@@ -182,96 +204,15 @@ async function settled(aws: RecordedAws): Promise<Budget> {
 }
 
 function watchingOf({ requests, invocations }: RecordedAws): Watching {
-  const { recordWrites, writeUnits, recordReads, readUnits, messages, schedules, publishedEntries, stops } = countOf(
-    requests.looks,
-    [],
-  );
+  const looks = countOf(requests.looks, invocations.looks);
+  const { recordWrites, writeUnits, recordReads, readUnits, messages, schedules, publishedEntries, stops } = looks;
   const beats = countOf(requests.beats, []);
   return {
     // The runner of a container writes without reading; the size of what it writes is the same.
     heartbeats: beats.recordWrites,
     heartbeatUnits: beats.writeUnits,
-    looks: invocations.looks.length,
+    looks: looks.byRule['wake-task'] ?? 0,
     ...{ recordWrites, writeUnits, recordReads, readUnits, messages, schedules, publishedEntries, stops },
+    ...{ asks: looks.asks, invocations: looks.invocations },
   };
 }
-
-function countOf(requests: readonly RecordedRequest[], invocations: readonly string[]): Budget {
-  const of = (service: string, operation: string): RecordedRequest[] =>
-    requests.filter((one) => one.service === service && one.operation === operation);
-  const puts = of('dynamodb', 'PutItem');
-  const sizes = new Map<string, number>();
-  let readUnits = 0;
-  for (const { service, operation, input } of requests) {
-    if (service !== 'dynamodb') continue;
-    if (operation === 'PutItem') sizes.set(keyIn(input['Item']), sizeOf(input['Item']));
-    else readUnits += Math.max(1, Math.ceil((sizes.get(keyIn(input['Key'])) ?? 0) / READ_UNIT_BYTES));
-  }
-  const byRule: Record<string, number> = {};
-  for (const rule of invocations) byRule[rule] = (byRule[rule] ?? 0) + 1;
-  return {
-    recordWrites: puts.length,
-    writeUnits: sum(puts.map(({ input }) => Math.ceil(sizeOf(input['Item']) / WRITE_UNIT_BYTES))),
-    recordReads: of('dynamodb', 'GetItem').length,
-    readUnits,
-    messages: of('sqs', 'SendMessage').length,
-    schedules: of('scheduler', 'CreateSchedule').length,
-    payloadPuts: of('s3', 'PutObject').length,
-    payloadGets: of('s3', 'GetObject').length,
-    payloadDeletes: of('s3', 'DeleteObject').length,
-    starts: of('ecs', 'RunTask').length + of('bedrock-agentcore', 'InvokeAgentRuntime').length,
-    stops: of('ecs', 'StopTask').length + of('bedrock-agentcore', 'StopRuntimeSession').length,
-    definitionCalls: requests.filter(
-      ({ service, operation }) => service === 'ecs' && operation.endsWith('TaskDefinition'),
-    ).length,
-    asks: of('ecs', 'DescribeTasks').length + of('ecs', 'ListTasks').length,
-    publishCalls: of('events', 'PutEvents').length,
-    publishedEntries: sum(of('events', 'PutEvents').map(({ input }) => (input['Entries'] as unknown[]).length)),
-    invocations: invocations.length,
-    byRule: Object.fromEntries(Object.entries(byRule).sort(([a], [b]) => (a < b ? -1 : 1))),
-  };
-}
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
-
-const keyIn = (item: unknown): string => (item as { key: { S: string } }).key.S;
-
-const requested = (data: object, time: string): Envelope => ({
-  ...place('TaskRequested', 'baton.request', 'request-1', time),
-  detail: { data },
-});
-
-function said(type: string, signal: Signal, seq: number, time: string): Envelope {
-  const id = `${signal.nativeId}#${signal.attempt}#${seq}`;
-  const { taskId, attempt } = signal;
-  const metadata = { id, taskId, attempt, correlationId: taskId, causationId: id, occurredAt: time, schemaVersion: 1 };
-  return { ...place(type, 'baton.agent', id, time), detail: { metadata, data: { ...signal, seq } } };
-}
-
-const place = (type: string, source: string, id: string, time: string) => ({
-  version: '0' as const,
-  id,
-  'detail-type': type,
-  source,
-  account: '000000000000',
-  time,
-  region: 'us-east-1',
-  resources: [],
-});
-
-const aReport = (taskId: string, at: string): AgentReport => ({
-  schemaVersion: 1,
-  outcome: 'succeeded',
-  result: {
-    branch: `baton/${taskId}`,
-    commit: 'c'.repeat(40),
-    baseCommit: 'b'.repeat(40),
-    filesChanged: 3,
-    insertions: 40,
-    deletions: 12,
-    pullRequest: null,
-  },
-  agentExitCode: 0,
-  startedAt: at,
-  endedAt: at,
-});

@@ -25,9 +25,11 @@ import { runsOver } from '../runtime/runs.ts';
 import { livesOver, sessionBackend } from '../runtime/session-backend.ts';
 import { slotsOver } from '../runtime/slots.ts';
 import { tasksOver } from '../runtime/tasks.ts';
+import { placesOver } from '../runtime/workers.ts';
 import type { Compute } from '../schemas/compute.ts';
 import type { Envelope } from '../schemas/envelope.ts';
 import { recordedEcs } from './recorded-ecs.ts';
+import { recordedFleet } from './recorded-fleet.ts';
 import { recordedSessions } from './recorded-sessions.ts';
 import { type Answer, type RecordedRequest, recordingTransport } from './recording-transport.ts';
 
@@ -44,8 +46,11 @@ interface Item {
   readonly revision: { readonly N: string };
 }
 
-/** For what a request was made: for the task; only to look whether its run lives; or by its runner, only to show that it does. */
-type Ledger = 'task' | 'looks' | 'beats';
+/**
+ * For what a request was made: for the task; only to look whether its run lives; by its runner, only to show that it does; or for a machine
+ * that joins its fleet.
+ */
+type Ledger = 'task' | 'looks' | 'beats' | 'joins';
 
 interface Ringing {
   readonly atMs: number;
@@ -65,8 +70,9 @@ export function recordedAws(compute: Compute = 'ecs') {
   const alarms: Ringing[] = [];
   const ecsTasks = recordedEcs({ family: FAMILY, stage: STAGE });
   const sessions = recordedSessions();
-  const requests: Record<Ledger, RecordedRequest[]> = { task: [], looks: [], beats: [] };
-  const invocations: Record<Ledger, string[]> = { task: [], looks: [], beats: [] };
+  const fleet = recordedFleet(STAGE);
+  const requests: Record<Ledger, RecordedRequest[]> = { task: [], looks: [], beats: [], joins: [] };
+  const invocations: Record<Ledger, string[]> = { task: [], looks: [], beats: [], joins: [] };
   let ledger: Ledger | undefined = 'task';
   let copies = 1;
   let events = 0;
@@ -96,6 +102,7 @@ export function recordedAws(compute: Compute = 'ecs') {
     ...ecsTasks.services,
     'secretsmanager GetSecretValue': () => ({ json: { SecretString: 'a secret of this story' } }),
     ...sessions.services,
+    ...fleet.services,
   };
 
   const client = {
@@ -134,6 +141,8 @@ export function recordedAws(compute: Compute = 'ecs') {
     }),
   });
   const ecs = new ECSClient(client);
+  const limitOf = limitsOver(repositoriesOver({ store }), () => 10);
+  const fleetPorts = fleet.portsOver({ client, store, clock });
   const settings: Settings = {
     stage: STAGE,
     timings: awsTimings,
@@ -141,6 +150,7 @@ export function recordedAws(compute: Compute = 'ecs') {
     agentCommandAllowed: false,
     screening: 'off',
     computes: [compute],
+    fleets: ['main'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };
   const ports: Readonly<Record<string, unknown>> = {
@@ -150,9 +160,10 @@ export function recordedAws(compute: Compute = 'ecs') {
     clock,
     repositories: repositoriesOver({ store }),
     configurations: configurationsOver({ store }),
-    slots: slotsOver({ store, tasks, clock, limitOf: limitsOver(repositoriesOver({ store }), () => 10) }),
+    slots: slotsOver({ store, tasks, clock, limitOf: placesOver(fleetPorts.workers, limitOf) }),
     payloads: s3Payloads({ client: new S3Client(client), bucket: 'baton-payloads', secret }),
     definitions: definitionsOver({ store, registry: ecsRegistry(ecs), clock, stage: STAGE, baseFamily: FAMILY }),
+    ...fleetPorts,
     agentcore: sessionBackend({
       sessions: agentcoreSessions(new BedrockAgentCoreClient(client)),
       runtimeArn: RUNTIME,
@@ -183,6 +194,7 @@ export function recordedAws(compute: Compute = 'ecs') {
     started: ecsTasks.started,
     /** Sessions that AgentCore was asked for. */
     sessions: sessions.begun,
+    fleet,
     /** What runners do is not what the control plane does: it is not recorded, or apart. */
     asRunner: <Done>(does: (runner: typeof runs) => Promise<Done>, into?: 'beats'): Promise<Done> =>
       recordedInto(into, () => does(runs)),
@@ -191,9 +203,9 @@ export function recordedAws(compute: Compute = 'ecs') {
       copies = times;
     },
     /** An event from outside; then all that follows from it. */
-    async happens(event: Envelope): Promise<void> {
+    async happens(event: Envelope, into: Ledger = 'task'): Promise<void> {
       pending.push(event);
-      await settle();
+      await recordedInto(into, settle);
     },
     /** Time passes; alarms ring when it is their time. Without a time: until none is left. */
     async passes(toMs = Number.POSITIVE_INFINITY): Promise<void> {

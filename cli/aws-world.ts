@@ -49,6 +49,7 @@ function clientOver(desk: AwsDesk, stage: string): WorldClient {
     repository: (name) => desk.repositories.show(name),
     configure: (name, config) =>
       config === null ? desk.repositories.remove(name) : desk.repositories.set(name, config),
+    workers: () => desk.workers.list(),
     deadLetters: async (rule) => (await letters(stage)).list(rule),
     redrive: async (asked) => (await letters(stage)).redrive(asked),
     replays: desk.replays,
@@ -65,6 +66,8 @@ function whereLogsAre(compute: Compute, stage: string): string {
   switch (compute) {
     case 'agentcore':
       return 'Read them with: aws logs tail <group> --follow; the group is the output AgentcoreLogGroup of the deployment.';
+    case 'ec2':
+      return 'Read them with: aws logs tail <group> --follow; the group is the output FleetLogGroup of the deployment.';
     case 'ecs':
       return `Read them with: aws logs tail /baton/${prefixOf(stage)}/agent --follow`;
   }

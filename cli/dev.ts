@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { EMBEDDED_COMPUTES, openWorld, type World } from '../runtime/embedded-world.ts';
+import { embeddedComputes, openWorld, type World } from '../runtime/embedded-world.ts';
+import { unfit } from '../runtime/engine/local-fleet-worker.ts';
 import { BatonError } from '../runtime/errors.ts';
 import type { Status } from '../schemas/task.ts';
 import { errorLines } from './cli-error.ts';
@@ -12,7 +13,7 @@ import { onInterruption } from './interruption.ts';
 import type { Terminal } from './terminal.ts';
 import { worldClient } from './world-client.ts';
 import { computesText, GITHUB, SCREENING_IS_A_STAND_IN, SCREENING_IS_OFF } from './world-means.ts';
-import { rejectionNotice, worldNotices } from './world-notices.ts';
+import { quarantineNotice, rejectionNotice, worldNotices } from './world-notices.ts';
 
 interface DevOptions {
   readonly port: number;
@@ -51,10 +52,13 @@ async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
     ...worldNotices(terminal.complain, { json: false }),
   });
   world.listen(rejectionNotice(terminal.complain));
+  world.listen(quarantineNotice(terminal.complain));
   await assertReachable(world);
   terminal.line(`ready ${world.url}`);
   terminal.complain(`baton: ${options.screening === undefined ? SCREENING_IS_OFF : SCREENING_IS_A_STAND_IN}`);
-  terminal.complain(`baton: ${computesText(EMBEDDED_COMPUTES)}`);
+  terminal.complain(`baton: ${computesText(embeddedComputes())}`);
+  const noFleet = unfit();
+  if (noFleet !== undefined) terminal.complain(`baton: none run on ec2: ${noFleet}`);
   const listening = new AbortController();
   if (terminal.live && options.quiet !== true) void tellEvents(world.url, terminal, listening.signal);
   const failure = await Promise.race([interruption.leaving, world.failed]);

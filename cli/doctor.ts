@@ -3,7 +3,8 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { findAgentCommand } from '../agent/agent-command.ts';
-import { EMBEDDED_COMPUTES } from '../runtime/embedded-world.ts';
+import { embeddedComputes } from '../runtime/embedded-world.ts';
+import { unfit } from '../runtime/engine/local-fleet-worker.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { STAGE_DEFAULT } from '../schemas/stage.ts';
 import type { WorldView } from '../schemas/world-api.ts';
@@ -86,6 +87,7 @@ function machineChecks(dataDir: string): readonly Check[] {
     { name: 'data directory', look: () => writable(dataDir) },
     { name: 'world', look: () => runningWorld(dataDir) },
     { name: 'back ends', look: () => backEndsOf(dataDir) },
+    { name: 'fleet', look: fleetHere },
     { name: 'screening', look: () => screeningOf(dataDir) },
   ];
 }
@@ -159,7 +161,14 @@ async function runningWorld(dataDir: string): Promise<string> {
 
 /** Those of the running world, which may be of another version; else those of the world that would be opened. */
 const backEndsOf = async (dataDir: string): Promise<string> =>
-  computesText((await factsOf(dataDir))?.computes ?? EMBEDDED_COMPUTES);
+  computesText((await factsOf(dataDir))?.computes ?? embeddedComputes());
+
+/** Whoever runs nothing on a fleet lacks nothing. */
+function fleetHere(): string {
+  const lacks = unfit();
+  if (lacks === undefined) return 'this machine can have workers; `baton workers` lists those of a running world';
+  return `none: ${lacks}; only tasks on ec2 need one`;
+}
 
 /** Off is no defect: whoever runs agents on this machine gives them the texts. */
 async function screeningOf(dataDir: string): Promise<string> {

@@ -1,6 +1,8 @@
 import { states } from '../lifecycle/states.ts';
 import type { ExplainedAttempt, ExplainedCause, ExplainedReason, Explanation } from '../schemas/explanation.ts';
+import { fleetOfSlotKey } from '../schemas/worker.ts';
 import { durationBetween, relativeTime } from './duration.ts';
+import { runNameText } from './fleet-text.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
 import { attemptText } from './timeline.ts';
 
@@ -41,18 +43,30 @@ function standing({ since, submittedAt, at, end, settled }: Explanation): string
 
 const reasonText = ({ code, message }: ExplainedReason): string => `${code}: ${shown(message)}`;
 
+/** Nothing where the reason has said it. */
+const adviceIn = (reason: ExplainedReason | null | undefined): string | undefined =>
+  reason?.remedy === reason?.message ? undefined : reason?.remedy;
+
 function facts(told: Explanation): Row[] {
   const { reason, end, slot } = told;
   return [
     ['state', told.standing],
     ['reason', reason && reasonText(reason)],
-    ['what to do', reason?.remedy],
+    ['what to do', adviceIn(reason)],
     ['attempt', attemptText(told)],
-    ['compute', told.compute && `${told.compute} (isolation ${told.isolation}, capacity ${told.capacity})`],
+    ['compute', computeText(told)],
     ['slot', slotText(slot)],
     ['ended', end && `${end.at}: ${end.detected}`],
     ['settled', end && (end.settledAt ?? 'not yet')],
   ];
+}
+
+/** Of what capacity a fleet is, no task says. */
+function computeText({ compute, isolation, capacity, slot: { key } }: Explanation): string | undefined {
+  if (compute === undefined) return undefined;
+  const fleet = fleetOfSlotKey(key);
+  if (fleet !== undefined) return `${compute} (a worker of the fleet ${shown(fleet)})`;
+  return `${compute} (isolation ${isolation}, capacity ${capacity})`;
 }
 
 function slotText({
@@ -99,17 +113,17 @@ function attemptLines(
   const since = (at: string): string => `+${durationBetween(told.submittedAt, at)}`;
   const facts: Row[] = [
     ['begins', startText(start)],
-    ['run', run && `${run.nativeId ?? run.startedBy}, handed over ${since(run.dispatchedAt)}`],
+    ['run', run && `${runNameText(run.nativeId ?? run.startedBy)}, handed over ${since(run.dispatchedAt)}`],
     ...(run?.seen ?? []).map(
       ({ nativeId, sequence, ended }): Row => [
         'back end',
-        `${nativeId}: ${sequence === undefined ? 'heard of' : `heard up to version ${sequence}`}${ended ? ', ended' : ''}`,
+        `${runNameText(nativeId)}: ${sequence === undefined ? 'heard of' : `heard up to version ${sequence}`}${ended ? ', ended' : ''}`,
       ],
     ),
     ['life', run?.life && lifeText(run.life, since(run.life.since))],
     ['run ended', run?.ended && endText(run.ended, since(run.ended.at))],
     ['stops', run && run.stopRequests > 0 ? `${run.stopRequests} answered` : undefined],
-    ['claimed', runner?.claim && `${since(runner.claim.at)} by ${runner.claim.nativeId}`],
+    ['claimed', runner?.claim && `${since(runner.claim.at)} by ${runNameText(runner.claim.nativeId)}`],
     ['heartbeat', runner?.heartbeatAt && `the latest ${since(runner.heartbeatAt)}`],
     ['first word', runner?.firstOutputAt && since(runner.firstOutputAt)],
     ['report', runner?.report && reportText(runner.report)],
@@ -117,7 +131,7 @@ function attemptLines(
     ['saved work', runner?.savedWork && `${runner.savedWork.branch} at ${runner.savedWork.commit.slice(0, 12)}`],
     ['fence', runner && fenceText(runner)],
     [lost?.paused ? 'paused' : 'lost', lost && `${since(lost.at)}: ${lossText(lost)}`],
-    ['what to do', lost?.reason?.remedy],
+    ['what to do', adviceIn(lost?.reason)],
     ['next one', lost?.nextAttemptAt],
   ];
   return [paint.bold(`attempt ${attempt}`), ...rows(facts, paint)];

@@ -18,6 +18,7 @@ import { simulateCommand } from './simulate.ts';
 import { submitCommand } from './submit.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 import { watchCommand } from './watch.ts';
+import { workersCommand } from './workers.ts';
 
 /** Commands that go on when nobody reads what they print: a task or a world hangs on them. */
 const GO_ON_UNREAD = new Set(['run', 'dev']);
@@ -56,6 +57,7 @@ export function programOn(terminal: Terminal, { json = false }: { readonly json?
     logsCommand,
     cancelCommand,
     repoCommand,
+    workersCommand,
     replayCommand,
     rebuildCommand,
     redriveCommand,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { unfit } from '../runtime/engine/local-fleet-worker.ts';
+import { badInput } from './cli-error.ts';
 import { courseOf } from './course.ts';
 import { prepareDataDir } from './data-dir.ts';
 import { DEFAULT_DATA_DIR, hasRecords } from './find-world.ts';
@@ -31,6 +33,9 @@ export const runCommand = (program: Command, terminal: Terminal): Command =>
 
 async function run(options: RunOptions, terminal: Terminal): Promise<number> {
   const dataDir = resolve(options.data);
+  const noFleet = unfit();
+  if (options.compute === 'ec2' && noFleet !== undefined)
+    throw badInput('--compute', `nothing runs on ec2 here: ${noFleet}`, 'Leave it out, or name another back end.');
   const request = requestFrom(options, {
     cwd: process.cwd(),
     environment: process.env,

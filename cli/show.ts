@@ -1,4 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { workedDirOf } from '../runtime/engine/run-keeping.ts';
+import { RUN_FILES } from '../schemas/run-files.ts';
+import type { TaskView } from '../schemas/task-view.ts';
 import { findWorld, type PlaceOptions, stageIn, withPlaceOptions } from './find-world.ts';
 import { taskText } from './task-text.ts';
 import type { Terminal } from './terminal.ts';
@@ -25,8 +30,15 @@ async function show(task: string, options: ShowOptions, terminal: Terminal): Pro
     return;
   }
   const dataDir = stageIn(options) === undefined ? (await client.facts()).dataDir : undefined;
-  const unsaved = unsavedText(view, dataDir);
-  for (const line of taskText(view, Date.now(), terminal.paint, unsaved)) terminal.line(line);
+  const here = { unsaved: unsavedText(view, dataDir), log: dataDir && logIn(dataDir, view) };
+  for (const line of taskText(view, Date.now(), terminal.paint, here)) terminal.line(line);
+}
+
+/** The log of its run, which may be removed some time after its end. */
+function logIn(dataDir: string, { taskId, run }: TaskView): string | undefined {
+  if (!run) return undefined;
+  const file = join(workedDirOf(join(dataDir, 'runs'), taskId, run.attempt), RUN_FILES.log);
+  return existsSync(file) ? file : undefined;
 }
 
 const HELP = `

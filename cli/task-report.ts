@@ -1,4 +1,4 @@
-import { remedyFor } from '../schemas/reason.ts';
+import { adviceOn } from '../schemas/reason.ts';
 import type { TaskView } from '../schemas/task-view.ts';
 import type { News } from './follow.ts';
 import { paintStatus, shown } from './paint.ts';
@@ -92,7 +92,8 @@ function inWords(terminal: Terminal, tag: ((view: TaskView) => string) | undefin
   /** What the last step has not told already. */
   function endLines(view: TaskView, { logTail = [], logFile, unsaved }: EndOptions): string[] {
     const lines = ['', `${paintStatus(view.status, paint)} after ${lifeOf(view, Date.now())}`];
-    if (view.reason) lines.push(`  ${remedyFor(view.reason.code)}`);
+    const advice = view.reason && adviceOn(view.reason, true);
+    if (advice !== undefined) lines.push(`  ${advice}`);
     if (view.result?.branch) lines.push(paint.dim(`  ${howToLook(view.repository, view.result.branch)}`));
     if (view.savedWork && view.status !== 'COMPLETED') {
       lines.push(`  saved work: ${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}`);

@@ -1,5 +1,7 @@
 import type { TaskSummary } from '../schemas/task-view.ts';
+import { fleetOfSlotKey } from '../schemas/worker.ts';
 import { relativeTime } from './duration.ts';
+import { placeText } from './fleet-text.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
 import { isOver, resultText, stateAgeOf } from './timeline.ts';
 
@@ -40,9 +42,12 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
   return [line(heads.map((text) => ({ text, colour: paint.dim }))), ...rows.map(line)];
 }
 
+/** A key says by itself that it has places. */
+const inLineFor = (slot: string): string => (fleetOfSlotKey(slot) === undefined ? shown(slot) : placeText(slot));
+
 function remark(task: TaskSummary): string {
-  if (task.waiting) return `number ${task.waiting.position} of ${task.waiting.of} in line for ${shown(task.slot)}`;
+  if (task.waiting) return `number ${task.waiting.position} of ${task.waiting.of} in line for ${inLineFor(task.slot)}`;
   if (task.reason) return `${task.reason.code}: ${shown(task.reason.message)}`;
-  if (task.result) return resultText(task.result);
+  if (task.result) return resultText(task.result, task.savedWork);
   return !isOver(task) && task.progress ? shown(task.progress.text) : '';
 }

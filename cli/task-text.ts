@@ -1,18 +1,27 @@
-import { dueWords } from '../lifecycle/due-words.ts';
+import { dueText } from '../lifecycle/due-words.ts';
 import { USER_DEFAULT } from '../runtime/task-id.ts';
-import { remedyFor } from '../schemas/reason.ts';
+import { adviceOn } from '../schemas/reason.ts';
 import type { DuePurpose } from '../schemas/task.ts';
 import type { TaskView } from '../schemas/task-view.ts';
 import { relativeTime } from './duration.ts';
+import { placesText, placeText, runNameText } from './fleet-text.ts';
 import { type Paint, paintStatus, shown } from './paint.ts';
 import { attemptText, isOver, lifeOf, resultText, stateAgeOf, stayIn, stepLine } from './timeline.ts';
 
+/** What only a world on this machine can tell of a task. */
+interface Here {
+  /** What became of work that was not saved. */
+  readonly unsaved?: string | undefined;
+  /** Log of its run. */
+  readonly log?: string | undefined;
+}
+
 /** All that is known about a task, for a person: state, reason and remedy, result or `unsaved` work, what is due, timeline. */
-export function taskText(view: TaskView, nowMs: number, paint: Paint, unsaved?: string): string[] {
+export function taskText(view: TaskView, nowMs: number, paint: Paint, here: Here = {}): string[] {
   return [
     `${paint.bold(view.taskId)}  ${paintStatus(view.status, paint)}${standing(view, nowMs)}`,
     '',
-    ...facts(view, nowMs, unsaved).map(([name, value]) => `  ${paint.dim(name.padEnd(12))}${value}`),
+    ...facts(view, nowMs, here).map(([name, value]) => `  ${paint.dim(name.padEnd(12))}${value}`),
     '',
     ...view.history.map((step) => {
       const stay = stayIn(view, step);
@@ -27,13 +36,13 @@ function standing(view: TaskView, nowMs: number): string {
   return ` after ${lifeOf(view, nowMs)}${view.settled ? '' : ', not settled yet'}`;
 }
 
-function facts(view: TaskView, nowMs: number, unsaved: string | undefined): [string, string][] {
+function facts(view: TaskView, nowMs: number, { unsaved, log }: Here): [string, string][] {
   const rows: [string, string | undefined][] = [
     ['repository', `${shown(view.repository)}${view.baseBranch ? ` (${view.baseBranch})` : ''}`],
     ['user', view.userId === USER_DEFAULT ? undefined : shown(view.userId)],
     ['reason', view.reason && `${view.reason.code}: ${shown(view.reason.message)}`],
-    ['what to do', view.reason && remedyFor(view.reason.code)],
-    ['result', view.result && resultText(view.result)],
+    ['what to do', view.reason && adviceOn(view.reason, isOver(view))],
+    ['result', view.result && resultText(view.result, view.savedWork)],
     ['saved work', view.savedWork ? `${view.savedWork.branch} at ${view.savedWork.commit.slice(0, 12)}` : unsaved],
     [
       view.progress?.by === 'runner' ? 'runner says' : 'agent says',
@@ -47,6 +56,7 @@ function facts(view: TaskView, nowMs: number, unsaved: string | undefined): [str
     ['held by', view.waiting && holdersText(view.waiting, nowMs)],
     ['attempt', `${attemptText(view)}, on ${view.compute}${howText(view)}`],
     ['run', view.run && runText(view.run)],
+    ['log', log],
     ['submitted', `${view.submittedAt} (${relativeTime(view.submittedAt, nowMs)})`],
     ['ended', view.endedAt && `${view.endedAt} (${relativeTime(view.endedAt, nowMs)})`],
     ...dues(view, nowMs),
@@ -66,7 +76,7 @@ function waitingText(
   nowMs: number,
 ): string {
   const before = priority === 0 ? '' : `, with priority ${priority}`;
-  return `a place of ${shown(slot)} (${limit} at once): number ${position} of ${of} in line${before}, since ${relativeTime(since, nowMs)}`;
+  return `${placeText(slot)} (${placesText(slot, limit)}): number ${position} of ${of} in line${before}, since ${relativeTime(since, nowMs)}`;
 }
 
 /** Who has the places; a view names the first of them. */
@@ -77,13 +87,13 @@ function runText(run: NonNullable<TaskView['run']>): string {
   const process = run.pid === undefined || run.ended ? '' : `, process ${run.pid}`;
   const end = run.ended ? `, ended (${run.ended.proof.replace('_', ' ')})` : '';
   const from = run.definition === undefined ? '' : `, from ${shown(run.definition.split('/').at(-1) ?? '')}`;
-  return `${run.nativeId ?? run.startedBy}${from}${process}${end}`;
+  return `${runNameText(run.nativeId ?? run.startedBy)}${from}${process}${end}`;
 }
 
 function dues(view: TaskView, nowMs: number): [string, string][] {
   return Object.entries(view.due)
     .sort(([, a], [, b]) => (a < b ? -1 : 1))
-    .map(([purpose, at]) => ['due', `${relativeTime(at, nowMs)}: ${dueWords[purpose as DuePurpose]}`]);
+    .map(([purpose, at]) => ['due', `${relativeTime(at, nowMs)}: ${dueText(purpose as DuePurpose, view.compute)}`]);
 }
 
 function ignored(view: TaskView, paint: Paint): string[] {

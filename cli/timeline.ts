@@ -50,12 +50,12 @@ export function attemptText({
   return `${attempt}; ${used === 0 ? 'none' : used} of ${attempts} used, as ${pauses} ${pauses === 1 ? 'was' : 'were'} paused`;
 }
 
-/** What a run left behind, in a few words. */
-export function resultText(result: TaskResult): string {
+/** What a run left behind, in a few words. One that was not done may have pushed what it saved, and nothing else. */
+export function resultText(result: TaskResult, savedWork?: TaskView['savedWork']): string {
   const lost = result.lostWork
     ? `; begun without the saved work ${result.lostWork.commit.slice(0, 12)}, which was gone`
     : '';
-  if (result.branch === null) return `no changes${lost}`;
+  if (result.branch === null) return `${savedWork ? 'nothing but its saved work' : 'no changes'}${lost}`;
   const pullRequest = result.pullRequest === null ? '' : `, ${result.pullRequest}`;
   return `pushed ${result.branch} (${diffText(result)}${pullRequest})${lost}`;
 }
@@ -81,5 +81,5 @@ const summaryOf = (transition: string): string =>
 
 function endText(view: TaskView): string | undefined {
   if (view.reason) return `${view.reason.code}: ${shown(view.reason.message)}`;
-  return view.result && resultText(view.result);
+  return view.result && resultText(view.result, view.savedWork);
 }

@@ -6,6 +6,7 @@ import { replayView } from '../schemas/replay.ts';
 import { type RepositoryConfig, type RepositoryEntry, repositoryView } from '../schemas/repository-config.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import { type TaskSummary, type TaskView, taskSummary, taskView } from '../schemas/task-view.ts';
+import { type WorkerView, workerView } from '../schemas/worker-view.ts';
 import {
   API_PREFIX,
   apiError,
@@ -81,6 +82,8 @@ export interface WorldClient {
   repository(nameOrAddress: string): Promise<RepositoryEntry>;
   /** Sets the whole configuration of a name, or removes it (`null`). */
   configure(name: string, config: RepositoryConfig | null): Promise<ConfiguredView>;
+  /** The workers of all fleets. */
+  workers(): Promise<readonly WorkerView[]>;
   /** What was given up, newest first; of one rule where it is named. At most 1,000. */
   deadLetters(rule?: string): Promise<DeadLetterView[]>;
   /** Delivers each once more to the rule that failed; answers what became of each. */
@@ -116,6 +119,7 @@ export function worldClient(url: string): WorldClient {
         configuredView,
         await json(configurationOf(name), config === null ? { method: 'DELETE' } : { ...post(config), method: 'PUT' }),
       ),
+    workers: async () => understood(z.array(workerView), await json('/workers')),
     deadLetters,
     redrive,
     replays: {

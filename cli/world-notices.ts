@@ -2,6 +2,7 @@ import { alarmRang } from '../events/alarm-rang.ts';
 import { eventOf } from '../events/index.ts';
 import { repositoryConfigRefused } from '../events/repository-config-refused.ts';
 import { taskRejected } from '../events/task-rejected.ts';
+import { workerQuarantined } from '../events/worker-quarantined.ts';
 import type { WorldOptions } from '../runtime/embedded-world.ts';
 import { replayOf } from '../runtime/react.ts';
 import type { Envelope } from '../schemas/envelope.ts';
@@ -45,6 +46,19 @@ export const rejectionNotice =
     if (told === undefined) return;
     const { request, reason } = told;
     complain(`baton: refused the request ${shown(request)}: ${shown(reason.message)} (${reason.code})`);
+  };
+
+/** Tells each worker that is taken out of its fleet in one line: on one machine there is no alarm. */
+export const quarantineNotice =
+  (complain: (text: string) => void) =>
+  (event: Envelope): void => {
+    const isNews = event.source === workerQuarantined.source && replayOf(event) === undefined;
+    if (event['detail-type'] !== workerQuarantined.type || !isNews) return;
+    const { data } = workerQuarantined.schema.safeParse((event.detail as { data?: unknown }).data);
+    if (data === undefined) return;
+    const { worker, fleet, reason } = data;
+    const why = `${shown(reason.message)} (${reason.code})`;
+    complain(`baton: worker ${worker} of the fleet ${fleet} is taken out, and replaced: ${why}`);
   };
 
 function refusalIn(type: string, data: unknown) {

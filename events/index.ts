@@ -35,6 +35,9 @@ import { taskScreened } from './task-screened.ts';
 import { taskSettled } from './task-settled.ts';
 import { taskSubmitted } from './task-submitted.ts';
 import { taskTimedOut } from './task-timed-out.ts';
+import { workerBootFailed } from './worker-boot-failed.ts';
+import { workerQuarantined } from './worker-quarantined.ts';
+import { workerRegistered } from './worker-registered.ts';
 
 /** Every event that Baton itself defines, in the order of a task's life. */
 export const events = [
@@ -73,6 +76,9 @@ export const events = [
   notificationRefused,
   repositoryConfigured,
   repositoryConfigRefused,
+  workerRegistered,
+  workerBootFailed,
+  workerQuarantined,
   alarmRang,
 ] as const satisfies readonly EventDefinition[];
 

@@ -24,5 +24,4 @@ export const runOrphaned = defineEvent({
     message: z.string(),
     runningCost: runningCost.optional(),
   }),
-  edge: 'out',
 });

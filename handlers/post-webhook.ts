@@ -40,7 +40,7 @@ export const postWebhook = react(rule, async (event, { tasks, webhooks }) => {
 
 function bodyOf(task: TerminalTask): WebhookBody {
   const { taskId, status, repository, userId, labels, attempt, submittedAt, endedAt, result, savedWork } = task;
-  const reason = 'reason' in task ? { ...task.reason, remedy: remedyFor(task.reason.code) } : undefined;
+  const reason = 'reason' in task ? { ...task.reason, remedy: remedyFor(task.reason.code, true) } : undefined;
   return {
     version: WEBHOOK_BODY_VERSION,
     taskId,

@@ -10,18 +10,20 @@ import {
 } from 'aws-cdk-lib/aws-ec2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import type { EcsNetwork } from './settings.ts';
+import type { NetworkSettings } from './settings.ts';
 
 /** Availability zones of a network of our own: one may fail. */
 const ZONES = 2;
 /** NAT gateways: one is enough for a way out, and each costs money while it stands. */
 const NAT_GATEWAYS = 1;
 
+export interface AgentNetwork {
+  readonly vpc: IVpc;
+  readonly subnetIds: readonly string[];
+}
+
 /** Where agents run: in the given subnets, which need a way out to HTTPS, or in private subnets of a VPC that is made for them. */
-export function agentNetwork(
-  scope: Construct,
-  network: EcsNetwork,
-): { readonly vpc: IVpc; readonly subnetIds: readonly string[] } {
+export function agentNetwork(scope: Construct, network: NetworkSettings): AgentNetwork {
   if (network.kind === 'given') {
     const { vpcId, subnetIds } = network;
     const vpc = Vpc.fromVpcAttributes(scope, 'Vpc', { vpcId, availabilityZones: Fn.getAzs() });

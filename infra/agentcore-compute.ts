@@ -11,10 +11,10 @@ import { agentcoreAlarms } from './agentcore-alarms.ts';
 import type { Variables } from './function-environment.ts';
 import { allow, include } from './granted.ts';
 import type { Names } from './names.ts';
-import { type AgentcorePlaces, type Grant, type Places, runnerGrants } from './port-grants.ts';
+import { type AgentcorePlaces, type Places, runnerGrants } from './port-grants.ts';
 import { LOG_RETENTION } from './reaction.ts';
 import type { AgentcoreSettings } from './settings.ts';
-import { ownSecretsDenied } from './user-grants.ts';
+import { agentSecretGrants } from './user-grants.ts';
 
 /**
  * Named, so that sessions do not change under us on the day when the default does. A session of V2 is restored from a snapshot that was
@@ -34,6 +34,9 @@ const IDLE_TIMEOUT_S = 900;
 
 /** Seconds that AgentCore may take to end a session (developer guide, lifecycle settings): in these the runner saves what it can. */
 const STOP_TIMEOUT_S = 15;
+
+/** The agent can ask for the credentials of the role, and so for each of them. */
+const KEYS = 'Fetches the keys of agents when a run begins: AgentCore hands out none.';
 
 export interface AgentcoreComputeProps {
   readonly settings: AgentcoreSettings;
@@ -58,7 +61,7 @@ export class AgentcoreCompute extends Construct {
     this.role = this.executionRole(names);
     allow(this.role, [
       ...runnerGrants(places),
-      ...secretGrants(settings, places),
+      ...agentSecretGrants(KEYS, settings, places),
       ...imagePullGrants(Stack.of(this), settings.agentImage),
     ]);
     const runtime = this.runtime(props);
@@ -160,17 +163,4 @@ export class AgentcoreCompute extends Construct {
   ): string {
     return Stack.of(this).formatArn({ service, resource, resourceName, arnFormat });
   }
-}
-
-/** Exactly the secrets that agents were given. The agent can ask for the credentials of this role, and so for each of them. */
-function secretGrants({ secrets }: AgentcoreSettings, places: Places): readonly Grant[] {
-  if (secrets.length === 0) return [];
-  return [
-    {
-      reason: 'Fetches the keys of agents when a run begins: AgentCore hands out none.',
-      actions: ['secretsmanager:GetSecretValue'],
-      resources: secrets.map(({ arn }) => arn),
-    },
-    ownSecretsDenied(secrets, places),
-  ];
 }

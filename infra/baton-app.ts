@@ -2,7 +2,9 @@ import { App, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { rules as allRules } from '../rules/index.ts';
 import type { Rule } from '../rules/rule.ts';
+import { AlarmsStack } from './alarms-stack.ts';
 import { ChoreographyStack } from './choreography-stack.ts';
+import { STAGE_TAG } from './fleet-tags.ts';
 import { namesOf } from './names.ts';
 import { settingsFrom } from './settings.ts';
 import { StateStack } from './state-stack.ts';
@@ -34,7 +36,7 @@ export function batonApp({ context = {}, outdir, bundles, rules = allRules, chec
     names,
     description: `Baton, stage ${settings.stage}: what survives every deployment.`,
   });
-  new ChoreographyStack(app, names.choreographyStack, {
+  const choreography = new ChoreographyStack(app, names.choreographyStack, {
     settings,
     names,
     state,
@@ -42,6 +44,14 @@ export function batonApp({ context = {}, outdir, bundles, rules = allRules, chec
     bundles,
     description: `Baton, stage ${settings.stage}: who reacts to what.`,
   });
-  Tags.of(app).add('baton:stage', settings.stage);
+  const alarms = new AlarmsStack(app, names.alarmsStack, {
+    settings,
+    names,
+    rules,
+    description: `Baton, stage ${settings.stage}: what rings when a reaction fails.`,
+  });
+  // What they watch is there before them, and goes after them.
+  alarms.addDependency(choreography);
+  Tags.of(app).add(STAGE_TAG, settings.stage);
   return app;
 }

@@ -7,7 +7,8 @@ import type { Settings } from './settings.ts';
 
 /** Who may put events, by ARN of role or user. */
 export interface Writers extends Pick<Settings, 'producers' | 'requesters' | 'operators'> {
-  readonly handlers: readonly string[];
+  /** Pattern that fits the roles of all functions and no other: a policy has no room for each of them. */
+  readonly handlers: string;
   readonly runners: readonly string[];
 }
 
@@ -20,8 +21,8 @@ export interface BusPlace {
  * Binds each source of the bus to its writers, whatever else an identity may do: the statements deny. Producers, requesters and operators
  * are allowed here as well, so that they need no policy of their own, and may be of another account.
  */
-export function busPolicy(scope: Construct, place: BusPlace, writers: Writers): void {
-  let before: CfnEventBusPolicy | undefined;
+export function busPolicy(scope: Construct, place: BusPlace, writers: Writers): readonly CfnEventBusPolicy[] {
+  const policies: CfnEventBusPolicy[] = [];
   for (const [statementId, statement] of busStatements(writers)) {
     const policy = new CfnEventBusPolicy(scope, statementId, {
       eventBusName: place.busName,
@@ -29,9 +30,11 @@ export function busPolicy(scope: Construct, place: BusPlace, writers: Writers): 
       statement: { Sid: statementId, Action: 'events:PutEvents', Resource: place.busArn, ...statement },
     });
     // EventBridge refuses two changes of one policy at the same time.
+    const before = policies.at(-1);
     if (before) policy.addResourceDependency(before);
-    before = policy;
+    policies.push(policy);
   }
+  return policies;
 }
 
 type Conditions = Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
@@ -63,7 +66,7 @@ export function busStatements({
   const asks = { StringEquals: { 'events:source': REQUESTS }, StringNotEquals: OPERATE };
   const cancels = { StringEquals: { 'events:source': REQUESTS, ...CANCEL } };
   return [
-    ['OnlyHandlersSayFacts', denyAllBut(handlers, from(HANDLERS))],
+    ['OnlyHandlersSayFacts', denyAllLike(handlers, from(HANDLERS))],
     ['OnlyRunnersSpeakAsAgents', denyAllBut(runners, from(RUNNERS))],
     ['OnlyProducersAsk', denyAllBut(producers, asks)],
     ['OnlyProducersAndOperatorsCancel', denyAllBut([...producers, ...operators], cancels)],
@@ -95,6 +98,12 @@ const denyAllBut = (principals: readonly string[], conditions: Conditions): BusS
     ...conditions,
     ...(principals.length > 0 ? { ArnNotEquals: { 'aws:PrincipalArn': principals } } : {}),
   },
+});
+
+const denyAllLike = (pattern: string, conditions: Conditions): BusStatement => ({
+  Effect: 'Deny',
+  Principal: '*',
+  Condition: { ...conditions, ArnNotLike: { 'aws:PrincipalArn': pattern } },
 });
 
 const allow = (statementId: string, principals: readonly string[], conditions: Conditions): [string, BusStatement][] =>

@@ -1,25 +1,23 @@
 import { ArnFormat, Stack, type StackProps } from 'aws-cdk-lib';
-import type { IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
-import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Topic } from 'aws-cdk-lib/aws-sns';
-import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import { alarmRang } from '../events/alarm-rang.ts';
 import type { Rule } from '../rules/rule.ts';
+import { agentNetwork } from './agent-network.ts';
 import { AgentcoreCompute } from './agentcore-compute.ts';
+import { alarmActions, alarmTopic } from './alarm-actions.ts';
 import { busPolicy } from './bus-policy.ts';
 import { deployedRules } from './deployed-rules.ts';
 import { EcsCompute } from './ecs-compute.ts';
 import type { Feed } from './feed.ts';
+import { FleetCompute } from './fleet-compute.ts';
 import type { Variables } from './function-environment.ts';
 import type { Names } from './names.ts';
 import { nativeArchive } from './native-archive.ts';
 import { peoplePolicies } from './people-policies.ts';
 import type { Places } from './port-grants.ts';
 import { Reaction } from './reaction.ts';
-import { ecsScope, hearsNative, scopedPattern } from './scoped-pattern.ts';
+import { ecsScope, fleetScopes, hearsNative, type NativeScope, scopedPattern } from './scoped-pattern.ts';
 import { Screening } from './screening.ts';
 import type { Settings } from './settings.ts';
 import type { StateStack } from './state-stack.ts';
@@ -48,7 +46,8 @@ export class ChoreographyStack extends Stack {
     };
     const variables = variablesOf(state, settings);
     const { stage } = settings;
-    const alarmActions = this.alarmActions(settings);
+    alarmTopic(this, settings, names);
+    const actions = alarmActions(this, settings, names);
     const agentcore =
       settings.agentcore &&
       new AgentcoreCompute(this, 'Agentcore', {
@@ -56,21 +55,49 @@ export class ChoreographyStack extends Stack {
         names,
         variables,
         places: common,
-        alarmActions,
+        alarmActions: actions,
       });
+    const deployed = deployedRules(rules, settings);
+    const networked = settings.ecs ?? settings.ec2;
+    const network = networked && agentNetwork(new Construct(this, 'Network'), networked.network);
     const ecs =
-      settings.ecs && new EcsCompute(this, 'Ecs', { stage, settings: settings.ecs, names, variables, places: common });
+      settings.ecs &&
+      network &&
+      new EcsCompute(this, 'Ecs', { stage, settings: settings.ecs, names, network, variables, places: common });
+    const fleet =
+      settings.ec2 &&
+      network &&
+      new FleetCompute(this, 'Fleet', {
+        ...{
+          stage,
+          settings: settings.ec2,
+          names,
+          network,
+          variables,
+          places: common,
+          rules: deployed,
+          alarmActions: actions,
+        },
+      });
     const screening =
       settings.screening === 'required' ? new Screening(this, 'Screening', { settings, names }) : undefined;
     const places: Places = {
       ...common,
       ...(agentcore ? { agentcore: agentcore.places } : {}),
       ...(ecs ? { ecs: ecs.places } : {}),
+      ...(fleet ? { fleet: fleet.places } : {}),
       ...(screening ? { guardrailArn: screening.guardrailArn } : {}),
     };
-    const scopes = { 'aws.ecs': ecs ? ecsScope(ecs.places.clusterArn, settings.stage) : null };
+    const scopes: NativeScope = {
+      ...(ecs ? { 'aws.ecs': ecsScope(ecs.places.clusterArn, stage) } : {}),
+      ...(fleet
+        ? fleetScopes(
+            names.runDocument,
+            fleet.groups.map(({ groupName }) => groupName),
+          )
+        : {}),
+    };
 
-    const deployed = deployedRules(rules, settings);
     nativeArchive(this, { names, settings, rules: deployed, scopes });
     const reactions = deployed.map(
       (rule) =>
@@ -78,25 +105,33 @@ export class ChoreographyStack extends Stack {
           rule,
           names,
           bundles,
-          variables: { ...variables, ...agentcore?.variables, ...ecs?.variables, ...screening?.variables },
+          variables: {
+            ...{ ...variables, ...agentcore?.variables, ...ecs?.variables },
+            ...{ ...fleet?.variables, ...screening?.variables },
+          },
           places,
           feed: feedOf(rule),
-          alarmActions,
         }),
     );
     // Updated after the base is: this version refuses one without the marker, which only its own deployment brings.
     for (const reaction of reactions.filter(({ rule }) => rule.uses.includes('definitions'))) {
       if (ecs) reaction.function.node.addDependency(ecs.base);
     }
-    busPolicy(
+    const policies = busPolicy(
       this,
       { busName: state.bus.eventBusName, busArn: state.bus.eventBusArn },
       {
         ...settings,
-        handlers: reactions.map(({ role }) => role.roleArn),
-        runners: [agentcore?.role, ecs?.taskRole].flatMap((role) => role?.roleArn ?? []),
+        handlers: this.formatArn({
+          service: 'iam',
+          region: '',
+          resource: `role${names.handlerPath}*`,
+          arnFormat: ArnFormat.NO_RESOURCE_NAME,
+        }),
+        runners: [agentcore?.role, ecs?.taskRole, fleet?.role].flatMap((role) => role?.roleArn ?? []),
       },
     );
+    fleet?.startAfter(...policies, ...reactions.filter(({ rule }) => rule.uses.includes('machines')));
     peoplePolicies(this, names, {
       ...places,
       reactions,
@@ -109,21 +144,6 @@ export class ChoreographyStack extends Stack {
       const pattern = scopedPattern(rule, scopes);
       return hearsNative(rule) ? { pattern } : { pattern, bus: state.bus as IEventBus };
     }
-  }
-
-  /** Where alarms go: nowhere but the console unless a topic or an address is given. */
-  private alarmActions({ alarmTopic, alarmEmail }: Settings): IAlarmAction[] {
-    if (alarmTopic !== undefined) return [new SnsAction(Topic.fromTopicArn(this, 'AlarmTopic', alarmTopic))];
-    if (alarmEmail === undefined) return [];
-    const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
-    topic.addSubscription(new EmailSubscription(alarmEmail));
-    // A topic with a policy of its own lets in only whom that names.
-    topic.grantPublish(
-      new ServicePrincipal('cloudwatch.amazonaws.com', {
-        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
-      }),
-    );
-    return [new SnsAction(topic)];
   }
 }
 

@@ -1,10 +1,16 @@
 import type { Rule } from '../rules/rule.ts';
 import type { Compute } from '../schemas/compute.ts';
 
-/** Back end → what of a rule names it: the port that it `uses`, the AWS service that it listens to, if it tells anything. */
-const BACK_ENDS: { readonly [Name in Compute]: { readonly port: string; readonly source?: string } } = {
-  agentcore: { port: 'agentcore' },
-  ecs: { port: 'ecs', source: 'aws.ecs' },
+/** What of a rule names a back end: ports that it `uses`, and AWS services that it listens to, if they tell anything. */
+interface Marks {
+  readonly ports: readonly string[];
+  readonly sources?: readonly string[];
+}
+
+const BACK_ENDS: { readonly [Name in Compute]: Marks } = {
+  agentcore: { ports: ['agentcore'] },
+  ecs: { ports: ['ecs'], sources: ['aws.ecs'] },
+  ec2: { ports: ['ec2', 'workers', 'machines'], sources: ['aws.ssm', 'aws.ec2', 'aws.autoscaling'] },
 };
 
 /** What decides which rules are deployed. */
@@ -20,6 +26,7 @@ export const deployedRules = (rules: readonly Rule[], { computes, screening }: D
     .filter(({ uses }) => screening === 'required' || !uses.includes('screening'));
 
 const backEndsOf = ({ uses, on }: Rule): Compute[] =>
-  (Object.keys(BACK_ENDS) as Compute[]).filter(
-    (name) => uses.includes(BACK_ENDS[name].port) || on.some(({ source }) => source === BACK_ENDS[name].source),
-  );
+  (Object.keys(BACK_ENDS) as Compute[]).filter((name) => {
+    const { ports, sources = [] } = BACK_ENDS[name];
+    return uses.some((port) => ports.includes(port)) || on.some(({ source }) => sources.includes(source));
+  });

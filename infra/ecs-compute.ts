@@ -17,7 +17,7 @@ import { Construct } from 'constructs';
 import { AGENT_CONTAINER } from '../lifecycle/ecs-task.ts';
 import { BASE_MARKER, userFamilyOf } from '../lifecycle/user-definition.ts';
 import { imagePullGrants } from './agent-image.ts';
-import { agentNetwork } from './agent-network.ts';
+import type { AgentNetwork } from './agent-network.ts';
 import type { Variables } from './function-environment.ts';
 import { allow } from './granted.ts';
 import type { Names } from './names.ts';
@@ -40,6 +40,7 @@ export interface EcsComputeProps {
   readonly stage: string;
   readonly settings: EcsSettings;
   readonly names: Names;
+  readonly network: AgentNetwork;
   /** What the runner reads; of its deployment only names. */
   readonly variables: Variables;
   readonly places: Places;
@@ -53,9 +54,9 @@ export class EcsCompute extends Construct {
   /** What is cloned for users. */
   readonly base: FargateTaskDefinition;
 
-  constructor(scope: Construct, id: string, { stage, settings, names, variables, places }: EcsComputeProps) {
+  constructor(scope: Construct, id: string, { stage, settings, names, network, variables, places }: EcsComputeProps) {
     super(scope, id);
-    const { vpc, subnetIds } = agentNetwork(this, settings.network);
+    const { vpc, subnetIds } = network;
     const cluster = new Cluster(this, 'Cluster', {
       clusterName: names.cluster,
       vpc,

@@ -39,27 +39,21 @@ interface FeedTo {
   readonly deadLetters: IQueue;
 }
 
-/** What stands between an event and the function. */
-export interface WayIn {
-  /** None for the alarm clock, which no bus carries. */
-  readonly eventRule?: EventRule;
-  /** The queue that the function reads: the rule's own, or that of the alarm clock. None where EventBridge invokes it. */
-  readonly queue?: IQueue;
-}
-
-/** Brings events to the function. */
-export function feedFrom(scope: Construct, { rule, names, feed, to, role, deadLetters }: FeedTo): WayIn {
+/** Brings events to the function. Answers the queue that it reads, the rule's own or that of the alarm clock; none where EventBridge invokes it. */
+export function feedFrom(scope: Construct, { rule, names, feed, to, role, deadLetters }: FeedTo): IQueue | undefined {
   if ('alarms' in feed) {
     poll(scope, feed.alarms, to, role);
-    return { queue: feed.alarms };
+    return feed.alarms;
   }
   const policy = {
     deadLetterQueue: deadLetters,
     retryAttempts: HAND_OFF_RETRIES,
     maxEventAge: Duration.seconds(DELIVERY_AGE_MAX_S),
   };
-  if (rule.delivery === 'direct')
-    return { eventRule: eventRule(scope, { rule, names, feed, target: new FunctionTarget(to, policy) }) };
+  if (rule.delivery === 'direct') {
+    eventRule(scope, { rule, names, feed, target: new FunctionTarget(to, policy) });
+    return undefined;
+  }
   const queue = new Queue(scope, 'Queue', {
     queueName: names.ofRule(rule.name),
     encryption: QueueEncryption.SQS_MANAGED,
@@ -69,7 +63,8 @@ export function feedFrom(scope: Construct, { rule, names, feed, to, role, deadLe
     deadLetterQueue: { queue: deadLetters, maxReceiveCount: RECEIVES_MAX },
   });
   poll(scope, queue, to, role);
-  return { eventRule: eventRule(scope, { rule, names, feed, target: new QueueTarget(queue, policy) }), queue };
+  eventRule(scope, { rule, names, feed, target: new QueueTarget(queue, policy) });
+  return queue;
 }
 
 interface Heard {
@@ -79,9 +74,9 @@ interface Heard {
   readonly target: IRuleTarget;
 }
 
-function eventRule(scope: Construct, { rule, names, feed: { bus, pattern }, target }: Heard): EventRule {
+function eventRule(scope: Construct, { rule, names, feed: { bus, pattern }, target }: Heard): void {
   const { 'detail-type': detailType, ...rest } = pattern;
-  return new EventRule(scope, 'Rule', {
+  new EventRule(scope, 'Rule', {
     ruleName: names.ofRule(rule.name),
     description: rule.summary,
     ...(bus ? { eventBus: bus } : {}),

@@ -18,8 +18,8 @@ interface Seen extends Pick<Places, 'tableArn' | 'busArn'> {
 }
 
 /**
- * Policies to attach to the roles of people: reading, and for operators replaying and redriving. Asking and cancelling go through the
- * bus policy. Neither opens the payload bucket; but a dead request holds its prompt, which operators can read, and the log of an agent holds
+ * Policies to attach to the roles of people: reading, and for operators two, replaying and redriving. Asking and cancelling go through the
+ * bus policy. None opens the payload bucket; but a dead request holds its prompt, which operators can read, and the log of an agent holds
  * whatever it prints, which readers can read.
  */
 export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void {
@@ -27,6 +27,8 @@ export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void
   const policies = {
     Reader: { does: 'read tasks and logs', grants: readerGrants(stack, names, seen) },
     Operator: { does: 'replay the archive, redrive dead letters', grants: operatorGrants(stack, names, seen) },
+    // IAM takes 6,144 characters of a policy, and a deployment with every back end has more names than that.
+    Redriver: { does: 'redrive dead letters to functions, beside the operator policy', grants: redriverGrants(seen) },
   };
   for (const [who, { does, grants }] of Object.entries(policies)) {
     const policy = new ManagedPolicy(scope, `${who}Policy`, { description: `Baton, ${names.prefix}: ${does}.` });
@@ -82,6 +84,9 @@ const operatorGrants = (stack: Stack, names: Names, { reactions }: Seen): readon
     actions: ['sqs:GetQueueUrl', 'sqs:SendMessage'],
     resources: reactions.flatMap(({ queue }) => queue?.queueArn ?? []),
   },
+];
+
+const redriverGrants = ({ reactions }: Seen): readonly Grant[] => [
   {
     reason: 'Any other dead letter goes back to the function of its rule.',
     actions: ['lambda:InvokeFunction'],

@@ -1,5 +1,6 @@
 import { BASE_MARKER } from '../lifecycle/user-definition.ts';
 import type { PortName } from '../schemas/environment.ts';
+import { FLEET_TAG, STAGE_TAG } from './fleet-tags.ts';
 
 /** What a role may do, and why; or may not, whatever else it may. Resources and conditions are as in IAM. */
 export interface Grant {
@@ -24,12 +25,25 @@ export interface Places {
   readonly deadLettersArn?: string;
   /** The rule whose function asks is one that starts runs. Its neighbours stop them and ask about them, by the same port. */
   readonly startsRuns?: boolean;
+  /** It is one that stops runs. */
+  readonly stopsRuns?: boolean;
+  /** It is the one that has machines replaced. Others keep them and let them go, by the same port. */
+  readonly replacesMachines?: boolean;
   readonly ecs?: EcsPlaces;
   readonly agentcore?: AgentcorePlaces;
+  readonly fleet?: FleetPlaces;
   /** The guardrail that texts must pass, where screening is required. */
   readonly guardrailArn?: string;
   /** The secret with the token of GitHub, where there is one. */
   readonly githubTokenArn?: string;
+}
+
+export interface FleetPlaces {
+  readonly documentArn: string;
+  /** Every machine of the account and region; its tags say whether it is of a fleet of this stage. */
+  readonly instancesArn: string;
+  readonly stage: string;
+  readonly groupArns: readonly string[];
 }
 
 export interface AgentcorePlaces {
@@ -89,7 +103,46 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
     records('Slots: who holds, and who waits.', READ_AND_WRITE, tableArn, ['SLOT#']),
     records('Whether a lease is stale is read from its task.', READ, tableArn, ['TASK#']),
     records('The limit of a repository is as it is configured.', READ, tableArn, ['REPOSITORIES']),
+    records('A fleet has as many slots as workers.', READ, tableArn, ['FLEET#']),
   ],
+
+  workers: ({ tableArn }) => [
+    records('Whose run each worker has, and who belongs to a fleet.', READ_AND_WRITE, tableArn, ['WORKER#', 'FLEET#']),
+  ],
+
+  // B28, B29, B30
+  ec2: ({ tableArn, fleet, startsRuns = false, stopsRuns = false }) => {
+    if (!fleet) throw new Error('A rule uses the port "ec2" in a deployment without a fleet.');
+    return [
+      ...(startsRuns || stopsRuns ? sendsCommands(fleet) : []),
+      {
+        reason:
+          'Asks about commands: neither action has a resource (Service Authorization Reference, Systems Manager). Whoever took this role over could read the output of every command of the account and region.',
+        actions: ['ssm:GetCommandInvocation', 'ssm:ListCommands'],
+        resources: ['*'],
+      },
+      {
+        reason: 'Keeps the machine of a run for as long as it works, and lets one go that is waited for.',
+        actions: ['autoscaling:SetInstanceProtection', 'autoscaling:CompleteLifecycleAction'],
+        resources: fleet.groupArns,
+      },
+      looksForMachines,
+      records('Whose run each worker has.', READ_AND_WRITE, tableArn, ['WORKER#', 'FLEET#']),
+    ];
+  },
+
+  machines: ({ fleet, replacesMachines = false }) => {
+    if (!fleet) throw new Error('A rule uses the port "machines" in a deployment without a fleet.');
+    return [
+      ...(replacesMachines ? [replacesOnFleets(fleet)] : []),
+      {
+        reason: 'Keeps machines of the fleets that work, and lets machines begin and go.',
+        actions: ['autoscaling:SetInstanceProtection', 'autoscaling:CompleteLifecycleAction'],
+        resources: fleet.groupArns,
+      },
+      looksForMachines,
+    ];
+  },
 
   repositories: ({ tableArn }) => [
     records('Which configuration holds for a repository.', READ, tableArn, ['REPOSITORIES']),
@@ -247,6 +300,36 @@ const startsOnEcs = (ecs: EcsPlaces): readonly Grant[] => [
   passesRunRoles('Runs have the two roles of their definition.', ecs),
 ];
 
+const sendsCommands = (fleet: FleetPlaces): readonly Grant[] => [
+  {
+    reason:
+      'Sends the one document of the fleets, and no other. To end a run is a command too, and IAM does not look at its parameters: whoever stops runs could start some.',
+    actions: ['ssm:SendCommand'],
+    resources: [fleet.documentArn],
+  },
+  {
+    reason: 'Sends commands to machines of the fleets of this stage, by the tags that their groups give them.',
+    actions: ['ssm:SendCommand'],
+    resources: [fleet.instancesArn],
+    conditions: {
+      StringEquals: { [`ssm:resourceTag/${STAGE_TAG}`]: fleet.stage },
+      StringLike: { [`ssm:resourceTag/${FLEET_TAG}`]: '*' },
+    },
+  },
+  {
+    reason:
+      'Cancels commands that nobody waits for: the action has no resource (Service Authorization Reference, Systems Manager). Whoever took this role over could cancel every command of the account and region.',
+    actions: ['ssm:CancelCommand'],
+    resources: ['*'],
+  },
+];
+
+const replacesOnFleets = ({ groupArns }: FleetPlaces): Grant => ({
+  reason: 'Has machines of the fleets replaced that nobody can prove clean.',
+  actions: ['autoscaling:TerminateInstanceInAutoScalingGroup'],
+  resources: groupArns,
+});
+
 /** What the runner may do beside starting: its own record (checked by the run token), its one payload, its own events. */
 export const runnerGrants = ({ tableArn, busArn, payloadBucketArn }: Places): readonly Grant[] => [
   records('Claims, confirms and reports in run records.', ['dynamodb:GetItem', 'dynamodb:UpdateItem'], tableArn, [
@@ -275,6 +358,12 @@ const passesRunRoles = (reason: string, { taskRoleArn, executionRoleArn }: EcsPl
   resources: [taskRoleArn, executionRoleArn],
   conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
 });
+
+const looksForMachines: Grant = {
+  reason: 'Looks whether a machine is still there; has no resource (Service Authorization Reference, Auto Scaling).',
+  actions: ['autoscaling:DescribeAutoScalingInstances'],
+  resources: ['*'],
+};
 
 const READ = ['dynamodb:GetItem'] as const;
 const READ_AND_WRITE = ['dynamodb:GetItem', 'dynamodb:PutItem'] as const;

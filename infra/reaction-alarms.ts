@@ -9,14 +9,13 @@ import {
   Stats,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { alarmRang } from '../events/alarm-rang.ts';
 import { runOrphaned } from '../events/run-orphaned.ts';
 import type { Rule } from '../rules/rule.ts';
 import { FAILING_MAX_MIN, OLDEST_MESSAGE_MAX_S } from './delivery-bounds.ts';
-import type { Feed, WayIn } from './feed.ts';
 import type { Names } from './names.ts';
+import { hearsNative } from './scoped-pattern.ts';
 
 /** Minutes of one look at the figures: dead letters wait for days, so minutes do not matter. */
 const LOOK_MIN = 5;
@@ -34,10 +33,6 @@ const LOUD_FACTS: readonly string[] = [runOrphaned.type];
 interface Watched {
   readonly rule: Rule;
   readonly names: Names;
-  readonly feed: Feed;
-  readonly wayIn: WayIn;
-  readonly function: LambdaFunction;
-  readonly deadLetters: IQueue;
   readonly alarmActions: readonly IAlarmAction[];
 }
 
@@ -46,38 +41,45 @@ interface Watched {
  * nobody takes; facts that are alarms; what cannot be screened or started.
  */
 export function reactionAlarms(scope: Construct, watched: Watched): void {
-  const { rule, names, feed, wayIn, deadLetters, alarmActions } = watched;
+  const { rule, names, alarmActions } = watched;
+  const isWoken = rule.on.some(({ source }) => source === alarmRang.source);
+  const { queue, deadLetters } = isWoken
+    ? { queue: names.alarmQueue, deadLetters: names.alarmDeadLetters }
+    : {
+        queue: rule.delivery === 'queue' ? names.ofRule(rule.name) : undefined,
+        deadLetters: names.deadLettersOf(rule.name),
+      };
   const period = Duration.minutes(LOOK_MIN);
   const name = names.ofRule(rule.name);
   const alarms = [
     alarm('DeadLetters', `${name}-dead-letters`, {
       description: `Dead letters of ${rule.name}: ${rule.summary} Look at them, correct the cause, redrive them: baton redrive (docs/runbook.md).`,
-      metric: deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: Stats.MAXIMUM }),
+      metric: ofQueue(deadLetters, 'ApproximateNumberOfMessagesVisible', { period, statistic: Stats.MAXIMUM }),
     }),
     alarm('Lost', `${name}-lost`, {
       description: `Events for ${rule.name} that reached neither its function nor its dead letters. Due dates repeat what drives a task; a request is gone.`,
-      metric: lost(watched, period),
+      metric: lost(watched, isWoken, period),
     }),
   ];
-  if (wayIn.queue) {
+  if (queue !== undefined) {
     alarms.push(
       alarm('Late', `${name}-late`, {
         description: `Messages for ${rule.name} wait for ${OLDEST_MESSAGE_MAX_S / 60} minutes: its function is throttled, or does not keep up (docs/runbook.md).`,
-        metric: wayIn.queue.metricApproximateAgeOfOldestMessage({ period, statistic: Stats.MAXIMUM }),
+        metric: ofQueue(queue, 'ApproximateAgeOfOldestMessage', { period, statistic: Stats.MAXIMUM }),
         threshold: OLDEST_MESSAGE_MAX_S,
       }),
       alarm('Failing', `${name}-failing`, {
         description: `Messages for ${rule.name} fail again and again: ${rule.summary} Look at its log; they become dead letters after a day (docs/runbook.md).`,
-        metric: failing(wayIn.queue, period),
+        metric: failing(queue, period),
         looks: FAILING_MAX_MIN / LOOK_MIN,
       }),
     );
   }
-  if ('alarms' in feed) {
+  if (isWoken) {
     alarms.push(
       alarm('Unanswered', `${name}-unanswered`, {
         description: 'The alarm clock rings and nobody answers: the function is throttled, or its queue is not read.',
-        metric: feed.alarms.metricApproximateNumberOfMessagesVisible({ period, statistic: Stats.MINIMUM }),
+        metric: ofQueue(names.alarmQueue, 'ApproximateNumberOfMessagesVisible', { period, statistic: Stats.MINIMUM }),
         looks: UNANSWERED_LOOKS,
       }),
     );
@@ -139,17 +141,20 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
   }
 }
 
+const ofQueue = (QueueName: string, metricName: string, looked: { period: Duration; statistic: string }): IMetric =>
+  new Metric({ namespace: 'AWS/SQS', metricName, dimensionsMap: { QueueName }, ...looked });
+
 /**
  * Messages handed out and not handled. One that fails each time is handed out at least once per look (VISIBILITY_S is shorter); of those
  * that are handled in the end the differences of several looks cancel out.
  */
-const failing = (queue: IQueue, period: Duration): IMetric =>
+const failing = (queue: string, period: Duration): IMetric =>
   new MathExpression({
     expression: 'received - deleted',
     label: 'failed tries',
     usingMetrics: {
-      received: queue.metricNumberOfMessagesReceived({ period, statistic: Stats.SUM }),
-      deleted: queue.metricNumberOfMessagesDeleted({ period, statistic: Stats.SUM }),
+      received: ofQueue(queue, 'NumberOfMessagesReceived', { period, statistic: Stats.SUM }),
+      deleted: ofQueue(queue, 'NumberOfMessagesDeleted', { period, statistic: Stats.SUM }),
     },
     period,
   });
@@ -159,14 +164,21 @@ const failing = (queue: IQueue, period: Duration): IMetric =>
  * metric that never counted anything has no data. Dimensions: EventBridge user guide, "EventBridge metrics" (a bus of one's own is named
  * beside the rule).
  */
-function lost({ rule, names, feed, wayIn, function: of }: Watched, period: Duration): IMetric {
+function lost({ rule, names }: Watched, isWoken: boolean, period: Duration): IMetric {
   const options = { period, statistic: Stats.SUM };
+  const ofFunction = (metricName: string) =>
+    new Metric({
+      namespace: 'AWS/Lambda',
+      metricName,
+      dimensionsMap: { FunctionName: names.ofRule(rule.name) },
+      ...options,
+    });
   const ofRule = {
     namespace: 'AWS/Events',
     metricName: 'InvocationsFailedToBeSentToDlq',
     dimensionsMap: {
       RuleName: names.ofRule(rule.name),
-      ...('bus' in feed ? { EventBusName: names.bus } : {}),
+      ...(hearsNative(rule) ? {} : { EventBusName: names.bus }),
     },
     ...options,
   };
@@ -174,9 +186,9 @@ function lost({ rule, names, feed, wayIn, function: of }: Watched, period: Durat
     expression: 'SUM(METRICS())',
     label: 'lost events',
     usingMetrics: {
-      dropped: of.metric('AsyncEventsDropped', options),
-      unsent: of.metric('DestinationDeliveryFailures', options),
-      ...(wayIn.eventRule ? { undelivered: new Metric(ofRule) } : {}),
+      dropped: ofFunction('AsyncEventsDropped'),
+      unsent: ofFunction('DestinationDeliveryFailures'),
+      ...(isWoken ? {} : { undelivered: new Metric(ofRule) }),
     },
     period,
   });

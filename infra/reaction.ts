@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import type { IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as LambdaFunction, RecursiveLoop, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { runStopRequested } from '../events/run-stop-requested.ts';
 import { taskHydrated } from '../events/task-hydrated.ts';
+import { workerQuarantined } from '../events/worker-quarantined.ts';
 import { ATTEMPTS_OF_A_DELIVERY, type Rule } from '../rules/rule.ts';
 import { type PortName, portEnvironment } from '../schemas/environment.ts';
 import { deadLettersFor } from './dead-letters.ts';
@@ -16,7 +17,6 @@ import { environmentOf, type Variables } from './function-environment.ts';
 import { allow } from './granted.ts';
 import type { Names } from './names.ts';
 import { type Grant, type Places, portGrants } from './port-grants.ts';
-import { reactionAlarms } from './reaction-alarms.ts';
 
 /** Memory in MB. Lambda gives CPU in proportion; below this a cold start, which loads one to four SDK clients, takes more than a second. */
 const FUNCTION_MEMORY_MB = 512;
@@ -32,12 +32,11 @@ export interface ReactionProps {
   readonly variables: Variables;
   readonly places: Places;
   readonly feed: Feed;
-  readonly alarmActions: readonly IAlarmAction[];
 }
 
 /**
  * A rule value as AWS resources: function with its role and log group, the way in (EventBridge rule, queue, or both), dead letters for
- * every way in and for failed runs, alarms. The function's environment and actions are those of the ports that the rule `uses`.
+ * every way in and for failed runs. The function's environment and actions are those of the ports that the rule `uses`.
  */
 export class Reaction extends Construct {
   readonly rule: Rule;
@@ -47,7 +46,7 @@ export class Reaction extends Construct {
   /** The queue that the function reads, where one is between. */
   readonly queue: IQueue | undefined;
 
-  constructor(scope: Construct, { rule, names, bundles, variables, places, feed, alarmActions }: ReactionProps) {
+  constructor(scope: Construct, { rule, names, bundles, variables, places, feed }: ReactionProps) {
     super(scope, rule.name);
     this.rule = rule;
     const ports = portsOf(rule);
@@ -56,7 +55,11 @@ export class Reaction extends Construct {
       retention: LOG_RETENTION,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    // By its path the policy of the bus knows who may say facts.
+    this.role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      path: names.handlerPath,
+    });
     this.deadLetters = 'alarms' in feed ? feed.deadLetters : deadLettersFor(this, names.deadLettersOf(rule.name));
     allow(this.role, [
       {
@@ -70,7 +73,7 @@ export class Reaction extends Construct {
         resources: [this.deadLetters.queueArn],
       },
       ...ports.flatMap((port): readonly Grant[] =>
-        portGrants[port]({ ...places, deadLettersArn: this.deadLetters.queueArn, startsRuns: startsRuns(rule) }),
+        portGrants[port]({ ...places, ...dutiesOf(rule), deadLettersArn: this.deadLetters.queueArn }),
       ),
     ]);
     this.function = new LambdaFunction(this, 'Function', {
@@ -93,23 +96,13 @@ export class Reaction extends Construct {
       maxEventAge: Duration.seconds(DELIVERY_AGE_MAX_S),
       onFailure: { bind: () => ({ destination: this.deadLetters.queueArn }) },
     });
-    const wayIn = feedFrom(this, {
+    this.queue = feedFrom(this, {
       rule,
       names,
       feed,
       to: this.function,
       role: this.role,
       deadLetters: this.deadLetters,
-    });
-    this.queue = wayIn.queue;
-    reactionAlarms(this, {
-      rule,
-      names,
-      feed,
-      wayIn,
-      function: this.function,
-      deadLetters: this.deadLetters,
-      alarmActions,
     });
   }
 }
@@ -135,8 +128,15 @@ export function portsOf({ name, uses, once, delivery }: Rule): readonly PortName
   ];
 }
 
-/** What is hydrated is to be run: whoever listens starts it. */
-const startsRuns = ({ on }: Rule): boolean => on.some(({ type }) => type === taskHydrated.type);
+/** What a rule alone does by a port that others use too, as told by the facts that it hears: each is asked for in one place. */
+function dutiesOf({ on }: Rule): Pick<Places, 'startsRuns' | 'stopsRuns' | 'replacesMachines'> {
+  const hears = ({ type: wanted }: { readonly type: string }) => on.some(({ type }) => type === wanted);
+  return {
+    startsRuns: hears(taskHydrated),
+    stopsRuns: hears(runStopRequested),
+    replacesMachines: hears(workerQuarantined),
+  };
+}
 
 /** Tries of an asynchronous invocation, at most what Lambda makes. A queue makes more of them, for a day (RECEIVES_MAX). */
 function asynchronousTriesOf({ name, attempts, delivery }: Rule): number {

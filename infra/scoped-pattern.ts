@@ -3,9 +3,13 @@ import { type EventPattern, eventPatternOf, type Matcher } from '../rules/event-
 import type { Rule } from '../rules/rule.ts';
 import { whyInvalid } from '../runtime/pattern-validity.ts';
 
-/** What narrows the events of an AWS service to this deployment's own; null where the back end is not deployed. */
+/** What narrows the events of an AWS service to this deployment's own, by service; none where the back end is not deployed. */
 export interface NativeScope {
-  readonly 'aws.ecs': EventPattern | null;
+  readonly 'aws.ecs'?: EventPattern;
+  readonly 'aws.ssm'?: EventPattern;
+  readonly 'aws.autoscaling'?: EventPattern;
+  /** Empty: events of EC2 name a machine and nothing else, so those of the whole account are heard. Who is no worker is left alone. */
+  readonly 'aws.ec2'?: EventPattern;
 }
 
 export interface RulePattern {
@@ -21,6 +25,13 @@ export interface RulePattern {
 export const ecsScope = (clusterArn: string, stage: string): EventPattern => ({
   clusterArn: [clusterArn],
   startedBy: [{ prefix: `baton/${stage}/` }],
+});
+
+/** The scopes of a deployment with fleets: commands with the stage's one document, and groups of its fleets. */
+export const fleetScopes = (documentName: string, groupNames: readonly string[]): NativeScope => ({
+  'aws.ssm': { 'document-name': [documentName] },
+  'aws.autoscaling': { AutoScalingGroupName: groupNames },
+  'aws.ec2': {},
 });
 
 /** Whether the rule listens to AWS services: those are heard on the default bus only, our own events on ours only. Throws for a mixture. */
@@ -53,5 +64,6 @@ function detailOf(rule: Rule, scopes: NativeScope): { detail?: EventPattern } {
   if (narrowing.some((scope) => !scope)) {
     throw new Error(`The rule ${rule.name} listens to a service of which nothing is deployed.`);
   }
-  return { detail: Object.assign({}, rule.where, ...narrowing) as EventPattern };
+  const detail = Object.assign({}, rule.where, ...narrowing) as EventPattern;
+  return Object.keys(detail).length > 0 ? { detail } : {};
 }

@@ -2,7 +2,9 @@ import * as z from 'zod';
 import { AGENT_SECRETS_MAX_CHARS, type AgentSecret, agentSecret, agentSecretsText } from '../schemas/agent-secrets.ts';
 import { type Compute, compute } from '../schemas/compute.ts';
 import { STAGE_DEFAULT, stage } from '../schemas/stage.ts';
+import { FLEET_DEFAULT } from '../schemas/worker.ts';
 import { ecrRegionOf, isEcrImage } from './agent-image.ts';
+import { FLEETS_DEFAULT, FLEETS_MAX, type FleetSettings, fleet, isHostImage } from './fleet-settings.ts';
 
 /** Days that the archive keeps events when nobody says otherwise: a month of work can be replayed. */
 const ARCHIVE_RETENTION_DEFAULT_D = 30;
@@ -86,7 +88,9 @@ function whole(max: number) {
   return z.coerce.number('is no number').int('is no whole number').min(1, range).max(max, range);
 }
 
-const backEnd = z.enum(compute.options, `names nothing that can be deployed; there are: ${compute.options.join(', ')}`);
+const backEnd = z.enum(compute.options, {
+  error: ({ input }) => `has ${input}, which cannot be deployed; there are: ${compute.options.join(', ')}`,
+});
 
 /** Every setting of a deployment: the context values of `cdk deploy -c name=value`. */
 const context = z.object({
@@ -116,9 +120,11 @@ const context = z.object({
   agentImage: text.optional(),
   /** Secrets for the agent's own keys, for every back end. */
   agentSecrets: list.pipe(z.array(agentSecret)).optional(),
-  /** ECS: `own` or the id of a VPC; its subnets. */
+  /** ECS and EC2: `own` or the id of a VPC; its subnets. */
   vpc: text.regex(/^(own|vpc-[0-9a-f]{8,17})$/, 'is neither "own" nor the id of a VPC').optional(),
   subnets: list.pipe(z.array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, 'is no id of a subnet'))).optional(),
+  /** EC2: machines that stand ready, as `<name>=<machines>[:<instance type>[:spot]]`. */
+  fleets: list.pipe(z.array(fleet).max(FLEETS_MAX, `names more than ${FLEETS_MAX}`)).optional(),
   /** ECS, for users whose runs are isolated: what may be a secret of theirs, and where their files are. */
   userSecrets: list.pipe(z.array(userSecrets)).optional(),
   userFileSystem: userFileSystem.optional(),
@@ -135,13 +141,13 @@ export type SettingName = keyof typeof context.shape;
 export const settingNames = Object.keys(context.shape) as readonly SettingName[];
 
 /** Where agents run: a network of the deployment's own, or one that exists. */
-export type EcsNetwork =
+export type NetworkSettings =
   | { readonly kind: 'own' }
   | { readonly kind: 'given'; readonly vpcId: string; readonly subnetIds: readonly string[] };
 
 export interface EcsSettings {
   readonly agentImage: string;
-  readonly network: EcsNetwork;
+  readonly network: NetworkSettings;
   /** Variables whose values ECS fetches when a run starts; the template and every event hold the reference alone. */
   readonly secrets: readonly AgentSecret[];
   /** ARNs, some with `*` at the end, of what definitions of users may refer to. */
@@ -157,6 +163,15 @@ export interface AgentcoreSettings {
   readonly secrets: readonly AgentSecret[];
 }
 
+export interface Ec2Settings {
+  readonly agentImage: string;
+  /** The same as that of ECS, where both are deployed. */
+  readonly network: NetworkSettings;
+  /** Variables whose values the runner fetches when it works for an attempt; machines are told the references alone. */
+  readonly secrets: readonly AgentSecret[];
+  readonly fleets: readonly FleetSettings[];
+}
+
 export type Settings = Omit<Context, BackEndSetting | 'computes'> & {
   /** Back ends of this deployment, the default one first. */
   readonly computes: readonly Compute[];
@@ -166,6 +181,8 @@ export type Settings = Omit<Context, BackEndSetting | 'computes'> & {
   readonly agentcore?: AgentcoreSettings;
   /** Present exactly when `computes` has ecs. */
   readonly ecs?: EcsSettings;
+  /** Present exactly when `computes` has ec2. */
+  readonly ec2?: Ec2Settings;
 };
 
 /** Checks all context values at once. Throws one error that names every setting that is missing, wrong, unknown or of no use. */
@@ -176,7 +193,7 @@ export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings
   const complaints = [
     ...stray.map((name) => `${name} is no setting`),
     ...(parsed.error?.issues ?? []).map(({ path, message }) => `${String(path[0])} ${message}${whichOf(path, values)}`),
-    ...contradictions(validPart(values)),
+    ...contradictions(validPart(values), context.shape.computes.safeParse(values['computes']).success),
   ];
   if (!parsed.success || complaints.length > 0) {
     const known = stray.length > 0 ? ` Settings are: ${settingNames.join(', ')}.` : '';
@@ -190,17 +207,24 @@ export function settingsFrom(given: Readonly<Record<string, unknown>>): Settings
     agentSecrets: secrets = [],
     userSecrets = [],
     userFileSystem,
+    fleets: named = [],
     ...settings
   } = parsed.data;
   const computes = computesOf(parsed.data);
+  const fleets = named.length > 0 ? named : FLEETS_DEFAULT;
   const recordRetentionDays = Math.max(settings.archiveRetentionDays, RECORD_RETENTION_MIN_D);
   const whole: Settings = { ...settings, computes, recordRetentionDays };
   if (agentImage === undefined) return whole;
   const agentcore = computes.includes('agentcore') ? { agentcore: { agentImage, secrets } } : {};
   if (vpc === undefined) return { ...whole, ...agentcore };
-  const network: EcsNetwork = vpc === 'own' ? { kind: 'own' } : { kind: 'given', vpcId: vpc, subnetIds: subnets ?? [] };
+  const network: NetworkSettings =
+    vpc === 'own' ? { kind: 'own' } : { kind: 'given', vpcId: vpc, subnetIds: subnets ?? [] };
   const files = userFileSystem ? { userFileSystem } : {};
-  return { ...whole, ...agentcore, ecs: { agentImage, network, secrets, userSecrets, ...files } };
+  return {
+    ...{ ...whole, ...agentcore },
+    ...(computes.includes('ecs') ? { ecs: { agentImage, network, secrets, userSecrets, ...files } } : {}),
+    ...(computes.includes('ec2') ? { ec2: { agentImage, network, secrets, fleets } } : {}),
+  };
 }
 
 /** Which entry of a list is meant: by its place, and by the name before "=". What is behind it may be a secret that somebody put there. */
@@ -218,23 +242,27 @@ function whichOf(
 const computesOf = ({ computes, agentImage }: Partial<Context>): readonly Compute[] =>
   computes ?? (agentImage === undefined ? [] : ['agentcore']);
 
-/** The settings that are right by themselves, so that one bad value does not hide a contradiction among the others. */
+/** The settings that are right by themselves, and of back ends those that are, so that one bad value does not hide a contradiction among the others. */
 const validPart = (values: Readonly<Record<string, string | undefined>>): Partial<Context> =>
   Object.fromEntries(
     settingNames.flatMap((name) => {
       const parsed = context.shape[name].safeParse(values[name]);
-      return parsed.success ? [[name, parsed.data]] : [];
+      if (parsed.success) return [[name, parsed.data]];
+      return name === 'computes'
+        ? [[name, list.parse(values[name]).filter((one) => backEnd.safeParse(one).success)]]
+        : [];
     }),
   );
 
 /** Setting → the back ends that take it; of no use to a deployment that has none of them. */
 const TAKEN_BY = {
-  agentImage: ['agentcore', 'ecs'],
-  vpc: ['ecs'],
-  subnets: ['ecs'],
-  agentSecrets: ['agentcore', 'ecs'],
+  agentImage: ['agentcore', 'ecs', 'ec2'],
+  vpc: ['ecs', 'ec2'],
+  subnets: ['ecs', 'ec2'],
+  agentSecrets: ['agentcore', 'ecs', 'ec2'],
   userSecrets: ['ecs'],
   userFileSystem: ['ecs'],
+  fleets: ['ec2'],
 } as const satisfies { readonly [Name in SettingName]?: readonly Compute[] };
 
 type BackEndSetting = keyof typeof TAKEN_BY;
@@ -243,9 +271,11 @@ type BackEndSetting = keyof typeof TAKEN_BY;
 const NEEDS = {
   agentcore: ['agentImage'],
   ecs: ['agentImage', 'vpc', 'subnets'],
+  ec2: ['agentImage', 'vpc', 'subnets'],
 } as const satisfies { readonly [Name in Compute]: readonly BackEndSetting[] };
 
-function contradictions(values: Partial<Context>): string[] {
+/** What does not fit together. Where a back end is misspelt nobody knows what is of no use. */
+function contradictions(values: Partial<Context>, areBackEndsKnown: boolean): string[] {
   const { requesters = [], alarmTopic, alarmEmail, screening, guardrail, ...all } = values;
   const computes = computesOf(values);
   const given = (Object.keys(TAKEN_BY) as BackEndSetting[]).filter((name) => {
@@ -255,27 +285,38 @@ function contradictions(values: Partial<Context>): string[] {
   const own = all.vpc === 'own';
   return [
     ...new Set(computes.flatMap((name) => lacking(name, given, own))),
-    ...useless(given, computes),
+    ...(areBackEndsKnown ? useless(given, computes) : []),
     ...(own && given.includes('subnets') ? ['subnets are not for a VPC of our own'] : []),
     ...(computes.includes('agentcore') && all.agentImage !== undefined && !isEcrImage(all.agentImage)
       ? [
           `agentImage is no <account>.dkr.ecr.<region>.amazonaws.com/<repository> with a tag or a digest, and agentcore takes no other: ${all.agentImage}`,
         ]
       : []),
+    ...(computes.includes('ec2') && all.agentImage !== undefined && !isHostImage(all.agentImage)
+      ? [`agentImage is no name that Docker takes, which ec2 needs: ${all.agentImage}`]
+      : []),
     ...(alarmTopic !== undefined && alarmEmail !== undefined ? ['alarmTopic and alarmEmail exclude each other'] : []),
     ...(guardrail !== undefined && screening !== 'required' ? ['guardrail is for screening=required'] : []),
     ...twice('computes', computes),
-    ...twice('requesters', namesIn(requesters).map(inIds), ' ("-" and "_" do not count)'),
+    ...twice('requesters', namesIn(requesters), { note: ' ("-" and "_" do not count)', as: inIds }),
     ...twice('agentSecrets', namesIn(all.agentSecrets ?? [])),
-    ...(computes.includes('agentcore') ? [...tooLong(all.agentSecrets ?? []), ...elsewhere(all)] : []),
+    ...twice('fleets', namesIn(all.fleets ?? [])),
+    ...(given.includes('fleets') && !namesIn(all.fleets ?? []).includes(FLEET_DEFAULT)
+      ? [`fleets has no "${FLEET_DEFAULT}", on which tasks run whose repository names no fleet`]
+      : []),
+    ...tooLong(all.agentSecrets ?? [], computes),
+    ...(computes.includes('agentcore') ? elsewhere(all) : []),
   ];
 }
 
-/** A runtime of AgentCore has them in one variable. */
-function tooLong(secrets: readonly AgentSecret[]): string[] {
+/** Back ends that hand out no secrets: the runner is told all of them in one variable. */
+const IN_ONE_VARIABLE: readonly Compute[] = ['agentcore', 'ec2'];
+
+function tooLong(secrets: readonly AgentSecret[], computes: readonly Compute[]): string[] {
   const { length } = agentSecretsText(secrets);
-  if (length <= AGENT_SECRETS_MAX_CHARS) return [];
-  return [`agentSecrets has ${length} characters, and agentcore takes ${AGENT_SECRETS_MAX_CHARS}`];
+  const narrow = computes.filter((name) => IN_ONE_VARIABLE.includes(name));
+  if (length <= AGENT_SECRETS_MAX_CHARS || narrow.length === 0) return [];
+  return [`agentSecrets has ${length} characters, and ${inWords(narrow)} takes ${AGENT_SECRETS_MAX_CHARS}`];
 }
 
 /** The runner asks for secrets where it runs, which is where its image is: all in the region of the deployment. */
@@ -307,15 +348,26 @@ function lacking(backEndName: Compute, given: readonly BackEndSetting[], own: bo
 /** What was given for back ends that are not deployed. */
 function useless(given: readonly BackEndSetting[], computes: readonly Compute[]): string[] {
   const idle = given.filter((name) => !TAKEN_BY[name].some((backEndName) => computes.includes(backEndName)));
-  const forWhom = new Set(idle.map((name) => TAKEN_BY[name].join(' and ')));
+  const forWhom = new Set(idle.map((name) => inWords(TAKEN_BY[name])));
   return [...forWhom].map((names) => {
-    const unused = idle.filter((name) => TAKEN_BY[name].join(' and ') === names);
+    const unused = idle.filter((name) => inWords(TAKEN_BY[name]) === names);
     return `${unused.join(', ')} is for ${names}, which computes does not have`;
   });
 }
 
-const twice = (setting: SettingName, names: readonly string[], note = ''): string[] =>
-  new Set(names).size < names.length ? [`${setting} has one name twice${note}`] : [];
+/** `a, b and c` */
+const inWords = (names: readonly string[]): string =>
+  [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
+
+/** Names that are there twice, as they were given; two are the same where `as` makes them so. */
+function twice(
+  setting: SettingName,
+  names: readonly string[],
+  { note = '', as = (name) => name }: { note?: string; as?: (name: string) => string } = {},
+): string[] {
+  const double = names.filter((one) => names.filter((other) => as(other) === as(one)).length > 1);
+  return double.length === 0 ? [] : [`${setting} has one name twice${note}: ${[...new Set(double)].join(', ')}`];
+}
 
 /** Context values come as text; an empty one is how a script says "none". */
 const present = (value: unknown): string | undefined =>

@@ -16,6 +16,19 @@ export function userSecretGrants({ userSecrets }: EcsSettings): readonly Grant[]
   });
 }
 
+/** Exactly the secrets that agents were given, for a back end on which the runner fetches them. */
+export function agentSecretGrants(
+  reason: string,
+  { secrets }: { readonly secrets: readonly AgentSecret[] },
+  places: Places,
+): readonly Grant[] {
+  if (secrets.length === 0) return [];
+  return [
+    { reason, actions: ['secretsmanager:GetSecretValue'], resources: secrets.map(({ arn }) => arn) },
+    ownSecretsDenied(secrets, places),
+  ];
+}
+
 /**
  * What settings open by mistake, by name or by a pattern that fits too much, stays closed: from the deployment's own secret come all run
  * tokens and references of payloads. The token of GitHub may be given to agents, but only by name.

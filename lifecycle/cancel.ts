@@ -21,9 +21,12 @@ export function expireTask(task: Task, record: RunRecord | undefined, at: string
   return end(task, 'timed_out', because('timed_out', lateWords(task)), 'alarm');
 }
 
-/** A task that waited for its context to the end says why it could not be had. */
-const lateWords = ({ deadlineAt, delay }: Task): string =>
-  `The task was not done by ${deadlineAt}.${delay ? ` Its context could not be fetched: ${delay.message}` : ''}`;
+/** A task that waited to the end for its context, or for where to run, says why it could not be had. */
+function lateWords({ deadlineAt, delay, status }: Task): string {
+  const late = `The task was not done by ${deadlineAt}.`;
+  if (!delay) return late;
+  return `${late} ${status === 'HYDRATED' ? 'Its start was put off' : 'Its context could not be fetched'}: ${delay.message}`;
+}
 
 function end(task: Task, intent: 'cancelled' | 'timed_out', reason: Reason, detectedBy: DetectedBy): Move {
   switch (task.status) {

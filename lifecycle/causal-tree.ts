@@ -4,7 +4,7 @@ import { remedyFor } from '../schemas/reason.ts';
 import { nativeIdOf } from '../schemas/run-handle.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { HistoryEntry, Task } from '../schemas/task.ts';
-import { isTerminal, runOf } from './states.ts';
+import { isTerminal, runOf, states } from './states.ts';
 import { transitions } from './transitions.ts';
 
 /** Below what an event that is no fact of the task hangs: the step that it met, the start of the run that it is about, the step in its id. */
@@ -32,6 +32,26 @@ export const outsiders: Readonly<Record<string, Outsider>> = {
   TextScreened: { who: 'the guardrail', what: 'was asked more than once; its worst answer holds', below: 'named' },
   StartRefused: { who: 'the back end', what: 'refused the start', below: 'start' },
   'ECS Task State Change': { who: 'Amazon ECS', what: 'told of the run', below: 'start' },
+  'EC2 Command Invocation Status-change Notification': {
+    who: 'Systems Manager',
+    what: 'told of the command of the run',
+    below: 'start',
+  },
+  'EC2 Instance State-change Notification': {
+    who: 'Amazon EC2',
+    what: 'told of the machine of the run',
+    below: 'start',
+  },
+  'EC2 Spot Instance Interruption Warning': {
+    who: 'Amazon EC2',
+    what: 'warned that it takes the machine of the run back',
+    below: 'start',
+  },
+  'EC2 Instance-terminate Lifecycle Action': {
+    who: 'Auto Scaling',
+    what: 'asked to take the machine of the run away',
+    below: 'start',
+  },
 };
 
 export interface CausalTree {
@@ -100,15 +120,16 @@ export function causalTree(task: Task, records: readonly RunRecord[]): CausalTre
 export function reasonIn(entry: HistoryEntry): ExplainedReason | undefined {
   for (const { data } of entry.facts) {
     const reason = (data as { reason?: { code?: unknown; message?: unknown } } | undefined)?.reason;
-    if (typeof reason?.code === 'string') return explained({ code: reason.code, message: String(reason.message) });
+    if (typeof reason?.code === 'string')
+      return explained({ code: reason.code, message: String(reason.message) }, states[entry.to].terminal);
   }
   return undefined;
 }
 
-export const explained = (reason: { code: string; message: string }): ExplainedReason => ({
+export const explained = (reason: { code: string; message: string }, isOver = false): ExplainedReason => ({
   code: reason.code,
   message: reason.message,
-  remedy: remedyFor(reason.code),
+  remedy: remedyFor(reason.code, isOver),
 });
 
 const aCause = (kind: ExplainedCause['kind'], told: Omit<ExplainedCause, 'kind' | 'ledTo'>): ExplainedCause => ({

@@ -1,7 +1,11 @@
+import { type Compute, losesEvents } from '../schemas/compute.ts';
 import type { DuePurpose } from '../schemas/task.ts';
 
-/** What happens when a due date passes, for people. */
-export const dueWords: Readonly<Record<DuePurpose, string>> = {
+/** What happens when a due date of a task on this back end passes, for people. */
+export const dueText = (purpose: DuePurpose, compute: Compute): string =>
+  purpose === 'life' && losesEvents[compute] ? 'its back end is asked about it' : dueWords[purpose];
+
+const dueWords: Readonly<Record<DuePurpose, string>> = {
   step: 'the last step is repeated if nobody took it up',
   queue: 'the place in line is checked',
   start: 'the back end is asked about the start',

@@ -1,7 +1,7 @@
 import { eventOf } from '../events/index.ts';
 import type { Cause } from '../schemas/envelope.ts';
 import { type DuePurpose, type HistoryEntry, type StoredFact, type Task, task as taskSchema } from '../schemas/task.ts';
-import { beats } from './life-signs.ts';
+import { beats, isAskedAbout, QUIET_CHECKS } from './life-signs.ts';
 import type { Mark, Step } from './move.ts';
 import { isTerminal, runOf, states } from './states.ts';
 import { nextAttemptAt, type Timings } from './timings.ts';
@@ -147,6 +147,8 @@ function dueDates(moved: Task, before: Task, { at, timings }: Context): Task['du
         break;
       case 'life':
         if (beats(moved)) due.life = later(at, timings.LIFE_LOOK_S);
+        else if (isAskedAbout(moved) && moved.status === 'RUNNING')
+          due.life = later(at, QUIET_CHECKS * timings.START_CHECK_S);
         break;
       case 'report':
         due.report = later(at, timings.REPORT_GRACE_S);

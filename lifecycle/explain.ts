@@ -4,7 +4,7 @@ import { leaseOf, parseLease, type Slot } from '../schemas/slot.ts';
 import type { DuePurpose, Task, TerminalTask } from '../schemas/task.ts';
 import { attemptsMade } from './attempts-made.ts';
 import { causalTree, explained } from './causal-tree.ts';
-import { dueWords } from './due-words.ts';
+import { dueText } from './due-words.ts';
 import { nextOf } from './next-step.ts';
 import { waitersInOrder } from './slot-decisions.ts';
 import { isSettled, isTerminal, sinceOf, states } from './states.ts';
@@ -57,7 +57,7 @@ export function explain({ task, records, slot, journal, at }: Known): Explanatio
     isolation: task.isolation ?? 'shared',
     capacity: task.capacity ?? 'on-demand',
     standing: states[status].summary,
-    ...('reason' in task ? { reason: explained(task.reason) } : {}),
+    ...('reason' in task ? { reason: explained(task.reason, isTerminal(task)) } : {}),
     tree,
     unlinked: [...unlinked],
     attemptsMade: attemptsMade(task, records),
@@ -78,11 +78,11 @@ const endOf = (task: TerminalTask): NonNullable<Explanation['end']> => ({
   ...(task.settledAt === undefined ? {} : { settledAt: task.settledAt }),
 });
 
-const dueDates = ({ due }: Task): Explanation['due'] =>
+const dueDates = ({ due, compute }: Task): Explanation['due'] =>
   (Object.keys(due) as DuePurpose[])
     .flatMap((purpose) => {
       const at = due[purpose];
-      return at === undefined ? [] : [{ purpose, at, happens: dueWords[purpose] }];
+      return at === undefined ? [] : [{ purpose, at, happens: dueText(purpose, compute) }];
     })
     .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 

@@ -38,6 +38,7 @@ export function judge(task: Task, record: RunRecord | undefined, seen: RunObserv
     case 'STARTING':
     case 'RUNNING':
     case 'FINALIZING':
+      if (seen.phase === 'lost') return judgeLost(task, record, seen, at);
       return seen.phase === 'ended' ? judgeEnd(task, record, seen, at) : judgeLife(task, record, seen);
     case 'STOPPING':
       return seen.phase === 'ended' ? noteEnd(task, record, seen, at) : judgeUnwanted(task, run, seen);
@@ -71,7 +72,7 @@ export function judgeMissing(
   const { at, startMissingSeconds } = asked;
   if (task.attempt !== asked.attempt) return ignore('of_another_attempt');
   if (!run || isSettled(task) || run.ended) return ignore('no_run_is_expected');
-  const known = isKnown(task, run, record);
+  const known = isKnown(run, record);
   // A run that has just claimed may be as invisible to questions as one that has just been started.
   const since = Math.max(Date.parse(run.dispatchedAt), Date.parse(record?.claim?.at ?? run.dispatchedAt));
   if ((Date.parse(at) - since) / 1000 < startMissingSeconds) return ignore('start_may_still_show');
@@ -116,10 +117,21 @@ export function judgeUnclaimed(
   return lost(task, task.run, because('start_lost', told));
 }
 
-/** Where nothing is told, the handle is stored before the start, and proves none. */
-const isKnown = (task: Task, run: TaskRun, record: RunRecord | undefined): boolean =>
-  record?.claim !== undefined || (run.handle !== undefined && !beats(task));
+/** Whether anything shows that the run was started. */
+const isKnown = (run: TaskRun, record: RunRecord | undefined): boolean =>
+  record?.claim !== undefined || (run.handle !== undefined && isAnswered(run.handle));
 
+/** A handle that is stored before the start proves none, unless it has what only the answer brings. */
+function isAnswered(handle: RunHandle): boolean {
+  switch (handle.backend) {
+    case 'agentcore':
+      return false;
+    case 'ec2':
+      return handle.commandId !== undefined;
+    case 'ecs':
+      return true;
+  }
+}
 /** Longest pause for want of room, in seconds: tasks that hold the room end within hours. */
 const ROOM_PAUSE_MAX_S = 3_600;
 
@@ -140,7 +152,7 @@ export function judgeRefusedStart(
 ): Move {
   if (task.attempt !== refused.attempt) return ignore('of_another_attempt');
   // An earlier call of the same start may have gone through although its answer was lost.
-  if (task.status !== 'STARTING' || isKnown(task, task.run, record)) return ignore('start_was_answered_already');
+  if (task.status !== 'STARTING' || isKnown(task.run, record)) return ignore('start_was_answered_already');
   const { at, reason, pauseSeconds, isLeft } = refused;
   const run: TaskRun = isLeft ? task.run : { ...task.run, ended: { at, proof: 'never_started' } };
   if (pauseSeconds === undefined) return lost(task, run, reason);
@@ -195,6 +207,14 @@ function judgeLife(task: Working, record: RunRecord | undefined, seen: RunObserv
   const run = observed(task.run, seen);
   if (task.status === 'STARTING' && seen.phase === 'running') return started(task, run, seen.nativeId);
   return task.run.handle ? ignore('nothing_new') : mark({ run });
+}
+
+/** Nobody knows whether anything of the run is left: it is stopped, whoever runs it, and the next attempt waits for the proof. */
+function judgeLost(task: Working, record: RunRecord | undefined, seen: RunObservation, at: string): Move {
+  if (!counts(task.run, record, seen)) return ignore('duplicate_run');
+  const run = observed(task.run, seen);
+  if (record?.report) return reported(task, record, run, at, 'event');
+  return lost(task, run, seen.end?.reason ?? because('compute_gone', 'The back end has given up on the run.'));
 }
 
 /** The first sign of life. */

@@ -1,4 +1,4 @@
-import { signals } from '../schemas/compute.ts';
+import { losesEvents, signals } from '../schemas/compute.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { Task, TaskRun } from '../schemas/task.ts';
 import type { Timings } from './timings.ts';
@@ -14,6 +14,15 @@ export type Life = 'starting' | 'alive' | 'silent' | 'over';
 
 /** Does the runner of this task leave signs of life? Only then does silence mean anything. */
 export const beats = ({ compute }: Pick<Task, 'compute'>): boolean => signals[compute] === 'heartbeats';
+
+/**
+ * So many waits for a start go by between two questions about a run whose back end may have lost what it said of it: half an hour on AWS. A
+ * run that is over and was never said to be keeps its worker, and its task, no longer than that.
+ */
+export const QUIET_CHECKS = 6;
+
+/** Is this task's back end asked about its run while that works? Silence means nothing then; the answer does. */
+export const isAskedAbout = ({ compute }: Pick<Task, 'compute'>): boolean => losesEvents[compute];
 
 /**
  * Looks that must find the same signs before their age counts. A laptop that slept for an hour wakes to signs of an hour ago, and its runner

@@ -4,7 +4,7 @@ import type { RunRecord } from '../schemas/run-record.ts';
 import type { DuePurpose, Task, TaskIn, TerminalTask } from '../schemas/task.ts';
 import { awaitsContext, awaitsScreening } from './admission.ts';
 import { closeStop } from './close-stop.ts';
-import { dueWords } from './due-words.ts';
+import { dueText } from './due-words.ts';
 import { earliestDue } from './evolve.ts';
 import { beats } from './life-signs.ts';
 import { computeIsOver } from './settle.ts';
@@ -38,7 +38,7 @@ export function nextOf(task: Task, around: Around): Next | null {
     who,
     ...(on ? { on } : {}),
     ...(by === undefined ? {} : { by }),
-    otherwise: purpose ? dueWords[purpose] : 'nothing is due',
+    otherwise: purpose ? dueText(purpose, task.compute) : 'nothing is due',
   };
 }
 

@@ -93,8 +93,8 @@ export function suspects(slot: Slot, seed: string): string[] {
   return [...leases, ...leases].slice(from, from + STALE_CHECK_MAX);
 }
 
-/** A number that differs from one operation to the next (FNV-1a, 32 bits). */
-function scattered(seed: string): number {
+/** A number that a text always has, and hardly another one has too (FNV-1a, 32 bits). */
+export function scattered(seed: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < seed.length; at++) hash = Math.imul(hash ^ seed.charCodeAt(at), 0x01000193) >>> 0;
   return hash;

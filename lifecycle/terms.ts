@@ -6,6 +6,7 @@ import {
   userTermsIn,
 } from '../schemas/repository-config.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
+import { FLEET_DEFAULT, fleetSlotKey } from '../schemas/worker.ts';
 import { ATTEMPTS_DEFAULT } from './timings.ts';
 
 /** Place in line of who asks for none. */
@@ -15,6 +16,8 @@ const PRIORITY_DEFAULT = 0;
 export interface Deployment {
   /** The back ends, the default one first. */
   readonly computes: readonly Compute[];
+  /** Names of its fleets, for back ends with fleets. */
+  readonly fleets: readonly string[];
   readonly defaultAgentCommand: string;
   readonly agentCommandAllowed: boolean;
   readonly timings: { readonly TIMEOUT_DEFAULT_S: number };
@@ -27,8 +30,9 @@ type Configured = Pick<RepositoryEntry, 'name' | 'config' | 'unreadable'>;
 export function termsOf(request: TaskRequest, entry: Configured | undefined, deployment: Deployment) {
   const config: RepositoryConfig = entry?.config ?? {};
   const { timings, defaultAgentCommand, computes } = deployment;
+  const compute = request.compute ?? config.compute ?? computes[0];
   return {
-    compute: request.compute ?? config.compute ?? computes[0],
+    compute,
     agentCommand: request.agentCommand ?? config.agentCommand ?? defaultAgentCommand,
     timeoutSeconds: request.timeoutSeconds ?? config.timeoutSeconds ?? timings.TIMEOUT_DEFAULT_S,
     attempts: request.attempts ?? config.attempts ?? ATTEMPTS_DEFAULT,
@@ -43,9 +47,18 @@ export function termsOf(request: TaskRequest, entry: Configured | undefined, dep
       environment: config.environment,
       subscribers: config.subscribers,
       /** Without it the task counts for its user. */
-      slotKey: entry && config.limit !== undefined ? slotKeyOfRepository(entry.name) : undefined,
+      slotKey: slotKeyFor(compute, entry),
     }),
   };
+}
+
+/** A back end of tests stands in no table. */
+const hasFleets = (compute: Compute): boolean => offers[compute]?.fleets ?? false;
+
+/** Who needs a worker waits for one, whoever asks; who does not, for those of the same repository, where that has a limit. */
+function slotKeyFor(compute: Compute | undefined, entry: Configured | undefined): string | undefined {
+  if (compute !== undefined && hasFleets(compute)) return fleetSlotKey(entry?.config.fleet ?? FLEET_DEFAULT);
+  return entry?.config.limit === undefined ? undefined : slotKeyOfRepository(entry.name);
 }
 
 /** For whom a request counts. */
@@ -112,7 +125,7 @@ const notUnderstood = (entry: Configured | undefined): string | undefined =>
 function notOffered(
   { compute, isolation, capacity, fleet }: ReturnType<typeof termsOf>,
   entry: Configured | undefined,
-  { computes }: Deployment,
+  { computes, fleets }: Deployment,
 ): string | undefined {
   if (compute === undefined) return undefined;
   const configured = entry ? ` (the configuration "${entry.name}" says so)` : '';
@@ -126,9 +139,19 @@ function notOffered(
   if (capacity !== undefined && !offers[compute].capacities.includes(capacity)) {
     return `capacity: "${compute}" offers ${offers[compute].capacities.join(', ')}, not "${capacity}"${configured}`;
   }
-  return fleet !== undefined && !offers[compute].fleets
-    ? `fleet: "${compute}" has no fleets, and so none named "${fleet}"${configured}`
-    : undefined;
+  // One key per task: a task that waits for a worker cannot wait for its repository as well.
+  if (entry?.config.limit !== undefined && hasFleets(compute)) {
+    return `limit: tasks on "${compute}" wait for the workers of their fleet, and for no other limit${configured}`;
+  }
+  if (!hasFleets(compute)) {
+    return fleet === undefined
+      ? undefined
+      : `fleet: "${compute}" has no fleets, and so none named "${fleet}"${configured}`;
+  }
+  const { meant, from } = fleet === undefined ? { meant: FLEET_DEFAULT, from: '' } : { meant: fleet, from: configured };
+  return fleets.includes(meant)
+    ? undefined
+    : `fleet: this deployment has no fleet "${meant}"${from}; it has ${fleets.join(', ') || 'none'}`;
 }
 
 /** Who isolates per user says what each user gets, so that nobody runs with less, or more, than was meant. */

@@ -7,7 +7,7 @@ import { expireTask } from './cancel.ts';
 import { closeStop } from './close-stop.ts';
 import { later, unproven } from './evolve.ts';
 import { endNote, failed, judgeReport, lost, started, stopNote } from './judge.ts';
-import { beats, lookAtLife } from './life-signs.ts';
+import { beats, isAskedAbout, lookAtLife, QUIET_CHECKS } from './life-signs.ts';
 import { ignore, type Mark, type Move, mark, type Note } from './move.ts';
 import { isSettled, runOf } from './states.ts';
 import type { Timings } from './timings.ts';
@@ -118,6 +118,10 @@ function overdue(task: Task, record: RunRecord | undefined, purpose: DuePurpose,
         ],
       });
     case 'life':
+      if (run && isAskedAbout(task) && task.status === 'RUNNING') {
+        const due = next(QUIET_CHECKS * timings.START_CHECK_S);
+        return mark({ due, notes: [checkNote(task, run, purpose, at)] });
+      }
       if (!run || !beats(task)) return mark({ due: { life: null } });
       return mark({
         due: next(timings.LIFE_LOOK_S),

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { readWhole } from '../agent/supervisor-files.ts';
 import { reactions } from '../handlers/index.ts';
 import { embeddedTimings, type Timings } from '../lifecycle/timings.ts';
+import { embeddedFleetWaits } from '../lifecycle/worker.ts';
 import { rules } from '../rules/index.ts';
 import { agentReport } from '../schemas/agent-report.ts';
 import { parseSessionId, sessionInvocation } from '../schemas/agentcore-session.ts';
@@ -13,6 +14,14 @@ import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request
 import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import type { WorldView } from '../schemas/world-api.ts';
 import { definitionsOver } from './definitions.ts';
+import {
+  type EmbeddedFleetOptions,
+  embeddedFleet,
+  FLEET,
+  LOCAL_STAGE,
+  machinesOf,
+  RUN_DOCUMENT,
+} from './embedded-fleet.ts';
 import { awsEndpoint } from './endpoint/aws/aws-endpoint.ts';
 import { embeddedServices } from './endpoint/aws/embedded-services.ts';
 import { deadLetterDesk } from './endpoint/dead-letter-desk.ts';
@@ -27,6 +36,8 @@ import { repositoryRoutes } from './endpoint/repository-routes.ts';
 import { runRoutes } from './endpoint/run-routes.ts';
 import { type ListOptions, type TaskDesk, taskDesk } from './endpoint/task-desk.ts';
 import { taskRoutes } from './endpoint/task-routes.ts';
+import { workerDesk } from './endpoint/worker-desk.ts';
+import { workerRoutes } from './endpoint/worker-routes.ts';
 import { worldRoutes } from './endpoint/world-routes.ts';
 import { type DataDir, openDataDir } from './engine/data-dir.ts';
 import { deadLetterBox } from './engine/dead-letter-box.ts';
@@ -42,8 +53,11 @@ import {
   type SessionName,
 } from './engine/local-agentcore-session.ts';
 import { deployBase, LOCAL_FAMILY } from './engine/local-base.ts';
+import { localCommands } from './engine/local-commands.ts';
 import { type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
 import { ecsTaskIdOf } from './engine/local-ecs-task.ts';
+import type { LocalFleet } from './engine/local-fleet-records.ts';
+import { unfit } from './engine/local-fleet-worker.ts';
 import { localRegistry } from './engine/local-registry.ts';
 import { localSessions } from './engine/local-sessions.ts';
 import { observedStore } from './engine/observed-store.ts';
@@ -54,6 +68,7 @@ import { taskCensus } from './engine/task-census.ts';
 import { undoneIn } from './engine/undone.ts';
 import { acquireWorldLock } from './engine/world-lock.ts';
 import { BatonError, StoreError } from './errors.ts';
+import { fleetBackend } from './fleet-backend.ts';
 import { githubContexts } from './github-contexts.ts';
 import type { RunSignal, Screening } from './ports.ts';
 import { replayOf } from './react.ts';
@@ -68,9 +83,13 @@ export const TASKS_AT_ONCE = 4;
  * The back ends of one machine. ECS is that of tasks that name none: it gives a run that is stopped the time to save its work, and
  * AgentCore gives none.
  */
-export const EMBEDDED_COMPUTES: readonly [Compute, ...Compute[]] = ['ecs', 'agentcore'];
-/** Names this deployment in what its runs are started by. */
-const STAGE = 'local';
+const EMBEDDED_COMPUTES = ['ecs', 'agentcore', 'ec2'] as const satisfies readonly Compute[];
+
+/** Those of them that this machine can have: not every one can be a worker of a fleet. */
+export function embeddedComputes(): readonly [Compute, ...Compute[]] {
+  const [usual, ...others] = EMBEDDED_COMPUTES;
+  return unfit() === undefined ? EMBEDDED_COMPUTES : [usual, ...others.filter((compute) => compute !== 'ec2')];
+}
 
 export interface WorldOptions {
   readonly dataDir: string;
@@ -92,6 +111,10 @@ export interface WorldOptions {
   /** Limits of sessions, and what is refused to them: for tests and demonstrations. */
   readonly sessions?: Pick<LocalAgentcoreOptions, 'limits' | 'failing' | 'ignoresStop'> &
     Pick<SessionBackendOptions, 'pauseSeconds'>;
+  /** Size of the fleet and what goes wrong with it: for tests and demonstrations. */
+  readonly fleet?: NonNullable<EmbeddedFleetOptions['changes']>;
+  /** Fewest workers that may be left by hand: default as many as the fleet has, as on AWS. For tests. */
+  readonly fleetMinSize?: number;
   /** Bounds the store at this many pages of 4 KiB, as a full disk would. For tests. */
   readonly maxStorePages?: number;
   /** What screens the texts of tasks before compute starts; without it none is screened. */
@@ -166,6 +189,7 @@ async function opened(
   server: LoopbackServer,
   undo: (() => void | Promise<void>)[],
 ): Promise<World> {
+  const computes = embeddedComputes();
   const { maxStorePages, copies = 1, limit = TASKS_AT_ONCE, warn = () => undefined, onDeadLetter } = options;
   const store = await openLibsqlStore({
     file: dataDir.store,
@@ -190,14 +214,16 @@ async function opened(
     reactions,
     secret,
     limitOf: () => limit,
+    fleetWaits: embeddedFleetWaits,
     archive,
     settings: {
-      stage: STAGE,
+      stage: LOCAL_STAGE,
       timings: options.timings ?? embeddedTimings,
       defaultAgentCommand: options.defaultAgentCommand ?? DEFAULT_AGENT_COMMAND,
       agentCommandAllowed: true,
       screening: options.screening === undefined ? 'off' : 'required',
-      computes: EMBEDDED_COMPUTES,
+      computes,
+      fleets: [FLEET.fleet],
       slotKeyOf: ({ userId }) => `user:${userId}`,
     },
     copies: typeof copies === 'number' ? () => copies : copies,
@@ -237,6 +263,24 @@ async function opened(
         },
         warn,
       });
+      parts.fleet = embeddedFleet({
+        store: observed,
+        clock: ports.clock,
+        publish: (events) => bus.publish(events),
+        secrets,
+        dataDir: dataDir.path,
+        worldFile: dataDir.worldFile,
+        script: distFile('host-run.sh'),
+        runnerCommand: [...(options.runnerCommand ?? bundle('runner.js'))],
+        supervisorCommand: [...(options.supervisorCommand ?? bundle('supervisor.js'))],
+        containersCommand: bundle('local-containers.js'),
+        takeReport: (signal, runDir) => takeReport(signal, runDir, ports.runs, warn),
+        runsDirOf: (name) => join(dataDir.runs, name),
+        ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
+        ...(options.fleet ? { changes: options.fleet } : {}),
+        warn,
+      });
+      const machines = machinesOf(parts.fleet);
       return {
         agentcore: sessionBackend({
           ...LOCAL_RUNTIME,
@@ -246,11 +290,22 @@ async function opened(
           failed: (error) => warn(error.message, error),
         }),
         ecs: parts.ecs,
+        machines,
+        ec2: fleetBackend({
+          workers: ports.workers,
+          commands: localCommands(parts.fleet, RUN_DOCUMENT),
+          clock: ports.clock,
+          waits: embeddedFleetWaits,
+          region: 'local',
+          machines,
+          warn: (message, cause) => warn(message, cause),
+          failed: (error) => warn(error.message, error),
+        }),
         definitions: definitionsOver({
           store: observed,
           registry,
           clock: ports.clock,
-          stage: STAGE,
+          stage: LOCAL_STAGE,
           baseFamily: LOCAL_FAMILY,
           warn: (message, error) => warn(message, error ?? ''),
         }),
@@ -266,6 +321,7 @@ async function opened(
   });
   undo.push(() => parts.ecs?.close());
   undo.push(() => parts.agentcore?.close());
+  undo.push(() => parts.fleet?.close());
   undo.push(async () => {
     const stopped = engine.stop();
     // What a receiver has not answered yet is posted again by the next world.
@@ -292,10 +348,11 @@ async function opened(
   // What a crash took back goes out of the archive while nothing has moved since.
   await archive.takeBack(undoneIn(observed));
   // What ended meanwhile is told before the alarms ask: an end that is known needs no guess.
-  const { ecs, agentcore } = whole(parts);
-  await deployBase(registry, STAGE);
+  const { ecs, agentcore, fleet } = whole(parts);
+  await deployBase(registry, LOCAL_STAGE);
   await ecs.recover();
   await agentcore.recover();
+  await fleet.recover();
   await engine.recover();
 
   const world: WorldView = {
@@ -307,7 +364,7 @@ async function opened(
     unsettled: 0,
     tasks: {},
     deadLetters: 0,
-    computes: [...EMBEDDED_COMPUTES],
+    computes: [...computes],
     screening: options.screening === 'stand-in' ? 'stand-in' : options.screening ? 'required' : 'off',
   };
   const deadLetters = deadLetterDesk(letters, engine.bus, observed);
@@ -322,10 +379,23 @@ async function opened(
     ),
     ...deadLetterRoutes(deadLetters),
     ...repositoryRoutes(repositoryDesk({ ...engine, letters: deadLetters })),
+    ...workerRoutes(workerDesk(engine.store)),
     ...replayRoutes(replayDesk({ replays: engine.replays, store: observed, rules: rules.map(({ name }) => name) })),
     ...runRoutes(engine, secrets),
   ];
-  const aws = embeddedServices({ engine, rules, ecs, agentcore, registry, scheduler, url: server.url, warn });
+  const aws = embeddedServices({
+    engine,
+    rules,
+    ecs,
+    agentcore,
+    fleet,
+    fleetNames: FLEET,
+    fleetMinSize: options.fleetMinSize,
+    registry,
+    scheduler,
+    url: server.url,
+    warn,
+  });
   undo.push(() => aws.stop());
   server.serve(routes, awsEndpoint(aws.services, { warn, keyFor: { s3: secrets.accessKeyId } }));
   // First nobody comes in any more, then everything inside ends, then the next world may begin.
@@ -338,7 +408,16 @@ async function opened(
   const { error } = failure;
   if (error) throw error;
 
-  const opened = worldOf(server, dataDir, engine, { ecs, agentcore }, desk, census.unsettled, failure.told, undo);
+  const opened = worldOf(
+    server,
+    dataDir,
+    engine,
+    { ecs, agentcore, fleet },
+    desk,
+    census.unsettled,
+    failure.told,
+    undo,
+  );
   void failure.told.then(() => opened.close()).catch(() => undefined);
   return opened;
 }
@@ -349,11 +428,12 @@ const screeningOf = ({ screening = noScreening }: WorldOptions): Screening =>
 interface Parts {
   ecs?: LocalEcs;
   agentcore?: LocalAgentcore;
+  fleet?: LocalFleet;
 }
 
 /** Made by the engine while it is made itself. */
-function whole({ ecs, agentcore }: Parts): Required<Parts> {
-  if (ecs && agentcore) return { ecs, agentcore };
+function whole({ ecs, agentcore, fleet }: Parts): Required<Parts> {
+  if (ecs && agentcore && fleet) return { ecs, agentcore, fleet };
   throw new BatonError('missing_port', 'The engine was made without its embedded back ends.');
 }
 
@@ -391,7 +471,7 @@ function worldOf(
   { url, port }: LoopbackServer,
   dataDir: DataDir,
   engine: Engine,
-  { ecs, agentcore }: Required<Parts>,
+  { ecs, agentcore, fleet }: Required<Parts>,
   desk: TaskDesk,
   unsettled: () => number,
   failed: Promise<BatonError>,
@@ -412,9 +492,15 @@ function worldOf(
     async interrupt(taskId, how) {
       const { run, compute } = await desk.view(taskId);
       if (run?.nativeId === undefined) return false;
-      return compute === 'agentcore'
-        ? agentcore.takeAway({ ...LOCAL_RUNTIME, sessionId: run.nativeId })
-        : ecs.interrupt(run.nativeId, how);
+      switch (compute) {
+        case 'agentcore':
+          return agentcore.takeAway({ ...LOCAL_RUNTIME, sessionId: run.nativeId });
+        case 'ec2':
+          // The native identity of a run there begins with its instance.
+          return fleet.interrupt(run.nativeId.split('/')[0] ?? '', how);
+        case 'ecs':
+          return ecs.interrupt(run.nativeId, how);
+      }
     },
     unsettled,
     failed,
@@ -477,8 +563,8 @@ async function takeReport(
   else warn(`${join(runDir, RUN_FILES.report)} is not a report`, report.error);
 }
 
-/** A program of this build, and Node to run it. The bundles lie in `dist/` beside this one, or below the sources. */
-const bundle = (name: string): string[] => [
-  process.execPath,
-  fileURLToPath(new URL(`../dist/${name}`, import.meta.url)),
-];
+/** A program of this build, and Node to run it. */
+const bundle = (name: string): string[] => [process.execPath, distFile(name)];
+
+/** Bundles lie in `dist/` beside this one, or below the sources. */
+const distFile = (name: string): string => fileURLToPath(new URL(`../dist/${name}`, import.meta.url));

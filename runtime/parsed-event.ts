@@ -54,13 +54,18 @@ export function parsedEvent(told: Envelope, on: readonly AnyEventDefinition[]): 
   return named({ ...event, detail: { ...detail, data: result.data } });
 }
 
-/** A runner's word is called by who speaks and its number, whatever it calls itself: it must not pass for a fact, or for an alarm. */
+/**
+ * A runner's word is called by who speaks and its number, a machine's by the machine, which boots once; whatever they call themselves: it must
+ * not pass for a fact, or for an alarm.
+ */
 function named(event: Envelope): Envelope {
   if (event.source !== 'baton.agent') return event;
-  const { metadata, data } = event.detail as BatonEvent<
-    string,
-    { nativeId: string; attempt: number; seq: number }
-  >['detail'];
-  const id = `${data.nativeId}#${data.attempt}#${data.seq}`;
+  const { metadata, data } = event.detail as BatonEvent<string, Speaker>['detail'];
+  const id =
+    'worker' in data ? `${data.worker}#${event['detail-type']}` : `${data.nativeId}#${data.attempt}#${data.seq}`;
   return { ...event, detail: { metadata: { ...metadata, id }, data } };
 }
+
+type Speaker =
+  | { readonly worker: string }
+  | { readonly nativeId: string; readonly attempt: number; readonly seq: number };

@@ -1,3 +1,4 @@
+import type { SsmCommandInvocationDetail } from '../events/aws/ssm-command-invocation.ts';
 import type { CapacityProvider } from '../lifecycle/capacity.ts';
 import type { Move } from '../lifecycle/move.ts';
 import type { Timings } from '../lifecycle/timings.ts';
@@ -9,16 +10,19 @@ import type { EcsHandle, RunHandle } from '../schemas/run-handle.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
 import type { RunRecord } from '../schemas/run-record.ts';
 import type { ScreenedText, ScreeningVerdict } from '../schemas/screening.ts';
+import type { Ec2Handle, WorkerOwner } from '../schemas/ssm-command.ts';
 import type { Rejection, Task } from '../schemas/task.ts';
 import type { UserTerms } from '../schemas/task-definition.ts';
 import type { TaskRequest } from '../schemas/task-request.ts';
 import type { WebhookBody } from '../schemas/webhook-body.ts';
+import type { LifecycleHook, Worker } from '../schemas/worker.ts';
 import type { Outcome, Said } from './outcome.ts';
 
 /** What handlers may use, in the domain's words. A rule names the ports that it `uses` and gets no others. */
 export interface Ports {
   readonly tasks: Tasks;
   readonly slots: Slots;
+  readonly workers: Workers;
   readonly runs: Runs;
   readonly payloads: Payloads;
   readonly settings: Settings;
@@ -28,13 +32,23 @@ export interface Ports {
   readonly webhooks: Webhooks;
   readonly agentcore: AgentcoreBackend;
   readonly ecs: EcsBackend;
+  readonly ec2: FleetBackend;
+  readonly machines: Machines;
   readonly definitions: Definitions;
   readonly screening: Screening;
   readonly contexts: Contexts;
 }
 
 /** The ports that reach outside Baton's own records: every world brings its own. */
-export type OutsidePort = 'agentcore' | 'ecs' | 'definitions' | 'screening' | 'contexts' | 'webhooks';
+export type OutsidePort =
+  | 'agentcore'
+  | 'ecs'
+  | 'ec2'
+  | 'machines'
+  | 'definitions'
+  | 'screening'
+  | 'contexts'
+  | 'webhooks';
 
 export interface Clock {
   /** Now, as `Date.toISOString` writes it. */
@@ -131,6 +145,61 @@ export interface ConfiguredBy {
   readonly warning?: string;
 }
 
+/**
+ * The workers of fleets. Each is one record, and every change one conditional write, decided by `lifecycle/worker.ts`; so everything here
+ * may be asked twice. An answer comes with the worker as it then is.
+ */
+export interface Workers {
+  get(worker: string): Promise<Worker | undefined>;
+  /** The machine is there and not ready. */
+  boots(announced: WorkerAnnounced): Promise<WorkerAnswer<'noted' | 'already'>>;
+  /** The machine is ready: it counts as a place of its fleet. `refused`: it is out of the fleet, or of another one. */
+  register(announced: WorkerAnnounced): Promise<WorkerAnswer<'registered' | 'already' | 'refused'>>;
+  /** The machine could not be made ready. */
+  bootFailed(announced: WorkerAnnounced, reason: Reason): Promise<WorkerAnswer<'quarantined' | 'already' | 'refused'>>;
+  /** Takes an idle worker of the fleet for an attempt, or one whose claim has lapsed; undefined when all have something to do. */
+  claim(fleet: string, owner: WorkerOwner): Promise<string | undefined>;
+  /** Gives a claim back for which nothing was sent. */
+  giveBack(worker: string, owner: WorkerOwner): Promise<WorkerAnswer<'freed' | 'already'>>;
+  /** The worker of the fleet that an attempt has; for the rare case that nobody knows which. */
+  held(fleet: string, owner: WorkerOwner): Promise<string | undefined>;
+  /** Asked before a command is sent: may it be? */
+  dispatch(worker: string, owner: WorkerOwner): Promise<WorkerAnswer<'send' | 'wait' | 'look' | 'sent' | 'lost'>>;
+  dispatched(
+    worker: string,
+    owner: WorkerOwner,
+    commandId: string,
+  ): Promise<WorkerAnswer<'noted' | 'already' | 'duplicate' | 'over'>>;
+  returning(worker: string, owner: WorkerOwner): Promise<WorkerAnswer<'returning' | 'unsent' | 'not_owned'>>;
+  endSent(worker: string, owner: WorkerOwner, commandId: string): Promise<WorkerAnswer<'noted' | 'over'>>;
+  /** Nothing of the owner's run is left on it; only with proof, or where nothing was sent. */
+  free(worker: string, owner: WorkerOwner, exitCode?: number): Promise<WorkerAnswer<'freed' | 'already'>>;
+  /** Nobody may use it any more; with `owner` only as long as it is the owner's. */
+  quarantine(
+    worker: string,
+    reason: Reason,
+    owner?: WorkerOwner,
+  ): Promise<WorkerAnswer<'quarantined' | 'already' | 'not_owned'>>;
+  /** What everybody must be told of the worker as it is: that it is out, without proof. The same fact, however often it is asked for. */
+  told(worker: string, about: { readonly cause: Cause; readonly correlationId: string }): Promise<Said>;
+  /** It will be taken away soon. */
+  leaves(worker: string, reason: Reason): Promise<WorkerAnswer<'leaving' | 'left' | 'already'>>;
+  /** There is no such machine any more. */
+  goes(worker: string, reason: Reason): Promise<WorkerAnswer<'gone' | 'already'>>;
+  /** How many places a fleet has: the limit of its slot key. */
+  capacityOf(fleet: string): Promise<number>;
+}
+
+export interface WorkerAnnounced {
+  readonly worker: string;
+  readonly fleet: string;
+}
+
+export interface WorkerAnswer<Answer extends string> {
+  readonly answer: Answer;
+  readonly worker: Worker | undefined;
+}
+
 export interface RunSignal {
   readonly taskId: string;
   readonly attempt: number;
@@ -189,6 +258,8 @@ export interface Settings {
   readonly screening: 'off' | 'required';
   /** The back ends that this deployment has; the first is taken when a request names none. */
   readonly computes: readonly Task['compute'][];
+  /** The fleets that this deployment has, for back ends with fleets. */
+  readonly fleets: readonly string[];
   /** The slot key of a request: who waits for whom. */
   slotKeyOf(request: TaskRequest & { userId: string }): string;
 }
@@ -244,6 +315,53 @@ export interface AgentcoreBackend extends ComputeBackend<StartSession, Agentcore
    * then on nothing asks what is configured.
    */
   sessionOf(startedBy: string): AgentcoreHandle;
+}
+
+/** Runs of a fleet have a worker, which their attempt has claimed. */
+export interface StartOnWorker extends StartRun {
+  readonly worker: Ec2Handle;
+  /** How long its command may go on, in seconds: no shorter than the task may. */
+  readonly executionSeconds: number;
+}
+
+export interface FleetBackend extends ComputeBackend<StartOnWorker, Ec2Handle> {
+  /**
+   * Takes a worker of the fleet for an attempt, and keeps its machine from whoever makes the fleet smaller; undefined when all have something
+   * to do, or are about to be taken away. Again by the same attempt it is the same one.
+   */
+  claim(fleet: string, owner: WorkerOwner): Promise<string | undefined>;
+  /** Gives a claim back for which nothing was sent. */
+  giveBack(worker: string, owner: WorkerOwner): Promise<void>;
+  /** The handle of an attempt on a worker that it has claimed: stored before anything is sent. */
+  handleOf(claimed: { readonly worker: string; readonly fleet: string; readonly owner: WorkerOwner }): Ec2Handle;
+  /** What Systems Manager said of a command on a worker. */
+  observeCommand(said: SsmCommandInvocationDetail): Promise<FleetReading>;
+  /** The machine is gone. */
+  observeLoss(instanceId: string, reason: Reason): Promise<FleetReading>;
+  /** The machine will be taken away soon: `endsRuns`, so soon that its run must save its work now. */
+  observeNotice(instanceId: string, reason: Reason, endsRuns: boolean): Promise<FleetReading>;
+}
+
+/** The machines of workers. Passing troubles throw ComputeError. */
+export interface Machines {
+  /** Whether there is such a machine, as one of that fleet where one is named; undefined where nobody can tell. */
+  isThere(worker: string, fleet?: string): Promise<boolean | undefined>;
+  /** Takes a machine away and has another in its place. One that is gone is no trouble. */
+  replace(machine: WorkerAnnounced): Promise<void>;
+  /**
+   * Whether a fleet that becomes smaller may take the machine. False: it is gone, or about to be taken away, and nothing keeps it. One that
+   * is not in service yet is not looked at by whoever makes a fleet smaller.
+   */
+  protect(machine: WorkerAnnounced, on: boolean): Promise<boolean>;
+  /** Lets a machine begin its work, or go: whoever made it, or wants to take it away, waits for that. Nobody waits is no trouble. */
+  proceed(machine: WorkerAnnounced, to: LifecycleHook): Promise<void>;
+}
+
+/** What an event of AWS says about a run; or why nothing. */
+export interface FleetReading {
+  readonly observation?: RunObservation;
+  /** Logged and counted, never guessed into an end. */
+  readonly remark?: string;
 }
 
 /** The task definitions from which runs on ECS start. Nothing is remembered between two calls but what is in the records. */

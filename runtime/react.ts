@@ -103,9 +103,20 @@ export function react<On extends AnyEventDefinition, Uses extends string>(
 
 /** What caused a step: our own events carry their id; native ones are known by what ECS, SSM and EventBridge keep the same. */
 export function causeOf(event: Envelope): Cause {
-  const detail = event.detail as { metadata?: { id?: string }; taskArn?: string; version?: number };
-  const id = event.source === 'aws.ecs' ? `${detail.taskArn}#${detail.version}` : (detail.metadata?.id ?? event.id);
-  return { id, type: event['detail-type'], ...(replayOf(event) === undefined ? {} : { replayed: true as const }) };
+  const type = event['detail-type'];
+  return { id: causeIdOf(event), type, ...(replayOf(event) === undefined ? {} : { replayed: true as const }) };
+}
+
+function causeIdOf(event: Envelope): string {
+  const detail = event.detail as { metadata?: { id?: string } } & Readonly<Record<string, unknown>>;
+  switch (event.source) {
+    case 'aws.ecs':
+      return `${detail['taskArn']}#${detail['version']}`;
+    case 'aws.ssm':
+      return `${detail['command-id']}#${detail['instance-id']}#${detail['status']}`;
+    default:
+      return detail.metadata?.id ?? event.id;
+  }
 }
 
 /** The task, attempt and version that one of our own facts is about. Throws `malformed_event` when it says none. */

@@ -2,6 +2,9 @@
 export const taskKey = (taskId: string): string => `TASK#${taskId}`;
 export { runKey } from '../schemas/record-keys.ts';
 export const slotKey = (key: string): string => `SLOT#${key}`;
+/** One worker of any fleet: an event of AWS names the machine and no fleet. */
+export const workerKey = (worker: string): string => `WORKER#${worker}`;
+export const fleetKey = (fleet: string): string => `FLEET#${fleet}`;
 /** All configurations of repositories are one record. */
 export const REPOSITORIES_KEY = 'REPOSITORIES';
 /** Which task definitions belong to a user under a configuration, in whose name there is no `#`. */

@@ -5,8 +5,9 @@ import { judge, judgeMissing, judgeRefusedStart, judgeUnclaimed } from '../lifec
 import { beats } from '../lifecycle/life-signs.ts';
 import { ignore, type Move, mark } from '../lifecycle/move.ts';
 import { isSettled, runOf } from '../lifecycle/states.ts';
-import type { Timings } from '../lifecycle/timings.ts';
+import { askedAgainAt, type Timings } from '../lifecycle/timings.ts';
 import type { BatonEvent } from '../schemas/envelope.ts';
+import { shortText } from '../schemas/json.ts';
 import { nativeIdOf, type RunHandle } from '../schemas/run-handle.ts';
 import type { Task } from '../schemas/task.ts';
 import { type Outcome, refused, type Said, said } from './outcome.ts';
@@ -102,6 +103,31 @@ export const refusedStart = (
     { id: `${causeOf(event).id}#refused`, type: 'StartRefused' },
     (now, record, { at }) => judgeRefusedStart(now, record, { ...refusal, attempt, at }),
   );
+
+/** How the journal's reason of such a start begins, by which it is counted. */
+const PUT_OFF = 'start_is_put_off';
+
+/**
+ * Puts a start off for want of what it needs, and says why. Under a cause of its own: it does not prove that the event was taken up, so that
+ * the task's alarm says the event again.
+ */
+export async function putOff(
+  event: BatonEvent,
+  tasks: Ports['tasks'],
+  message: string,
+): Promise<Outcome | readonly Outcome[]> {
+  const { taskId, version } = subject(event);
+  const cause = { id: `${causeOf(event).id}#delayed`, type: 'StartDelayed' };
+  const outcome = await tasks.decide(taskId, cause, (now, _record, { at, timings }) => {
+    if (now.version !== version) return ignore('task_has_moved_on');
+    const since = now.history.at(-1)?.at ?? at;
+    return mark({
+      due: { step: askedAgainAt({ taskId, since }, at, timings) },
+      delay: { at, message: shortText(message) },
+    });
+  });
+  return outcome.kind === 'moved' ? [outcome, refused(shortText(`${PUT_OFF}: ${message}`))] : outcome;
+}
 
 /** Stops a run for which nobody waits any more: its task moved on while it was being started. */
 export async function stopLate(event: BatonEvent, backEnd: ComputeBackend<never>, handle: RunHandle): Promise<Said> {

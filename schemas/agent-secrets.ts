@@ -8,14 +8,15 @@ export const AGENT_SECRETS_MAX_CHARS = 2_048;
 
 /**
  * A variable of the agent and the secret that its value is in, as `<VARIABLE>=<complete ARN>`. The runner's own variables and those of AWS are
- * not for anybody to set.
+ * not for anybody to set. Names of secrets have letters of ASCII, digits and /_+=.@- (Secrets Manager API reference, CreateSecret): nothing that
+ * means something to a shell, or ends a line of a file of variables.
  */
 export const agentSecret = z
   .string()
   .regex(/^[A-Z][A-Z0-9_]*=/, { error: 'is not <VARIABLE>=<complete ARN of a secret>', abort: true })
   .regex(/^(?!BATON_|AWS_|ECS_)/, { error: 'names a variable of Baton or AWS', abort: true })
   .regex(
-    /=arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^,\s]+-[A-Za-z0-9]{6}$/,
+    /=arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$/,
     'names no complete ARN of a secret, with "-" and six characters at its end',
   )
   .transform((value) => ({ name: value.slice(0, value.indexOf('=')), arn: value.slice(value.indexOf('=') + 1) }));

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { compute } from './compute.ts';
+import { fleetName } from './ssm-command.ts';
 import { stage } from './stage.ts';
 
 const name = z.string().trim().min(1, 'is empty');
@@ -61,6 +62,8 @@ export const portEnvironment = {
       .string()
       .transform((value) => value.split(',').filter((part) => part !== ''))
       .pipe(z.array(compute)),
+    /** Fleets of this deployment, where it has any. */
+    BATON_FLEETS: list.pipe(z.array(fleetName)).optional(),
     BATON_SCREENING: z.enum(['off', 'required']).optional(),
     BATON_AGENT_COMMAND: name.optional(),
     BATON_AGENT_COMMAND_ALLOWED: flag.optional(),
@@ -88,6 +91,18 @@ export const portEnvironment = {
     BATON_ECS_SUBNETS: list,
     BATON_ECS_SECURITY_GROUPS: list,
   },
+  workers: { BATON_TABLE: name, BATON_RECORD_RETENTION_D: z.coerce.number().positive() },
+  ec2: {
+    BATON_TABLE: name,
+    BATON_RECORD_RETENTION_D: z.coerce.number().positive(),
+    /** The one document that hosts are sent. */
+    BATON_FLEET_DOCUMENT: name,
+    BATON_FLEET_REGION: name,
+    BATON_STAGE: stage,
+    /** Where what hosts say is kept in whole. */
+    BATON_FLEET_LOG_GROUP: name.optional(),
+  },
+  machines: { BATON_STAGE: stage },
   definitions: {
     BATON_TABLE: name,
     BATON_RECORD_RETENTION_D: z.coerce.number().positive(),

@@ -19,7 +19,7 @@ export const reasons = {
   image_unavailable:
     'The image of the run could not be pulled. Look whether it is there for this processor architecture, whether the execution role may pull it, and whether the subnets reach the registry. Baton tries again.',
   secret_unavailable:
-    'A secret that the run needs could not be read. Look whether it exists and holds text, whether the role that reads it may (on ECS the execution role, on AgentCore the role of the runtime) and may use its key, and whether the store of secrets is reached. Baton tries again.',
+    'A secret that the run needs could not be read. Look whether it exists and holds text, whether the role that reads it may (on ECS the execution role, on AgentCore the role of the runtime, on a fleet that of its machines) and may use its key, and whether the store of secrets is reached. Baton tries again.',
   files_unavailable:
     'A file system of the task definition could not be mounted. Look whether it has a mount target in the subnets that the run may reach, whether the access point exists, and whether the task role may mount it. Baton tries again.',
   network_unavailable:
@@ -50,7 +50,17 @@ export const reasons = {
   host_lost: 'The host under the run went away. Baton tries again from saved work.',
   stopped_outside: 'Somebody other than Baton stopped the run. Baton tries again from saved work.',
   out_of_memory:
-    'The run used more memory than it has. Give it more: the size of the user in the configuration of the repository, else the memory of the base task definition. Baton tries again, and that alone will hardly help.',
+    'The run used more memory than it has. Give it more: the size of the user in the configuration of the repository, else the memory of the base task definition. Another attempt alone will hardly help. Baton tries again.',
+  worker_unreachable:
+    'The worker of the run did not take its command, or did not answer any more. Baton proves its end, or replaces the worker; look at the agent of Systems Manager on it. Baton tries again.',
+  ran_too_long:
+    'The run was ended by the time-out of its command, which lies behind that of its task. Baton tries again; look at the alarm clock.',
+  command_refused:
+    'The worker may not run the command, or is of another platform. Look at the document of the fleet, its image, and the rights of who sends.',
+  end_unproven:
+    'The host could not end all that the run left. The worker is quarantined and replaced. Baton tries again on another.',
+  boot_failed:
+    'The machine could not be made ready. The message is the line of the boot script; the machine is replaced.',
   back_end_failed:
     'The back end failed in itself: its container runtime, its storage. Baton tries again from saved work; if it stays, look at the health page of the back end.',
   killed:
@@ -90,5 +100,18 @@ export type Reason = z.infer<typeof reason>;
 
 export const because = (code: ReasonCode, message: string): Reason => ({ code, message: shortText(message) });
 
-export const remedyFor = (code: string): string =>
-  code in reasons ? reasons[code as ReasonCode] : 'The agent gave this reason itself. Look at the log of the run.';
+/** The next step for a person. `isOver`: the task has ended with it, and so nothing is tried again. */
+export function remedyFor(code: string, isOver = false): string {
+  const text = code in reasons ? reasons[code as ReasonCode] : GIVEN_BY_AGENT;
+  return isOver
+    ? text.replace(/Baton tries again( later| from saved work| on another)?/, 'Baton does not try again')
+    : text;
+}
+
+const GIVEN_BY_AGENT = 'The agent gave this reason itself. Look at the log of the run.';
+
+/** The same for whoever reads the message as well: nothing where it says no more. */
+export function adviceOn({ code, message }: Reason, isOver: boolean): string | undefined {
+  const remedy = remedyFor(code, isOver);
+  return remedy === message ? undefined : remedy;
+}

@@ -52,7 +52,9 @@ export const repositoryConfig = z
     /** Name of the fleet, for back ends whose workers belong to fleets. */
     fleet: z
       .string()
-      .regex(/^[a-z][a-z0-9-]{0,31}$/, 'is no name of a fleet')
+      .regex(/^[a-z][a-z0-9-]{0,31}$/, {
+        error: ({ input }) => `"${input}" is no name of a fleet: 1 to 32 small letters, digits and "-", a letter first`,
+      })
       .optional(),
     /** What the agent is started with, as one `/bin/sh -c` line. */
     agentCommand: agentCommand.optional(),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { agentcoreHandle } from './agentcore-session.ts';
 import type { Compute } from './compute.ts';
+import { ec2Handle, workerRunId } from './ssm-command.ts';
 
 /** What stopping and asking an ECS task need; survives a JSON round trip. */
 export const ecsHandle = z.object({
@@ -12,7 +13,7 @@ export const ecsHandle = z.object({
 });
 
 /** A run on some back end: all that is needed to stop it and to ask about it, whatever configuration says later. */
-export const runHandle = z.discriminatedUnion('backend', [agentcoreHandle, ecsHandle]);
+export const runHandle = z.discriminatedUnion('backend', [agentcoreHandle, ecsHandle, ec2Handle]);
 
 export type EcsHandle = z.infer<typeof ecsHandle>;
 export type RunHandle = z.infer<typeof runHandle>;
@@ -25,6 +26,8 @@ export function nativeIdOf(handle: RunHandle): string {
       return handle.sessionId;
     case 'ecs':
       return handle.taskArn;
+    case 'ec2':
+      return workerRunId(handle);
   }
 }
 

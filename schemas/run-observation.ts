@@ -13,8 +13,9 @@ export const runObservation = z.object({
   handle: runHandle,
   /** Native order number of this observation, where the back end has one. */
   sequence: z.int().optional(),
-  phase: z.enum(['starting', 'running', 'ended']),
-  /** Only with `ended`. */
+  /** `lost`: the back end has given up on it, and does not know whether anything of it is left. It must be stopped, and that be proven. */
+  phase: z.enum(['starting', 'running', 'ended', 'lost']),
+  /** Only with `ended` and `lost`. */
   end: z
     .object({
       /** `exited`: the agent container ended by itself; `lost`: the compute failed it; `stopped`: somebody stopped it. */

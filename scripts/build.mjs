@@ -13,9 +13,13 @@ const ENTRY_POINTS = {
   runner: 'agent/main.ts',
   'runner-aws': 'agent/aws-main.ts',
   supervisor: 'agent/supervisor.ts',
+  'local-containers': 'agent/local-containers.ts',
   'libsql-worker': 'runtime/engine/libsql-worker.ts',
   demo: 'scripts/demo.ts',
 };
+
+/** File in dist/ → source that is put there as it is. */
+const COPIES = { 'host-run.sh': 'agent/host/run.sh' };
 
 /** The bundle that loads parts of itself only when they are asked for: the command line, which seldom needs the SDK. All others are one file each. */
 const SPLIT = 'baton';
@@ -92,6 +96,9 @@ export async function build(checkout = root, sources = fingerprint(checkout)) {
     (a, b) => Number(b.path.endsWith('.map')) - Number(a.path.endsWith('.map')),
   )) {
     put(dist, basename(path), contents);
+  }
+  for (const [name, file] of Object.entries(COPIES)) {
+    if (isThere(join(checkout, file))) put(dist, name, readFileSync(join(checkout, file)));
   }
   put(dist, '.sources', sources);
   return entryPoints.map(([out]) => `dist/${out}.js`);

@@ -28,6 +28,15 @@ echo "Do with it what you like." > LICENCE
 echo "Wrote $(cat LICENCE | wc -w | tr -d ' ') words"; sleep 0.8`,
 };
 
+/** As `swift`, where machines are used again and again. */
+export const tidy: ScriptedAgent = {
+  name: 'changelog',
+  prompt: 'Begin a list of changes.',
+  command: `
+echo "Reading the history"; git log --format='- %s' > CHANGES.md; sleep 0.8
+echo "Listed the changes"; sleep 0.8`,
+};
+
 /** Begins well, and is killed by a fault of its own. */
 export const crashing: ScriptedAgent = {
   name: 'crash',

@@ -9,9 +9,10 @@ import { taskReport } from '../cli/task-report.ts';
 import { openTerminal } from '../cli/terminal.ts';
 import { type WorldClient, worldClient } from '../cli/world-client.ts';
 import { openWorld } from '../runtime/embedded-world.ts';
+import { unfit } from '../runtime/engine/local-fleet-worker.ts';
 import type { Compute } from '../schemas/compute.ts';
 import type { TaskView } from '../schemas/task-view.ts';
-import { crashing, diligent, endless, type ScriptedAgent, swift } from './demo-agents.ts';
+import { crashing, diligent, endless, type ScriptedAgent, swift, tidy } from './demo-agents.ts';
 import { makeSampleRepository } from './demo-repository.ts';
 import { demoTable, type Shown, verdicts } from './demo-verdict.ts';
 
@@ -48,7 +49,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-/** Opens a world in which all that back ends and runners say comes twice, shows four tasks in it, and judges what was seen. */
+/** Opens a world in which all that back ends and runners say comes twice, shows tasks on every back end in it, and judges what was seen. */
 async function demo(folder: string): Promise<number> {
   const repository = makeSampleRepository(folder);
   const world = await openWorld({
@@ -59,8 +60,9 @@ async function demo(folder: string): Promise<number> {
   const interruption = onInterruption();
   const giveUp = sleep(DEMO_LIMIT_S * 1000, undefined, { ref: false });
   try {
-    for (const line of INTRODUCTION) terminal.line(line);
-    const shown = showTasks(client, repository.path, join(folder, 'endless.pid'));
+    const noFleet = unfit();
+    for (const line of introduction(noFleet)) terminal.line(line);
+    const shown = showTasks(client, repository.path, join(folder, 'endless.pid'), noFleet === undefined);
     shown.catch(() => undefined);
     const seen = await Promise.race([shown, interruption.leaving, giveUp]);
     if (typeof seen === 'object') return judge(seen, repository.head);
@@ -73,11 +75,12 @@ async function demo(folder: string): Promise<number> {
   }
 }
 
-/** Four tasks at the same time: one ends well on each back end, one crashes, one is cancelled at work. */
-async function showTasks(client: WorldClient, repository: string, pidFile: string): Promise<Shown> {
-  const [completed, inSession, crashed, cancelled] = await Promise.all([
+/** All at the same time: one ends well on each back end, one crashes, one is cancelled at work. */
+async function showTasks(client: WorldClient, repository: string, pidFile: string, hasFleet: boolean): Promise<Shown> {
+  const [completed, inSession, onWorker, crashed, cancelled] = await Promise.all([
     showTask(client, repository, diligent, 'ecs'),
     showTask(client, repository, swift, 'agentcore', (task) => whenClaimed(client, task)),
+    hasFleet ? showTask(client, repository, tidy, 'ec2') : undefined,
     showTask(client, repository, crashing, 'ecs'),
     showTask(client, repository, endless(pidFile), 'ecs', async (task) => {
       await whenAtWork(pidFile);
@@ -93,6 +96,7 @@ async function showTasks(client: WorldClient, repository: string, pidFile: strin
     completed: completed.view,
     inSession: inSession.view,
     sessionPid: inSession.aside ?? 0,
+    ...(onWorker ? { onWorker: onWorker.view, worker: await whenIdle(client, onWorker.view) } : {}),
     crashed: crashed.view,
     cancelled: cancelled.view,
     pids: cancelled.aside ?? [],
@@ -125,6 +129,14 @@ async function whenClaimed(client: WorldClient, task: string): Promise<number> {
   }
 }
 
+/** The worker that had the run, once it takes another. */
+async function whenIdle(client: WorldClient, { run }: TaskView): Promise<string> {
+  const [had = ''] = run?.nativeId?.split('/') ?? [];
+  while (!(await client.workers()).some(({ worker, state }) => worker === had && state === 'idle'))
+    await sleep(LOOK_INTERVAL_MS);
+  return had;
+}
+
 async function whenAtWork(pidFile: string): Promise<void> {
   while (!existsSync(pidFile)) await sleep(LOOK_INTERVAL_MS);
   await sleep(WORK_BEFORE_CANCEL_MS);
@@ -149,9 +161,12 @@ async function cancelAll(client: WorldClient): Promise<void> {
   while (Date.now() < untilMs && (await client.facts()).unsettled > 0) await sleep(LOOK_INTERVAL_MS);
 }
 
-const INTRODUCTION = [
-  paint.bold('Four tasks travel through Baton on this machine, on two back ends.'),
+const introduction = (noFleet: string | undefined): readonly string[] => [
+  paint.bold(
+    `${noFleet === undefined ? 'Five' : 'Four'} tasks travel through Baton on this machine, on ${noFleet === undefined ? 'three' : 'two'} back ends.`,
+  ),
   'Git, processes and events are real; the agents are scripted with /bin/sh. All that back ends and runners say comes twice.',
+  ...(noFleet === undefined ? [] : [`None runs on the third, ec2: ${noFleet}.`]),
   '',
 ];
 

@@ -1,141 +1,40 @@
+import { QUIET_CHECKS } from '../lifecycle/life-signs.ts';
 import { rates, runningCostOf } from '../lifecycle/running-cost.ts';
 import { awsTimings } from '../lifecycle/timings.ts';
-import { rules } from '../rules/index.ts';
+import {
+  type BackEndBudgets,
+  BILLED_MS,
+  costOf,
+  dollars,
+  IDLE_POLLS,
+  LOOP_TRANSITIONS,
+  loop,
+  MEMORY_GB,
+  POLL_S,
+  PRICES,
+  polling,
+  QUEUE_RULES,
+  REQUESTS_PER_MESSAGE,
+  type RecordedBudget,
+  type RecordedBudgets,
+  sum,
+  TASKS,
+  type WatchedBudgets,
+  WORKFLOW_INVOCATIONS,
+  WORKFLOW_TRANSITIONS,
+  WORKFLOW_WRITES,
+  watchingCostOf,
+  workflow,
+} from './cost-figures.ts';
 import { GENERATED, page, table } from './markdown.ts';
 
-/** What a life cycle asks of AWS, as `bench/budget.ts` recorded it. */
-export interface RecordedBudget {
-  readonly recordWrites: number;
-  readonly writeUnits: number;
-  readonly recordReads: number;
-  readonly readUnits: number;
-  readonly messages: number;
-  readonly schedules: number;
-  readonly payloadPuts: number;
-  readonly payloadGets: number;
-  readonly payloadDeletes: number;
-  readonly starts: number;
-  readonly stops: number;
-  readonly definitionCalls: number;
-  readonly asks: number;
-  readonly publishCalls: number;
-  readonly publishedEntries: number;
-  readonly invocations: number;
-  readonly byRule: Readonly<Record<string, number>>;
-}
-
-/** What it takes over a whole run to see that it lives, where its back end does not say. */
-interface RecordedWatching {
-  readonly heartbeats: number;
-  readonly heartbeatUnits: number;
-  readonly looks: number;
-  readonly recordWrites: number;
-  readonly writeUnits: number;
-  readonly recordReads: number;
-  readonly readUnits: number;
-  readonly messages: number;
-  readonly schedules: number;
-  readonly publishedEntries: number;
-}
-
-/** Budgets of one back end by the minutes of a run, and when every event is delivered twice. */
-interface BackEndBudgets {
-  readonly minutes: Readonly<Record<string, RecordedBudget>>;
-  readonly deliveredTwice: RecordedBudget;
-}
-
-/** Of ECS, and of AgentCore, where the watching is counted apart. */
-export interface RecordedBudgets extends BackEndBudgets {
-  readonly agentcore: BackEndBudgets & { readonly watching: Readonly<Record<string, RecordedWatching>> };
-}
-
-/** Rules whose events wait in an SQS queue. */
-const QUEUE_RULES = rules.filter(({ delivery }) => delivery === 'queue').map(({ name }) => name);
-
-/** Tasks that the figures are given for. */
-const TASKS = 1_000;
-/** How often the poller of the comparison looks, in seconds. */
-const POLL_S = 30;
-/** Assumed: what an invocation is billed for, warm, at the memory that the functions have. Not measured on AWS. */
-const BILLED_MS = 100;
-const MEMORY_GB = 0.5;
-/** State transitions of a Step Functions workflow for the same steps: accept, admit, hydrate, run (.sync), judge, settle, and begin and end. */
-const WORKFLOW_TRANSITIONS = 8;
 /** After this time without work a session ends by itself, as it is deployed, in seconds. */
 const IDLE_S = 900;
-/** Of a loop in Step Functions that waits, describes and chooses. */
-const LOOP_TRANSITIONS = 3;
-/** Functions that such a workflow, or an orchestrator that polls, still calls for the same steps. */
-const WORKFLOW_INVOCATIONS = 5;
-/** Writes that it still makes, so that a task can be listed and shown. */
-const WORKFLOW_WRITES = 7;
-
-/** US dollars in us-east-1, on demand, without free tiers; public price pages as of November 2026. */
-const PRICES = {
-  'DynamoDB write unit': 0.625e-6,
-  'DynamoDB read unit': 0.125e-6,
-  'EventBridge custom event': 1e-6,
-  'SQS request': 0.4e-6,
-  'Scheduler invocation': 1e-6,
-  'S3 PUT': 5e-6,
-  'S3 GET': 0.4e-6,
-  'Lambda request': 0.2e-6,
-  'Lambda GB-second, arm64': 0.0000133334,
-  'Step Functions state transition': 25e-6,
-  'Lambda durable operation': 8e-6,
-} as const;
-
-/** A queue is asked for messages all the time by who polls it; a message costs sending, receiving and deleting. */
-const REQUESTS_PER_MESSAGE = 3;
-
-/** Requests of the idle queues in 30 days: Lambda keeps five long polls of 20 s open (AWS Lambda developer guide, SQS polling). */
-const IDLE_POLLS = (QUEUE_RULES.length * 5 * 30 * 86_400) / 20;
-
-const invocation = (): number =>
-  PRICES['Lambda request'] + (BILLED_MS / 1000) * MEMORY_GB * PRICES['Lambda GB-second, arm64'];
-
-/** Deliveries that come through a queue. */
-const queuedIn = ({ byRule }: RecordedBudget): number =>
-  QUEUE_RULES.reduce((all, name) => all + (byRule[name] ?? 0), 0);
-
-const costOf = (budget: RecordedBudget) => ({
-  records: budget.writeUnits * PRICES['DynamoDB write unit'] + budget.readUnits * PRICES['DynamoDB read unit'],
-  events: budget.publishedEntries * PRICES['EventBridge custom event'],
-  queues: queuedIn(budget) * REQUESTS_PER_MESSAGE * PRICES['SQS request'],
-  schedules: budget.schedules * PRICES['Scheduler invocation'],
-  payloads: budget.payloadPuts * PRICES['S3 PUT'] + budget.payloadGets * PRICES['S3 GET'],
-  functions: budget.invocations * invocation(),
-});
-
-const sum = (costs: Readonly<Record<string, number>>): number =>
-  Object.values(costs).reduce((all, one) => all + one, 0);
-
-const workflowBase = (): number =>
-  WORKFLOW_INVOCATIONS * invocation() + WORKFLOW_WRITES * 2 * PRICES['DynamoDB write unit'];
-
-/** An orchestrator that wakes every 30 seconds: a checkpoint, an invocation, and a read of the record. */
-const polling = (minutes: number): number =>
-  workflowBase() +
-  ((minutes * 60) / POLL_S) * (PRICES['Lambda durable operation'] + invocation() + PRICES['DynamoDB read unit']);
-
-const workflow = (): number => workflowBase() + WORKFLOW_TRANSITIONS * PRICES['Step Functions state transition'];
-
-const loop = (minutes: number): number =>
-  workflow() + ((minutes * 60) / POLL_S) * LOOP_TRANSITIONS * PRICES['Step Functions state transition'];
-
-/** Signs of life and looks at them, over a whole run. */
-const watchingCostOf = (watching: RecordedWatching): number =>
-  (watching.heartbeatUnits + watching.writeUnits) * PRICES['DynamoDB write unit'] +
-  watching.readUnits * PRICES['DynamoDB read unit'] +
-  watching.messages * REQUESTS_PER_MESSAGE * PRICES['SQS request'] +
-  watching.schedules * PRICES['Scheduler invocation'] +
-  watching.publishedEntries * PRICES['EventBridge custom event'] +
-  watching.looks * invocation();
-
-const dollars = (each: number): string => `$${(each * TASKS).toFixed(each * TASKS < 1 ? 3 : 2)}`;
+/** Shares of its time for which a machine works, of the table. */
+const BUSY_SHARES = { 'all the time': 1, 'half of it': 0.5, 'a tenth of it': 0.1 } as const;
 
 /** `docs/cost.md`: what the control plane costs, from recorded counts and public prices. */
-export function costPage({ agentcore, ...ecs }: RecordedBudgets): string {
+export function costPage({ agentcore, ec2, ...ecs }: RecordedBudgets): string {
   return page(
     GENERATED,
     '# Cost',
@@ -152,6 +51,7 @@ export function costPage({ agentcore, ...ecs }: RecordedBudgets): string {
     ]),
     `With no task, nothing is invoked and nothing is scheduled. What remains by the month: Lambda's polling of ${QUEUE_RULES.length} queues, about ${IDLE_POLLS.toLocaleString('en')} requests or $${(IDLE_POLLS * PRICES['SQS request']).toFixed(2)}; storage; one secret, $0.40; and the CloudWatch alarms, $0.10 each.`,
     ...onAgentcore(agentcore),
+    ...onFleet(ec2),
     ...forgotten(),
     '## Formulas',
     [
@@ -194,6 +94,7 @@ function countsTable({ minutes, deliveredTwice }: BackEndBudgets): string {
       counts('stops of compute', (one) => one.stops),
       counts('task definitions described', (one) => one.definitionCalls),
       counts('questions to compute', (one) => one.asks),
+      counts('calls about its machine', (one) => one.machineCalls),
       counts('PutEvents calls', (one) => one.publishCalls),
       counts('published entries', (one) => one.publishedEntries),
       counts('invocations', (one) => one.invocations),
@@ -225,27 +126,40 @@ function dollarsTable(
 
 const headsOf = (minutes: object): string[] => Object.keys(minutes).map((duration) => `${duration} min`);
 
-function onAgentcore({ watching, ...budgets }: RecordedBudgets['agentcore']): string[] {
-  const [minutes = '60', longest] = Object.entries(watching).at(-1) ?? [];
-  if (!longest) throw new Error('docs/budget.json has no watching of a run on AgentCore: npm run budget');
-  const hourly = (count: number): string => ((count * 60) / Number(minutes)).toFixed(0);
-  const hour = (watchingCostOf(longest) * 60) / Number(minutes);
+/** Beside what a task costs by itself. */
+const watchedRows = ({ minutes, watching }: WatchedBudgets) => {
+  const watched = (duration: number): number => {
+    const one = watching[String(duration)];
+    return one ? watchingCostOf(one) : 0;
+  };
+  const together = (duration: number): number => {
+    const budget = minutes[String(duration)];
+    return watched(duration) + (budget ? sum(costOf(budget)) : 0);
+  };
+  return [
+    ['watching', watched],
+    ['**together**', together],
+  ] as const;
+};
+
+/** The watching of the longest run there is. */
+function longestOf(watching: WatchedBudgets['watching'], where: string) {
+  const [minutes, longest] = Object.entries(watching).at(-1) ?? [];
+  if (!longest) throw new Error(`docs/budget.json has no watching of a run on ${where}: npm run budget`);
+  return { minutes: Number(minutes), longest };
+}
+
+function onAgentcore({ watching, ...budgets }: WatchedBudgets): string[] {
+  const { minutes, longest } = longestOf(watching, 'AgentCore');
+  const hourly = (count: number): string => ((count * 60) / minutes).toFixed(0);
+  const hour = (watchingCostOf(longest) * 60) / minutes;
   const { HEARTBEAT_S, LIFE_LOOK_S, STOP_LOOK_S } = awsTimings;
   return [
     '## Requests of one healthy AgentCore task',
     `The same story without what watching it costs, which stands below. AgentCore tells of no end, so its session is stopped after the report, and once more ${STOP_LOOK_S} s later, which proves that it is gone ([decision 0022](decisions/0022-a-back-end-that-tells-nothing.md)).`,
     countsTable(budgets),
     `Dollars per ${TASKS.toLocaleString('en')} tasks:`,
-    dollarsTable(budgets, [
-      ['watching', (duration) => watchingCostOf(watching[String(duration)] ?? longest)],
-      [
-        '**together**',
-        (duration) => {
-          const budget = budgets.minutes[String(duration)];
-          return watchingCostOf(watching[String(duration)] ?? longest) + (budget ? sum(costOf(budget)) : 0);
-        },
-      ],
-    ]),
+    dollarsTable(budgets, watchedRows({ watching, ...budgets })),
     '## Watching a session',
     `The runner leaves a sign of life every ${HEARTBEAT_S} s; the task looks every ${LIFE_LOOK_S} s: one message of the alarm clock, one invocation, two reads, one write of the task. In an hour of a run these are`,
     table(
@@ -264,11 +178,34 @@ function onAgentcore({ watching, ...budgets }: RecordedBudgets['agentcore']): st
   ];
 }
 
+function onFleet({ watching, joining, ...budgets }: RecordedBudgets['ec2']): string[] {
+  const { minutes, longest } = longestOf(watching, 'EC2');
+  const each = (count: number): string => (longest.looks === 0 ? '0' : String(count / longest.looks));
+  const hour = (watchingCostOf(longest) * 60) / minutes;
+  const { usdPerHour, vcpu, memoryGb } = rates.ec2;
+  const lookMinutes = (QUIET_CHECKS * awsTimings.START_CHECK_S) / 60;
+  return [
+    '## Requests of one healthy EC2 task',
+    'The same story on a fleet of one machine that is ready, without the looks below. The start claims its worker, has Auto Scaling keep the machine, and sends one command; Systems Manager tells when that ends, with the proof of the host, and Auto Scaling may have the machine again. So a healthy task calls `SendCommand` once and `SetInstanceProtection` twice, for which no price is counted here, and asks nothing ([decision 0025](decisions/0025-a-worker-is-given-back-by-proof.md)). Where a fleet has more machines, a claim reads some of them at a time until one is idle.',
+    countsTable(budgets),
+    `Dollars per ${TASKS.toLocaleString('en')} tasks:`,
+    dollarsTable(budgets, watchedRows({ watching, ...budgets })),
+    `What Systems Manager says may be lost, so a run that works for ${lookMinutes} minutes is asked about, and again every ${lookMinutes} minutes; shorter ones never are. In ${minutes} minutes that is ${longest.looks} times. Each is an alarm, ${each(longest.invocations)} invocations, ${each(longest.asks)} questions (what became of the command, and whether the machine is there), ${each(longest.recordReads)} record reads, ${each(longest.recordWrites)} write and ${each(longest.publishedEntries)} event: $${hour.toFixed(6)} an hour, ${((hour / usdPerHour) * 100).toFixed(3)} % of what the machine costs.`,
+    `A machine that joins its fleet costs ${joining.invocations} invocations, ${joining.recordReads} record reads and ${joining.recordWrites} writes, once.`,
+    '## A machine of a fleet',
+    `It costs the same idle or busy: $${usdPerHour.toFixed(3)} an hour by list price, $${(usdPerHour * 24 * 30).toFixed(2)} in 30 days, for the default type (m7g.xlarge: ${vcpu} vCPU, ${memoryGb} GB), on demand and without its volume. It works for one run at a time, so what an hour of a run costs depends on how much of its time it works:`,
+    table(
+      ['the machine works', 'an hour of a run'],
+      Object.entries(BUSY_SHARES).map(([share, of]) => [share, `$${(usdPerHour / of).toFixed(3)}`]),
+    ),
+    `A task of ECS in its base size (${rates.ecs.vcpu} vCPU, ${rates.ecs.memoryGb} GB) costs $${rates.ecs.usdPerHour.toFixed(3)} an hour, and nothing when there is none. A machine of a fleet is there when a task comes, with its image; one that has nothing to do is paid for until its group is made smaller.`,
+  ];
+}
+
 /** What runs cost that nobody stops, by list prices. */
 function forgotten(): string[] {
-  const { memoryGb, usdPerGbHour, endsAfterSeconds = 0 } = rates.agentcore;
+  const { memoryGb, idleUsdPerHour: idle = 0, endsAfterSeconds = 0 } = rates.agentcore;
   const [session, task] = [runningCostOf('agentcore', undefined), runningCostOf('ecs', undefined)];
-  const idle = memoryGb * usdPerGbHour;
   const hours = endsAfterSeconds / 3_600;
   const usd = (amount: number): string => `$${amount.toFixed(amount < 1 ? 3 : 2)}`;
   return [
@@ -292,8 +229,13 @@ function forgotten(): string[] {
           usd(task.usdPerHour),
           `never: ${usd(task.usdPerHour * 24 * 30)} in 30 days`,
         ],
+        [
+          `EC2, ${rates.ec2.vcpu} vCPU and ${rates.ec2.memoryGb} GB, with a run or without`,
+          usd(rates.ec2.usdPerHour),
+          `never: ${usd(rates.ec2.usdPerHour * 24 * 30)} in 30 days`,
+        ],
       ],
     ),
-    `So stopping a session ${awsTimings.LAST_WORD_GRACE_S} s after its report saves up to ${usd((idle * IDLE_S) / 3_600)} a task, many times what the control plane costs. AgentCore bills what a session uses, by the second: no processor time while it waits, and memory as long as it lives. ECS bills what was asked for.`,
+    `So stopping a session ${awsTimings.LAST_WORD_GRACE_S} s after its report saves up to ${usd((idle * IDLE_S) / 3_600)} a task, many times what the control plane costs. AgentCore bills what a session uses, by the second: no processor time while it waits, and memory as long as it lives. ECS bills what was asked for, EC2 the machine.`,
   ];
 }

@@ -98,7 +98,7 @@ const meanings: Readonly<Record<string, { readonly fields: () => readonly Field[
       dispatchedAt: 'When it was handed to the back end.',
       definition: 'Task definition that every start of this attempt names.',
       handle:
-        'All that stopping and asking need. On ECS it comes with the answer or with the first event; on AgentCore it is stored with the step to STARTING, before anything is started.',
+        'All that stopping and asking need. On ECS it comes with the answer or with the first event; on AgentCore and on a fleet it is stored with the step to STARTING, before anything is started.',
       seen: 'Native identity → highest order number seen.',
       endedIds: 'Native identities that were seen to end.',
       stopRequests: 'How many stops the back end answered.',

@@ -5,6 +5,7 @@ import { prefixOf } from '../../schemas/stage.ts';
 import type { ReplayDesk } from '../endpoint/replay-desk.ts';
 import { type RepositoryDesk, repositoryDesk } from '../endpoint/repository-desk.ts';
 import { type TaskDesk, taskDesk } from '../endpoint/task-desk.ts';
+import { type WorkerDesk, workerDesk } from '../endpoint/worker-desk.ts';
 import { BatonError } from '../errors.ts';
 import { runsOver } from '../runs.ts';
 import { awsReplays } from './aws-replays.ts';
@@ -16,6 +17,7 @@ const RETENTION_UNUSED_D = 90;
 
 export interface AwsDesk extends TaskDesk {
   readonly repositories: RepositoryDesk;
+  readonly workers: WorkerDesk;
   readonly replays: ReplayDesk;
 }
 
@@ -34,6 +36,7 @@ export function awsDesk(stage: string): AwsDesk {
   return {
     ...taskDesk({ store, bus, ports: { runs } }, NOWHERE),
     repositories: repositoryDesk({ store, bus }),
+    workers: workerDesk(store),
     replays: awsReplays({ client: events, prefix: name, rules }),
   };
 }

@@ -20,14 +20,23 @@ const METRICS = {
 } as const satisfies Record<DeliveryOutcome, string>;
 
 /** Facts that somebody is to look at: each has a metric of its own name, on which an alarm can stand. */
-const LOUD: ReadonlySet<string> = new Set(['RunOrphaned', 'IdempotencyKeyReused', 'ScreeningBlocked']);
+const LOUD: ReadonlySet<string> = new Set([
+  'RunOrphaned',
+  'WorkerQuarantined',
+  'IdempotencyKeyReused',
+  'ScreeningBlocked',
+]);
 
 /** Counted besides where a text was blocked because nobody could look: then nothing runs any more, and nobody attacked. */
 const SCREENING_FAILED = 'ScreeningFailed';
 
 /** Counted where a start was put off: no event says so, and the task waits until its time is over. What such a reason begins with. */
 const START_DELAYED = 'StartDelayed';
-const IS_DELAYED = 'definition_is_not_ready:';
+const IS_DELAYED = /^(definition_is_not_ready|start_is_put_off):/;
+
+/** Counted where AWS said a status that this version does not know, which changes nothing. */
+const UNKNOWN_STATUS = 'UnknownStatus';
+const IS_UNKNOWN = /^unknown status /;
 
 /** Errors below errors that are told. */
 const CAUSES_MAX = 4;
@@ -81,7 +90,8 @@ export function deliveryLog(rule: Rule): DeliveryLog {
         ...(published.length > 0 ? { published: published.map(({ id }) => id) } : {}),
       });
       count(METRICS[outcome]);
-      if (reasons.some((reason) => reason.startsWith(IS_DELAYED))) count(START_DELAYED);
+      if (reasons.some((reason) => IS_DELAYED.test(reason))) count(START_DELAYED);
+      if (reasons.some((reason) => IS_UNKNOWN.test(reason))) count(UNKNOWN_STATUS);
       if (published.length > 0) count('Published', published.length);
       for (const { 'detail-type': type, detail } of published) {
         if (LOUD.has(type)) count(type);

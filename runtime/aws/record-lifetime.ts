@@ -1,5 +1,6 @@
 import type { RunRecord } from '../../schemas/run-record.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
+import type { Worker } from '../../schemas/worker.ts';
 
 const DAY_S = 86_400;
 
@@ -9,14 +10,27 @@ const DAY_S = 86_400;
  */
 export function expiryOf(key: string, value: unknown, days: number, now: number): number | undefined {
   const kind = key.slice(0, key.indexOf('#'));
-  const needlessSince =
-    kind === 'TASK'
-      ? endOfTask(value as Task | Rejection)
-      : kind === 'RUN'
-        ? endOfRun(value as RunRecord, now)
-        : undefined;
+  const needlessSince = endOf(kind, value, now);
   return needlessSince === undefined ? undefined : Math.ceil(needlessSince / 1000 + days * DAY_S);
 }
+
+/** Epoch milliseconds. */
+function endOf(kind: string, value: unknown, now: number): number | undefined {
+  switch (kind) {
+    case 'TASK':
+      return endOfTask(value as Task | Rejection);
+    case 'RUN':
+      return endOfRun(value as RunRecord, now);
+    case 'WORKER':
+      return endOfWorker(value as Worker);
+    default:
+      return undefined;
+  }
+}
+
+/** One that is quarantined waits for the end of its machine. */
+const endOfWorker = ({ state, since }: Worker): number | undefined =>
+  state === 'gone' ? Date.parse(since) : undefined;
 
 /** Epoch milliseconds. An unsettled task still has something due. */
 function endOfTask(value: Task | Rejection): number | undefined {

@@ -45,6 +45,10 @@ const PASSING: ReadonlySet<string> = new Set([
   'RequestTimeoutException',
   'TransactionConflictException',
   'ReplicatedWriteConflictException',
+  'ResourceContention',
+  'ResourceContentionFault',
+  'ScalingActivityInProgress',
+  'ScalingActivityInProgressFault',
 ]);
 
 /** Sorts an error that an AWS SDK client threw. No answer at all counts as unavailable: nobody knows whether the call took effect. */

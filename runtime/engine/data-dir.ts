@@ -26,7 +26,18 @@ export interface DataDir {
 }
 
 /** Names in a data directory that is Baton's alone, or how they begin. */
-const OURS = ['baton.db', 'lock.db', 'secret', 'world.json', 'runs', 'archive', 'user-files', 'joined', '.gitignore'];
+const OURS = [
+  'baton.db',
+  'lock.db',
+  'secret',
+  'world.json',
+  'runs',
+  'archive',
+  'workers',
+  'user-files',
+  'joined',
+  '.gitignore',
+];
 /** Bits of a mode for others than the owner: all of them, and those that let them write. */
 const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;

@@ -1,5 +1,6 @@
 import { alarmRang } from '../../events/alarm-rang.ts';
 import { earliestDue } from '../../lifecycle/evolve.ts';
+import { awsFleetWaits, type FleetWaits } from '../../lifecycle/worker.ts';
 import type { Rule } from '../../rules/rule.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import { alarmEvent } from '../alarm-event.ts';
@@ -12,6 +13,7 @@ import { configurationsOver, limitsOver, repositoriesOver } from '../repositorie
 import { type RunnerSide, runsOver } from '../runs.ts';
 import { slotsOver } from '../slots.ts';
 import { tasksOver } from '../tasks.ts';
+import { placesOver, workersOver } from '../workers.ts';
 import { type AlarmClock, alarmClock } from './alarm-clock.ts';
 import type { Archive } from './archive.ts';
 import { type Archives, archivesOver } from './archives.ts';
@@ -34,6 +36,8 @@ export interface EngineOptions {
   readonly secret: string;
   /** How many tasks of a slot key may run at once. */
   readonly limitOf: (key: string) => number;
+  /** Waits of its fleets; those of AWS unless told otherwise. */
+  readonly fleetWaits?: FleetWaits;
   /** Keeps what is published; without one, nothing can be replayed. */
   readonly archive?: Archive;
   /** Chance from 0 to 1, for the order of what is replayed. */
@@ -72,10 +76,12 @@ export function createEngine(options: EngineOptions): Engine {
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => settings.timings });
   const repositories = repositoriesOver({ store });
   const configurations = configurationsOver({ store });
-  const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, options.limitOf) });
+  const workers = workersOver({ store, clock, waits: options.fleetWaits ?? awsFleetWaits });
+  const limitOf = placesOver(workers, limitsOver(repositories, options.limitOf));
+  const slots = slotsOver({ store, tasks, clock, limitOf });
   const payloads = payloadsOver({ store, secret: () => secret });
   const effects = effectLedger({ store });
-  const ports = { tasks, slots, runs, payloads, repositories, configurations, settings, clock };
+  const ports = { tasks, slots, workers, runs, payloads, repositories, configurations, settings, clock };
 
   let stopped = false;
   let all: Readonly<Record<string, unknown>> = ports;

@@ -90,6 +90,7 @@ export function slowToRead(
 }
 
 const statusOf = (value: unknown): string => {
-  const { status, version } = value as { status?: string; version?: number };
+  const { status, version, state } = value as { status?: string; version?: number; state?: string };
+  if (state !== undefined) return ` ${state}`;
   return status === undefined ? '' : ` ${status} v${version ?? 0}`;
 };

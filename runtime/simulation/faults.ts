@@ -55,6 +55,15 @@ export const faults = {
   'session-again':
     'An invocation of a session arrives once more, also after the session was stopped: it is made again.',
   'lost-beats': 'Signs of life of a run do not reach its record for seconds or minutes.',
+  'late-command': 'A command reaches its worker after minutes, or not in the time that it has for that.',
+  'lost-command':
+    'Systems Manager gives up on a command that never reaches its worker, or reaches it all the same; or never hears how it ended.',
+  'command-again': 'A command reaches its worker twice.',
+  'execution-time-out': 'Systems Manager ends the script of a run at any time; its guard ends the run later.',
+  'unclean-host': 'Something of a run cannot be removed from its worker, or cannot be ended there.',
+  'host-death': 'The machine of a worker is gone from one moment to the next; EC2 says so, or nobody does.',
+  'boot-fails': 'A machine cannot be made ready, and says so, or nothing at all.',
+  'scale-in': 'A fleet becomes smaller, or larger, while tasks run.',
 } as const satisfies Record<string, string>;
 
 export type FaultName = keyof typeof faults;

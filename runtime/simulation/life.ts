@@ -5,6 +5,7 @@ import { createEngine, type Engine } from '../engine/engine.ts';
 import { type DeadLetter, letterIdOf } from '../engine/event-bus.ts';
 import type { MemoryStore } from '../engine/memory-store.ts';
 import type { Scheduler } from '../engine/scheduler.ts';
+import type { FleetBackendOptions } from '../fleet-backend.ts';
 import type { Alarms, RecordStore, Settings } from '../ports.ts';
 import type { Reaction } from '../react.ts';
 import type { SessionBackendOptions } from '../session-backend.ts';
@@ -15,9 +16,10 @@ import type { Broken } from './promise-names.ts';
 import type { Promises } from './promises.ts';
 import type { Random } from './random.ts';
 import { type Gate, type Scene, Unreachable } from './scene.ts';
+import type { HostHabits } from './simulated-host.ts';
 import type { Trouble } from './troubled-store.ts';
 import type { Weather } from './weather.ts';
-import { type WiredPorts, type Wiring, wire } from './wiring.ts';
+import { fleetWaitsOf, type WiredPorts, type Wiring, wire } from './wiring.ts';
 
 /** A mistake put in on purpose, to see that the simulation finds it. */
 export interface Plant {
@@ -31,6 +33,10 @@ export interface Plant {
   readonly definitions?: (under: DefinitionsOver) => DefinitionsOver;
   /** What the back end of sessions stands on. */
   readonly sessions?: (under: SessionBackendOptions) => SessionBackendOptions;
+  /** What the back end of fleets stands on. */
+  readonly fleet?: (under: FleetBackendOptions) => FleetBackendOptions;
+  /** What the hosts of fleets do. */
+  readonly hosts?: Partial<HostHabits>;
 }
 
 /** What every life of one world has in common. */
@@ -132,6 +138,7 @@ export function openLife(raw: MemoryStore, number: number, options: LifeOptions)
     settings,
     secret: 'simulated',
     limitOf,
+    fleetWaits: fleetWaitsOf(settings.timings),
     // Handlers get theirs through the gate of each invocation; this one answers nobody.
     outside: () => {
       const gate: Gate = { point: async () => undefined, sleep, store, replay: false };

@@ -34,7 +34,7 @@ export function droppedNewer(before: unknown, after: unknown): boolean {
 export function ofOtherCode(event: Envelope, random: Random): Envelope {
   if (event.source === 'baton.request' || event.source.startsWith('baton.request.') || !random.chance(0.3))
     return event;
-  if (event.source === 'aws.ecs') return { ...event, detail: { ...(event.detail as object), [NEWER_FIELD]: 1 } };
+  if (event.source.startsWith('aws.')) return { ...event, detail: { ...(event.detail as object), [NEWER_FIELD]: 1 } };
   const { metadata, data } = (event as BatonEvent).detail;
   const told: Record<string, unknown> = { ...(data as object) };
   if (random.chance(0.5)) told[NEWER_FIELD] = { any: ['thing'] };

@@ -15,6 +15,10 @@ export const promiseNames = {
     "13: a run starts from the newest base that infrastructure wrote, or from its own user's clone of it, and every start of an attempt is the same",
   'signs of life':
     '14: where runs beat, a death is known within 120 s of the last sign (AWS timings), nobody who beats is lost for silence, and an attempt works once',
+  'clean worker':
+    '15: a worker has one run at a time, an attempt begins on one worker and once, and nothing of one run is there when another begins',
+  'whole fleet':
+    '16: no worker stays with a run that is over, whoever cannot be proven clean is replaced, and a machine that is gone keeps nobody waiting',
 } as const satisfies Record<string, string>;
 
 export type PromiseName = keyof typeof promiseNames;

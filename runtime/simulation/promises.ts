@@ -13,6 +13,7 @@ import { watchAlarms } from './alarm-promises.ts';
 import { watchDefinitions } from './definition-promises.ts';
 import { atTheEnd } from './end-promises.ts';
 import { mustBeExplained } from './explained.ts';
+import { watchFleet } from './fleet-promises.ts';
 import { droppedNewer } from './mixed-code.ts';
 import { watchOrphans } from './orphan-promises.ts';
 import type { Broken, Complain, Records } from './promise-names.ts';
@@ -21,8 +22,11 @@ import { runWritten } from './run-promises.ts';
 import { watchSessions } from './session-promises.ts';
 import type { SessionBody, SessionEars } from './simulated-agentcore.ts';
 import type { EcsEars } from './simulated-ecs.ts';
+import type { FleetEars, Machine } from './simulated-fleet.ts';
+import type { HostSurroundings } from './simulated-host.ts';
 import type { RegistryEars, SimulatedRegistry } from './simulated-registry.ts';
 import type { Witness } from './simulated-runner.ts';
+import type { SimulatedCommand } from './simulated-ssm.ts';
 import { slotWritten } from './slot-promises.ts';
 import { taskWritten } from './task-promises.ts';
 import type { WatchedRun } from './watched-run.ts';
@@ -32,6 +36,8 @@ export interface PromisesOptions {
   readonly later: (ms: number, work: () => void) => void;
   readonly runsOf: (taskId: string) => readonly WatchedRun[];
   readonly bodies: () => readonly SessionBody[];
+  readonly machines: () => readonly Machine[];
+  readonly commands: () => readonly SimulatedCommand[];
   readonly registry: () => SimulatedRegistry;
   readonly timings: Timings;
   /** No fault is in play that delays what Baton does. */
@@ -46,7 +52,10 @@ export interface PromisesOptions {
   readonly broken: (broken: Broken) => void;
 }
 
-export interface Promises extends Witness, RegistryEars, EcsEars, SessionEars {
+export interface Promises extends Witness, RegistryEars, EcsEars, SessionEars, FleetEars {
+  /** A container begins on a host, among what is left of others. */
+  begins: HostSurroundings['begins'];
+  commandSent(command: SimulatedCommand): void;
   /** A record was written, or deleted (`after` undefined). */
   wrote(key: string, before: unknown, after: unknown): void;
   /** An event was put on the bus. */
@@ -114,6 +123,7 @@ export function watchPromises(options: PromisesOptions): Promises {
   const alarms = watchAlarms({ nowMs: options.nowMs, later: options.later, taskOf, complain });
   const orphans = watchOrphans({ records, runsOf: options.runsOf, complain });
   const sessions = watchSessions({ ...options, records, taskOf, complain });
+  const fleet = watchFleet({ ...options, records, taskOf, tasks, isDead, complain });
   const definitions = watchDefinitions({ ...options, records, taskOf, tasks, complain });
 
   return {
@@ -134,6 +144,12 @@ export function watchPromises(options: PromisesOptions): Promises {
       sessions.asked(address, run);
       mustHavePassed(run);
     },
+    begins: fleet.begins,
+    machineGone: fleet.machineGone,
+    machineTaken: fleet.machineTaken,
+    commandSent({ parameters: { action, taskId, attempt } }) {
+      if (action === 'run') mustHavePassed({ taskId, attempt: Number(attempt) });
+    },
     sessionNotFound: sessions.notFound,
     sessionStopped(body) {
       sessions.stopAsked(body);
@@ -142,6 +158,7 @@ export function watchPromises(options: PromisesOptions): Promises {
     died,
     quiet() {
       definitions.atTheEnd();
+      fleet.atTheEnd();
       if (!isDead('announce-orphan')) orphans.atTheEnd();
       atTheEnd({ ...options, records, published, news, lastWords, hanging, tasks, taskOf, isDead, complain });
     },
@@ -193,6 +210,7 @@ export function watchPromises(options: PromisesOptions): Promises {
       if (task.status !== 'REJECTED') sessions.taskWritten(before as Task | undefined, task);
       if (task.status === 'BACKOFF' && (before as Task | undefined)?.status !== 'BACKOFF') slotMustReturn(task);
     }
+    if (key.startsWith('WORKER#')) fleet.wrote(key, before, after);
     if (key.startsWith('RUN#')) {
       runWritten(before as RunRecord | undefined, after as RunRecord, complain);
       sessions.runWritten(after as RunRecord);

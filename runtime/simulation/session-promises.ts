@@ -1,4 +1,4 @@
-import { beats } from '../../lifecycle/life-signs.ts';
+import { beats, isAskedAbout } from '../../lifecycle/life-signs.ts';
 import { isSettled, isTerminal, runOf } from '../../lifecycle/states.ts';
 import type { Timings } from '../../lifecycle/timings.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
@@ -127,7 +127,7 @@ export function watchSessions({ records, nowMs, later, timings, isCalm, bodies, 
     const run = runOf(after);
     const { taskId, attempt } = after;
     if (!beats(after)) {
-      if (after.due.life !== undefined || run?.life)
+      if ((after.due.life !== undefined && !isAskedAbout(after)) || run?.life)
         broken(taskId, `runs on ${after.compute} and is looked at for life`);
       return;
     }

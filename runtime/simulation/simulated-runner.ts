@@ -101,6 +101,8 @@ export interface RunnerOptions {
   /** Tells it from others that show the same native id. */
   readonly body: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Its back end is asked about it now and then: hours of it show nothing new. */
+  readonly isAskedAbout?: boolean;
   readonly ended: (exitCode: number) => void;
 }
 
@@ -109,7 +111,7 @@ export function simulatedRunner(options: RunnerOptions): RunnerProcess {
   const { scene, plane, witness, random, remote, nativeId, body, environment } = options;
   const { time, trace } = scene;
   const beatMs = Number(environment['BATON_HEARTBEAT_S'] ?? 0) * 1_000;
-  const fate = fateOf(scene, random, beatMs > 0 ? BEATS_MS : WORKS_MS);
+  const fate = fateOf(scene, random, beatMs > 0 || options.isAskedAbout ? BEATS_MS : WORKS_MS);
   const name = `runner ${body.slice(-8)}`;
   let dead = false;
   let told: 'nothing' | 'to-stop' | 'is-stopping' | 'is-fenced' = 'nothing';

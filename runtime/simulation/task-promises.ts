@@ -182,8 +182,9 @@ function stopped(
   if (after.intent === 'paused') {
     if (after.resumeAt === undefined || after.resumeAt >= after.deadlineAt) broken('pauses beyond its deadline');
     const report = (records.get(key) as RunRecord | undefined)?.report;
-    // A back end that has no room for a session, or takes no more just then, asks for it too.
-    const isFull = after.compute === 'agentcore' && ['no_capacity', 'start_throttled'].includes(after.reason.code);
+    // A back end that has no room, or takes no more just then, asks for it too, and one that cannot reach the worker.
+    const isFull =
+      after.compute !== 'ecs' && ['no_capacity', 'start_throttled', 'worker_unreachable'].includes(after.reason.code);
     if (report?.retryAfterSeconds === undefined && !isFull) broken('pauses and nobody asked for it');
   }
   if (after.reason.code !== 'stalled') return;

@@ -1,4 +1,4 @@
-import { type Compute, signals } from '../../schemas/compute.ts';
+import { type Compute, losesEvents, signals } from '../../schemas/compute.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
 import { taskIdFor } from '../task-id.ts';
@@ -18,7 +18,7 @@ export const REPOSITORIES = ['https://example.org/sample.git', 'https://example.
 /** Who may ask in one seed. */
 export const USERS = ['user-1', 'user-2', 'user-3'] as const;
 
-/** Time-outs that are asked for, in seconds. Where runs beat, each beat is a write and each look at it a wake-up: hours of it show nothing new. */
+/** Time-outs that are asked for, in seconds. Where runs beat or are asked about, each beat is a write and each look a wake-up: hours of it show nothing new. */
 const TIMEOUTS_S = { events: [60, 900, 3_600, 4 * 3_600, 8 * 3_600], heartbeats: [60, 300, 900, 2_400] } as const;
 
 /**
@@ -28,6 +28,8 @@ const TIMEOUTS_S = { events: [60, 900, 3_600, 4 * 3_600, 8 * 3_600], heartbeats:
 export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number, usual: Compute): readonly string[] {
   const { time, trace } = scene;
   const random = scene.random.fork('workload');
+  /** What came later draws from its own, so that the tasks of before stay as they were. */
+  const toFleet = scene.random.fork('workload of fleets');
   const users = random.int(1, USERS.length);
   let sent = 0;
 
@@ -46,14 +48,15 @@ export function startWorkload(scene: Scene, plane: ControlPlane, tasks: number, 
     const fromMs = time.nowMs() + random.int(0, withinMs);
     const userId = `user-${random.int(1, users)}`;
     const key = random.chance(0.8) ? `key-${number}` : undefined;
-    const compute = random.chance(0.15) ? 'agentcore' : random.chance(0.15) ? 'ecs' : undefined;
+    const other = random.chance(0.15) ? 'agentcore' : random.chance(0.15) ? 'ecs' : undefined;
+    const compute = toFleet.chance(0.1) ? 'ec2' : other;
     const request: TaskRequest = {
       repository: random.pick(REPOSITORIES),
       prompt: random.chance(0.03) ? ' ' : random.chance(0.1) ? `do ${number} and ${HARMFUL}` : `do ${number}`,
       userId,
       ...(key === undefined ? {} : { idempotencyKey: key }),
       ...(compute === undefined ? {} : { compute }),
-      timeoutSeconds: random.pick(TIMEOUTS_S[signals[compute ?? usual]]),
+      timeoutSeconds: random.pick(TIMEOUTS_S[losesEvents[compute ?? usual] ? 'heartbeats' : signals[compute ?? usual]]),
       attempts: random.chance(0.2) ? 10 : random.int(1, 4),
       ...(scene.has('agent-retries') && random.chance(0.6) ? { retryAgentFailure: true } : {}),
       ...(random.chance(0.15) ? { priority: random.int(1, 9) } : {}),

@@ -1,5 +1,7 @@
 import { awsTimings, embeddedTimings } from '../../lifecycle/timings.ts';
+import type { Compute } from '../../schemas/compute.ts';
 import type { Rejection, Task } from '../../schemas/task.ts';
+import { FLEET_DEFAULT } from '../../schemas/worker.ts';
 import type { DeadLetter } from '../engine/event-bus.ts';
 import { memoryArchive } from '../engine/memory-archive.ts';
 import { type MemoryStore, memoryStore } from '../engine/memory-store.ts';
@@ -17,11 +19,12 @@ import { outsidePorts } from './outside-ports.ts';
 import { controlPlane } from './plane.ts';
 import type { Broken } from './promise-names.ts';
 import { type Promises, watchPromises } from './promises.ts';
-import { seededRandom } from './random.ts';
+import { type Random, seededRandom } from './random.ts';
 import { replayAtAnyTime } from './replays.ts';
 import type { Gate, Scene } from './scene.ts';
 import { type SessionBody, type SimulatedAgentcore, simulatedAgentcore } from './simulated-agentcore.ts';
 import { simulatedDefinitions } from './simulated-definitions.ts';
+import { type SimulatedEc2, simulatedEc2 } from './simulated-ec2.ts';
 import { type EcsRun, type SimulatedEcs, simulatedEcs } from './simulated-ecs.ts';
 import { simulatedRegistry } from './simulated-registry.ts';
 import {
@@ -109,7 +112,8 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     defaultAgentCommand: 'scripted',
     agentCommandAllowed: true,
     screening: has('guardrail') ? 'required' : 'off',
-    computes: random.fork('computes').chance(0.5) ? ['ecs', 'agentcore'] : ['agentcore', 'ecs'],
+    computes: computesOf(random.fork('computes')),
+    fleets: [FLEET_DEFAULT],
     slotKeyOf: ({ userId }) => `user:${userId}`,
   };
   const crashes = random.fork('crashes');
@@ -125,8 +129,14 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   const promises: Promises = watchPromises({
     nowMs: time.nowMs,
     later: (ms, work) => void time.at(time.nowMs() + ms, work),
-    runsOf: (taskId) => [...ecs.runsOf(taskId), ...bodiesOf(taskId)],
+    runsOf: (taskId) => [
+      ...ecs.runsOf(taskId),
+      ...bodiesOf(taskId),
+      ...ec2.runs.filter(({ spec }) => spec.taskId === taskId),
+    ],
     bodies: () => agentcore.bodies,
+    machines: () => ec2.machines,
+    commands: () => ec2.commands,
     timings,
     isCalm: !DELAYING.some(has),
     registry: () => registry,
@@ -159,6 +169,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   let booted = 0;
   const ecs = taskBackEnd();
   const agentcore = sessionsBackEnd();
+  const ec2 = fleetBackEnd();
   const lifeOptions: LifeOptions = {
     scene,
     weather,
@@ -172,6 +183,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
       agentcore: sessionsSeenBy(gate, own),
       ecs: ecs.seenBy(gate),
       definitions: definitionsSeenBy(gate),
+      ...ec2.seenBy(gate, own),
     }),
     broken,
     repeats: random.pick([0.03, 0.03, 0.2]),
@@ -224,6 +236,10 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     return simulatedAgentcore(scene, bootSession, promises);
   }
 
+  function fleetBackEnd(): SimulatedEc2 {
+    return simulatedEc2({ scene, stage: usual.stage, plane, promises, plant, runner });
+  }
+
   /** What the image does when it is invoked: it has a claim count once, since another container may have the same name. */
   function bootSession(session: SessionBody, ended: () => void): RunnerProcess {
     const { nativeId, number, invocation } = session;
@@ -240,7 +256,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   }
 
   function runner(
-    about: Pick<RunnerOptions, 'nativeId' | 'body' | 'environment' | 'witness' | 'ended'>,
+    about: Pick<RunnerOptions, 'nativeId' | 'body' | 'environment' | 'witness' | 'isAskedAbout' | 'ended'>,
   ): RunnerProcess {
     return simulatedRunner({ ...about, scene, plane, remote, random: random.fork(`runner ${++booted}`) });
   }
@@ -314,6 +330,12 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     );
     if (!isDead) broken({ promise: 'no lost step', taskId, message: 'a request was never answered' });
   }
+}
+
+/** Which back end is taken when a request names none: in a quarter of the worlds the fleet. */
+function computesOf(random: Random): readonly Compute[] {
+  const others: readonly Compute[] = random.chance(0.5) ? ['ecs', 'agentcore'] : ['agentcore', 'ecs'];
+  return random.chance(0.25) ? ['ec2', ...others] : [...others, 'ec2'];
 }
 
 /** Tasks by their last status. */

@@ -18,6 +18,8 @@ const REFERENCE = `${TASK_ID}.reference`;
 export interface AwsScene {
   readonly aws: AwsStub;
   readonly runDir: string;
+  /** Name of the table that its record is in. */
+  readonly table: string;
   start(environment?: Record<string, string>): Launched;
   /** The record of the run, as it is now. */
   record(): Promise<RunRecord>;
@@ -62,6 +64,7 @@ export async function openAwsScene(
   return {
     aws,
     runDir,
+    table,
     start(environment = {}) {
       const run = launch(runner, {
         PATH: process.env['PATH'] ?? '',

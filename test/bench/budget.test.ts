@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { type Budgets, recordedBudgets } from '../../bench/budget.ts';
+import { QUIET_CHECKS } from '../../lifecycle/life-signs.ts';
 import { awsTimings } from '../../lifecycle/timings.ts';
 
 const kept: Budgets = JSON.parse(readFileSync(new URL('../../docs/budget.json', import.meta.url), 'utf8'));
@@ -15,7 +16,7 @@ describe('a healthy task', () => {
 describe('a healthy task on ECS', () => {
   it('stays within its bounds: nothing asks compute, and time costs nothing', () => {
     for (const budget of Object.values(kept.minutes)) {
-      expect(budget).toMatchObject({ asks: 0, starts: 1, stops: 0, definitionCalls: 1 });
+      expect(budget).toMatchObject({ asks: 0, starts: 1, stops: 0, definitionCalls: 1, machineCalls: 0 });
       expect(budget).toMatchObject({ payloadPuts: 2, payloadDeletes: 2 });
       expect(budget.recordWrites).toBeLessThanOrEqual(16);
       expect(budget.messages + budget.schedules).toBeLessThanOrEqual(3);
@@ -70,5 +71,48 @@ describe('a healthy task on AgentCore', () => {
     const [once] = budgets;
     expect(agentcore.deliveredTwice).toMatchObject({ starts: 1, recordWrites: once?.recordWrites, stops: once?.stops });
     expect(agentcore.deliveredTwice.publishedEntries).toBeLessThanOrEqual(once?.publishedEntries ?? 0);
+  });
+});
+
+describe('a healthy task on a fleet', () => {
+  const { ec2, minutes: ecs } = kept;
+  const looksAfterS = QUIET_CHECKS * awsTimings.START_CHECK_S;
+
+  it('is sent once, has its machine kept and let go, and asks nothing', () => {
+    expect(Object.keys(ec2.minutes)).toEqual(Object.keys(ecs));
+    for (const budget of Object.values(ec2.minutes)) {
+      expect(budget).toMatchObject({ starts: 1, machineCalls: 2, asks: 0, stops: 0, definitionCalls: 0 });
+      expect(budget).toMatchObject({ payloadPuts: 2, payloadDeletes: 2 });
+      expect(budget.recordWrites).toBeLessThanOrEqual(20);
+      expect(budget.recordReads).toBeLessThanOrEqual(45);
+      expect(budget.messages + budget.schedules).toBeLessThanOrEqual(3);
+      expect(budget.publishedEntries).toBeLessThanOrEqual(8);
+      expect(budget.invocations).toBeLessThanOrEqual(13);
+    }
+  });
+
+  it('is asked about every half hour, by two questions and one alarm, which stops nothing; a shorter one never', () => {
+    for (const [minutes, watching] of Object.entries(ec2.watching)) {
+      const { looks } = watching;
+      // None is at the very end, when the report says more.
+      expect(looks).toBe(Math.ceil((Number(minutes) * 60) / looksAfterS) - 1);
+      expect(watching).toMatchObject({ asks: 2 * looks, invocations: 2 * looks, publishedEntries: looks });
+      expect(watching).toMatchObject({ recordWrites: looks, schedules: looks, messages: 0, stops: 0, heartbeats: 0 });
+    }
+    expect(ec2.watching['30']?.looks).toBe(0);
+  });
+
+  it('publishes nothing twice and sends nothing twice when every event is delivered twice', () => {
+    const { minutes, deliveredTwice } = ec2;
+    const once = minutes['30'];
+    expect(deliveredTwice).toMatchObject({ starts: 1, machineCalls: 2, publishedEntries: once?.publishedEntries });
+    expect(deliveredTwice.recordWrites).toBe((once?.recordWrites ?? 0) + 1);
+  });
+});
+
+describe('a machine that joins its fleet', () => {
+  it('is looked up in its group once, and its launch is let go on', () => {
+    expect(kept.ec2.joining).toMatchObject({ asks: 1, machineCalls: 1, starts: 0, publishedEntries: 0 });
+    expect(kept.ec2.joining.byRule).toEqual({ 'note-machine': 1, 'register-worker': 1 });
   });
 });

@@ -2,6 +2,9 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CliScene, openCliScene, type Running } from './scene.ts';
 
+/** Workers are Linux machines. */
+const hasFleet = process.platform === 'linux';
+
 let scene: CliScene;
 let world: Running;
 let environment: Record<string, string>;
@@ -53,6 +56,11 @@ describe('a deployment on AWS', () => {
       status: 'CANCELLED',
       reason: { message: 'seen enough' },
     });
+  });
+
+  it('lists the workers of its fleets', async () => {
+    const workers = hasFleet ? Array.from({ length: 2 }, () => expect.objectContaining({ fleet: 'main' })) : [];
+    expect(await json('workers')).toEqual(workers);
   });
 
   it('says where its logs are', async () => {

@@ -134,7 +134,7 @@ const TABLE: readonly (readonly [string, readonly string[], RegExp, RegExp])[] =
   [
     'an unknown back end',
     [...REPO, ...PROMPT, ...AGENT, '--compute', 'moon'],
-    /'moon' is invalid. Allowed choices are agentcore, ecs/,
+    /'moon' is invalid. Allowed choices are agentcore, ecs, ec2/,
     /--help/,
   ],
 ];

@@ -21,8 +21,8 @@ describe('a machine that has everything', () => {
     const before = readdirSync(scene.folder);
     const { code, stdout, stderr } = await scene.run(['doctor'], { environment: withAgent });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout.match(/^ok /gm)).toHaveLength(7);
-    expect(stdout).toMatch(/^ok {6}back ends: tasks run on ecs; .*agentcore$/m);
+    expect(stdout.match(/^ok /gm)).toHaveLength(8);
+    expect(stdout).toMatch(/^ok {6}back ends: tasks run on ecs; .*agentcore( or ec2)?$/m);
     expect(stdout).toMatch(/^ok {6}screening: off; /m);
     expect(readdirSync(scene.folder)).toEqual(before);
   });
@@ -36,6 +36,9 @@ describe('a machine that lacks something', () => {
     expect(stdout).toMatch(/^missing git: git does not answer \(ENOENT\)\n {8}Install git\.$/m);
     expect(stdout).toMatch(/^missing agent: The default agent command is "claude -p"/m);
     expect(stdout).toMatch(/^ok {6}node: Node \d+/m);
+    // Whoever runs nothing on a fleet lacks nothing.
+    expect(stdout).toMatch(/^ok {6}fleet: none: the workers of a fleet need .*; only tasks on ec2 need one$/m);
+    expect(stdout).toMatch(/^ok {6}back ends: tasks run on ecs; .*agentcore$/m);
   });
 
   it('is told of a data directory that cannot be', async () => {

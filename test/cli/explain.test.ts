@@ -4,7 +4,7 @@ import { plain } from '../../cli/paint.ts';
 import { causalTree } from '../../lifecycle/causal-tree.ts';
 import { explain, type Known } from '../../lifecycle/explain.ts';
 import { type Explanation, explanation } from '../../schemas/explanation.ts';
-import { because } from '../../schemas/reason.ts';
+import { because, type Reason } from '../../schemas/reason.ts';
 import { leaseOf } from '../../schemas/slot.ts';
 import type { Task } from '../../schemas/task.ts';
 import { aClaim, aReport, aResult, aRunRecord, aTask, aTaskId, at } from '../builders.ts';
@@ -26,6 +26,21 @@ describe('an explanation', () => {
     expect(lines).toContain('  state       The run must end; its end is awaited.');
     expect(lines).toContain('  reason      spot_interrupted: Spot took it.');
     expect(lines).toContain('  what to do  Spot capacity was taken back. Baton tries again from saved work.');
+  });
+
+  it('promises no further attempt of a task that is over, and advises nothing that its reason says', () => {
+    const ended = (reason: Reason) => text(aTask({ status: 'FAILED', reason }));
+    expect(ended(because('host_lost', 'It went.'))).toContain(
+      '  what to do  The host under the run went away. Baton does not try again.',
+    );
+    expect(ended(because('cancelled', 'Cancelled on request.')).join()).not.toContain('what to do');
+  });
+
+  it('says of a back end whose word may be lost that it is asked', () => {
+    const task = aTask({ status: 'RUNNING', compute: 'ec2' });
+    expect(text({ ...task, due: { ...task.due, life: at(70) } } as Task)).toContain(
+      `  due         ${at(70)} (in 10.0 s): its back end is asked about it`,
+    );
   });
 
   it('says what comes next, by whom, and when at the latest', () => {

@@ -19,6 +19,7 @@ function aWorld(views: (TaskView | Error)[], events: HeardEvent[] = []): WorldCl
     repositories: refuse,
     repository: refuse,
     configure: refuse,
+    workers: refuse,
     deadLetters: refuse,
     replays: { start: refuse, view: refuse, cancel: refuse },
     redrive: refuse,

@@ -86,6 +86,10 @@ describe('a paused task', () => {
 
 describe('a result', () => {
   it('says when nothing was changed', () => expect(resultText({ ...result, branch: null })).toBe('no changes'));
+  it('of a run that was not done says that it saved something', () =>
+    expect(resultText({ ...result, branch: null }, { branch: 'baton/t1', commit: 'c' })).toBe(
+      'nothing but its saved work',
+    ));
   it('says when it was begun without the work that an earlier attempt had saved', () => {
     const lostWork = { branch: 'baton/t1', commit: 'a'.repeat(40) };
     expect(resultText({ ...result, lostWork })).toMatch(/; begun without the saved work a{12}, which was gone$/);
@@ -128,6 +132,31 @@ describe('a shown task', () => {
     expect(lines.find((line) => line.startsWith('  what to do'))).toContain('Check the rights');
   });
 
+  it('promises no further attempt once it is over, and advises nothing that its reason says', () => {
+    const reason = { code: 'compute_gone', message: 'The run is gone.' };
+    const advice = (view: Partial<TaskView>) =>
+      taskText(aView(view), nowMs, plain).find((line) => line.startsWith('  what to do'));
+    const over = { history: stepsTo('SUBMITTED', 'FAILED'), endedAt: later(1000), due: {} };
+    expect(advice({ reason })).toMatch(/Baton tries again from saved work\.$/);
+    expect(advice({ ...over, reason })).toMatch(/without a sign\. Baton does not try again\.$/);
+    expect(advice({ ...over, reason: { code: 'cancelled', message: 'Cancelled on request.' } })).toBeUndefined();
+  });
+
+  it('says what is saved of a run that pushed nothing else', () => {
+    const savedWork = { branch: 'baton/t1', commit: 'a'.repeat(40) };
+    const over = { history: stepsTo('SUBMITTED', 'RUNNING', 'FAILED'), endedAt: later(1000), due: {} };
+    const lines = taskText(aView({ ...over, savedWork, result: { ...result, branch: null } }), nowMs, plain);
+    expect(lines).toContain('  result      nothing but its saved work');
+    expect(lines).toContain('  saved work  baton/t1 at aaaaaaaaaaaa');
+  });
+
+  it('says of a back end whose word may be lost that it is asked', () => {
+    const due = (compute: TaskView['compute']) =>
+      taskText(aView({ compute, due: { life: later(30_000) } }), nowMs, plain).find((line) => line.includes(' due '));
+    expect(due('ec2')).toBe('  due         in 20.0 s: its back end is asked about it');
+    expect(due('agentcore')).toBe('  due         in 20.0 s: its signs of life are looked at');
+  });
+
   it('has what became of work that was not saved, unless some was or none was done', () => {
     const ended = { history: stepsTo('SUBMITTED', 'RUNNING', 'CANCELLED'), endedAt: later(2000) };
     const savedWork = { branch: 'baton/t1', commit: 'a'.repeat(40) };
@@ -140,7 +169,7 @@ describe('a shown task', () => {
       aView({ ...ended, history: stepsTo('SUBMITTED', 'RUNNING', 'COMPLETED') }),
     ])
       expect(unsavedText(other)).toBeUndefined();
-    expect(taskText(aView(ended), nowMs, plain, 'none')).toContain('  saved work  none');
+    expect(taskText(aView(ended), nowMs, plain, { unsaved: 'none' })).toContain('  saved work  none');
   });
 
   it('has what was ignored, and why', () => {

@@ -83,6 +83,10 @@ describe('baton repo set', () => {
   it.each([
     [['--limit', 'many'], /--limit: "many" is no whole number/],
     [['--limit', '0'], /--limit: Too small/],
+    [
+      ['--fleet', 'Bad Name!'],
+      /--fleet: "Bad Name!" is no name of a fleet: 1 to 32 small letters, digits and "-", a letter first$/,
+    ],
     [['--timeout', '30'], /--timeout: "30" is not a duration/],
     [['--timeout', '9h'], /--timeout: at most 8 h 00 min/],
     [['--compute', 'moon'], /Allowed choices are agentcore, ecs/],

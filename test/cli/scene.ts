@@ -111,8 +111,8 @@ export function openCliScene(name = 'baton-cli-'): CliScene {
 /** The last line of what was printed, as JSON. */
 export const lastJson = (stdout: string): unknown => JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
 
-export async function until(what: string, isSo: () => boolean, limitMs = 60_000): Promise<void> {
-  for (const endMs = Date.now() + limitMs; !isSo(); await sleep(20)) {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
+  for (const endMs = Date.now() + limitMs; !(await isSo()); await sleep(20)) {
     if (Date.now() > endMs) throw new Error(`not within ${limitMs} ms: ${what}`);
   }
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { rejectionNotice, worldNotices } from '../../cli/world-notices.ts';
+import { quarantineNotice, rejectionNotice, worldNotices } from '../../cli/world-notices.ts';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { anEvent } from '../builders.ts';
 import { BATON, type CliScene, type Ended, openCliScene, until } from './scene.ts';
@@ -113,6 +113,25 @@ describe('a request that was refused', () => {
     expect(heard('RepositoryConfigRefused', data, { 'replay-name': 'r' })).toEqual([]);
     expect(heard('RepositoryConfigRefused', data, { source: 'elsewhere' })).toEqual([]);
     expect(heard('TaskCompleted', data)).toEqual([]);
+  });
+});
+
+describe('a worker that is taken out of its fleet', () => {
+  const heard = (more = {}): string[] => {
+    const lines: string[] = [];
+    const data = {
+      ...{ fleet: 'main', worker: 'i-0123456789abcdef0' },
+      reason: { code: 'boot_failed', message: 'no\u001b[2J image' },
+    };
+    quarantineNotice((line) => lines.push(line))({ ...anEvent({ type: 'WorkerQuarantined', data }), ...more });
+    return lines;
+  };
+
+  it('is told in one line, and not again when that is replayed, nor when somebody else says so', () => {
+    expect(heard()).toEqual([
+      'baton: worker i-0123456789abcdef0 of the fleet main is taken out, and replaced: no image (boot_failed)',
+    ]);
+    expect([...heard({ 'replay-name': 'r' }), ...heard({ source: 'elsewhere' })]).toEqual([]);
   });
 });
 

@@ -103,6 +103,7 @@ async function overHttp(): Promise<ControlPlaneUnderTest & { readonly url: strin
       agentCommandAllowed: true,
       screening: 'off',
       computes: ['ecs'],
+      fleets: ['main'],
       slotKeyOf: ({ userId }) => userId,
     },
     outside: () => ({}),

@@ -5,6 +5,7 @@ import { replayRoutes } from '../../runtime/endpoint/replay-routes.ts';
 import { repositoryRoutes } from '../../runtime/endpoint/repository-routes.ts';
 import { runRoutes } from '../../runtime/endpoint/run-routes.ts';
 import { taskRoutes } from '../../runtime/endpoint/task-routes.ts';
+import { workerRoutes } from '../../runtime/endpoint/worker-routes.ts';
 import { worldRoutes } from '../../runtime/endpoint/world-routes.ts';
 import { LOG_HEADERS } from '../../schemas/world-api.ts';
 
@@ -17,6 +18,7 @@ const routes = [
   ...worldRoutes(nothing, nothing, nothing),
   ...deadLetterRoutes(nothing),
   ...repositoryRoutes(nothing),
+  ...workerRoutes(nothing),
   ...replayRoutes(nothing),
   ...runRoutes(nothing, nothing),
 ];

@@ -57,6 +57,7 @@ describe('the commands of the README for a world that keeps running', () => {
         { command: 'logs', status: 0, output: expect.stringContaining('[baton]') },
         { command: 'cancel', status: expect.any(Number), output: expect.stringContaining('COMPLETED') },
         { command: 'explain', status: 0, output: expect.stringContaining('what comes next') },
+        { command: 'workers', status: 0, output: expect.stringMatching(/^WORKER +FLEET |^No fleet has a worker /) },
         { command: 'repo', status: 0, output: expect.stringContaining('https://github.com/acme/*') },
         { command: 'repo', status: 0, output: expect.stringContaining('https://github.com/acme/*') },
       ]);

@@ -13,6 +13,8 @@ const ENGINE_RECORDS = [
   ['JOURNAL', 'runtime/engine/journal.ts', 'TaskJournal'],
   ['ECSTASK', 'runtime/engine/local-ecs-task.ts', 'EcsTaskRecord'],
   ['SESSION', 'runtime/engine/local-agentcore-session.ts', 'SessionRecord'],
+  ['EC2INSTANCE', 'runtime/engine/local-fleet-records.ts', 'InstanceRecord'],
+  ['SSMCOMMAND', 'runtime/engine/local-fleet-records.ts', 'CommandRecord'],
 ] as const;
 
 describe('the records page', () => {
@@ -29,7 +31,9 @@ describe('the records page', () => {
       Object.entries(sources)
         .filter(([path]) => !path.startsWith('runtime/simulation/'))
         .flatMap(([, source]) =>
-          [...source.matchAll(/'([A-Z]{3,})#'|=> `([A-Z]{3,})#/g)].map((match) => match[1] ?? match[2] ?? ''),
+          [...source.matchAll(/'([A-Z][A-Z0-9]{2,})#'|=> `([A-Z][A-Z0-9]{2,})#/g)].map(
+            (match) => match[1] ?? match[2] ?? '',
+          ),
         ),
     );
     expect([...written]).toEqual(expect.arrayContaining(['TASK', 'RUN']));

@@ -93,9 +93,9 @@ export const firstStart = (scene: SessionScene, name: string): Promise<{ runner:
     return agent > 0 ? { runner, agent } : undefined;
   }, `the first start of ${name}`);
 
-/** When a run gave its last sign of life that reached its record. */
-export const lastSignOf = ({ claim, heartbeatAt, firstOutputAt, progress }: RunRecord): string =>
-  [claim?.at, heartbeatAt, firstOutputAt, progress?.at]
+/** When a run gave its last sign of life in its record, of those that count: what it says by events may come when it is dead. */
+export const lastSignOf = ({ claim, heartbeatAt, confirmedAt }: RunRecord): string =>
+  [claim?.at, heartbeatAt, confirmedAt]
     .filter((at) => at !== undefined)
     .sort()
     .at(-1) ?? '';

@@ -74,6 +74,7 @@ async function aScene(agentCommand: string) {
       agentCommandAllowed: true,
       screening: 'off',
       computes: ['ecs'],
+      fleets: [],
       slotKeyOf: ({ userId }) => userId,
     },
     outside: () => ({}),

@@ -76,15 +76,17 @@ export function onLoopback(tell: () => void): void {
 
 export async function openLoopbackScene(
   options: SceneOptions &
-    Pick<LoopbackOptions, 'dieAt' | 'environment' | 'functionTimeoutSeconds' | 'loses' | 'sessions'> & {
+    Pick<LoopbackOptions, 'dieAt' | 'environment' | 'fleet' | 'functionTimeoutSeconds' | 'loses' | 'sessions'> & {
       timings?: Partial<Timings>;
       /** Back ends that are deployed, the default one first; ECS alone where it is not given. */
       computes?: readonly Compute[];
+      /** Fleets that are deployed, as the setting has them. */
+      fleets?: string;
       /** Secrets that are deployed for agents: values by variable. */
       agentSecrets?: Readonly<Record<string, string>>;
     } = {},
 ): Promise<FlowScene<LoopbackWorld>> {
-  const { screening, github, timings, environment, computes, agentSecrets = {}, ...more } = options;
+  const { screening, github, timings, environment, computes, fleets, agentSecrets = {}, ...more } = options;
   const keys = Object.entries(agentSecrets).map(([name, value]) => ({ name, arn: agentSecretArn(name), value }));
   const folder = sceneFolder();
   const world = await openAwsOnLoopback({
@@ -92,6 +94,7 @@ export async function openLoopbackScene(
       ...(screening ? { screening: 'required' } : {}),
       ...(github?.token ? { githubToken: GITHUB_TOKEN_ARN } : {}),
       ...(computes ? withComputes(computes) : {}),
+      ...(fleets === undefined ? {} : { fleets }),
       ...(keys.length > 0 ? { agentSecrets: keys.map(({ name, arn }) => `${name}=${arn}`).join(',') } : {}),
     }),
     environment: { ...(github?.url ? { BATON_GITHUB_URL: github.url } : {}), ...environment },

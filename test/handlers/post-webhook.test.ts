@@ -48,7 +48,7 @@ describe('a subscriber of a task that has ended', () => {
     await scene.has(aTask({ status: 'FAILED', reason, ...subscribed() }));
     await scene.deliver(postWebhook, due());
     expect(receiver.received).toMatchObject([
-      { body: { status: 'FAILED', reason: { ...reason, remedy: remedyFor('no_capacity') } } },
+      { body: { status: 'FAILED', reason: { ...reason, remedy: remedyFor('no_capacity', true) } } },
     ]);
   });
 

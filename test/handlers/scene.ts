@@ -1,5 +1,7 @@
+import { awsFleetWaits } from '../../lifecycle/worker.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import { standInScreening } from '../../runtime/engine/stand-in-screening.ts';
+import { fleetBackend } from '../../runtime/fleet-backend.ts';
 import { payloadsOver } from '../../runtime/payloads.ts';
 import type { Contexts, Ports, Settings } from '../../runtime/ports.ts';
 import { entryEvents } from '../../runtime/published.ts';
@@ -11,13 +13,16 @@ import { livesOver, sessionBackend } from '../../runtime/session-backend.ts';
 import { slotsOver } from '../../runtime/slots.ts';
 import { tasksOver } from '../../runtime/tasks.ts';
 import { webhooksOver } from '../../runtime/webhooks.ts';
+import { placesOver, workersOver } from '../../runtime/workers.ts';
 import type { BatonEvent, Envelope } from '../../schemas/envelope.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import type { Slot } from '../../schemas/slot.ts';
 import type { Task } from '../../schemas/task.ts';
 import { aSession, aTaskId, at, testTimings } from '../builders.ts';
+import { commandsTwin } from '../commands-twin.ts';
 import { computeTwin } from '../compute-twin.ts';
 import { definitionsTwin } from '../definitions-twin.ts';
+import { machinesTwin } from '../machines-twin.ts';
 import { sessionServiceTwin } from '../sessions-twin.ts';
 
 /** A handler's world: the real ports over memory, a clock that the test moves, and a back end that records. */
@@ -28,6 +33,8 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const clock = { now: () => at(seconds) };
   const armed: string[] = [];
   const ignored: string[] = [];
+  const machines = machinesTwin();
+  const warnings: { message: string; cause: unknown }[] = [];
   let duplicates = 0;
   const alarms = {
     arm: async (_taskId: string, when: string) => {
@@ -41,6 +48,7 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     agentCommandAllowed: true,
     screening: 'off',
     computes: ['ecs'],
+    fleets: ['main'],
     slotKeyOf: ({ userId }) => `user:${userId}`,
     ...options.settings,
   };
@@ -48,16 +56,32 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
   const tasks = tasksOver({ store, alarms, runs, clock, timings: () => testTimings });
   const repositories = repositoriesOver({ store });
   const configurations = configurationsOver({ store });
-  const slots = slotsOver({ store, tasks, clock, limitOf: limitsOver(repositories, () => limit) });
+  const workers = workersOver({ store, clock, waits: awsFleetWaits });
+  const limitOf = placesOver(
+    workers,
+    limitsOver(repositories, () => limit),
+  );
+  const slots = slotsOver({ store, tasks, clock, limitOf });
   const payloads = payloadsOver({ store, secret: () => 'secret' });
   const compute = computeTwin();
   const sessions = sessionServiceTwin();
   const { runtimeArn, qualifier } = aSession();
+  const commands = commandsTwin(clock.now);
+  const ec2 = fleetBackend({
+    workers,
+    commands: commands.service,
+    machines: machines.machines,
+    clock,
+    waits: awsFleetWaits,
+    region: 'eu-west-1',
+    warn: (message, cause) => void warnings.push({ message, cause }),
+  });
   const definitions = definitionsTwin();
   const webhooks = webhooksOver({ allowed: 'local' });
   const ports: Ports = {
     tasks,
     slots,
+    workers,
     runs,
     payloads,
     repositories,
@@ -72,6 +96,8 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
       lifeOf: livesOver({ tasks, runs, clock, timings: () => testTimings }),
     }),
     ecs: compute.backend,
+    ec2,
+    machines: machines.machines,
     definitions: definitions.definitions,
     screening: standInScreening,
     contexts: noContexts,
@@ -91,6 +117,11 @@ export function aScene(options: { limit?: number; settings?: Partial<Settings> }
     runs,
     compute,
     sessions,
+    commands,
+    /** What Auto Scaling was asked, and how its machines stand. */
+    scaling: machines,
+    /** What the fleet's back end found strange. */
+    warnings,
     taskDefinitions: definitions,
     armed,
     ignored,

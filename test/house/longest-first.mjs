@@ -6,6 +6,7 @@ import { relative } from 'node:path';
  * a fresh checkout has no times of an earlier run to tell.
  */
 const LONGEST = [
+  'test/loopback/fleet-stories.test.ts',
   'test/simulation/planted-bugs.test.ts',
   'test/loopback/agentcore-stories.test.ts',
   'test/simulation/simulated-world.test.ts',
@@ -37,6 +38,11 @@ const LONGEST = [
   'test/simulation/explained.test.ts',
   'test/flows/world-killed.test.ts',
   'test/infra/checks.test.ts',
+  'test/flows/fleet-world-killed.test.ts',
+  'test/flows/fleet.test.ts',
+  'test/flows/fleet-taken-away.test.ts',
+  'test/cli/fleet.test.ts',
+  'test/simulation/fleet-world.test.ts',
 ];
 
 /** The order in which Jest starts test files: the longest, then all others, larger ones before smaller ones as Jest itself does. */

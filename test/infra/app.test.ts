@@ -49,8 +49,8 @@ describe('npm run synth', () => {
   it('says in one line what it wrote, and leaves nothing of an earlier stage beside it', () => {
     const { status, stderr, stdout } = synth('-c', 'stage=dev');
     expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toBe('synth: baton-dev-state, baton-dev-choreography in cdk.out\n');
+    expect(stdout).toBe('synth: baton-dev-state, baton-dev-choreography, baton-dev-alarms in cdk.out\n');
     const templates = readdirSync(join(cwd, 'cdk.out')).filter((name) => name.endsWith('.template.json'));
-    expect(templates).toEqual(['baton-dev-choreography.template.json', 'baton-dev-state.template.json']);
+    expect(templates).toEqual(['alarms', 'choreography', 'state'].map((stack) => `baton-dev-${stack}.template.json`));
   });
 });

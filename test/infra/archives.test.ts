@@ -3,7 +3,7 @@ import { compilePattern } from '../../runtime/matcher.ts';
 import { whyInvalid } from '../../runtime/pattern-validity.ts';
 import { archiveNamesOf } from '../../schemas/archive-names.ts';
 import { anEcsEvent } from '../builders.ts';
-import { statementsIn, synthesised, withEcs } from './scene.ts';
+import { statementsIn, synthesised, withEcs, withEveryBackEnd, withFleet } from './scene.ts';
 
 const deployment = synthesised({ ...withEcs, stage: 'test', archiveRetentionDays: '45' });
 const { own, native } = archiveNamesOf('baton-test');
@@ -26,6 +26,38 @@ describe('the archive of native events', () => {
     expect(keeps(anEcsEvent({ clusterArn: `${cluster}-of-others`, startedBy }))).toBe(false);
     expect(keeps({ ...anEcsEvent({ clusterArn: cluster, startedBy }), source: 'aws.ec2' })).toBe(false);
   });
+
+  it.each([
+    ['fleets alone', withFleet],
+    ['every back end', withEveryBackEnd],
+  ])(
+    'of a deployment with %s keeps what is said about its commands and groups; no event of EC2, which names no stage',
+    (_what, settings) => {
+      const made = synthesised({ ...settings, stage: 'test' });
+      const pattern = made.one('AWS::Events::Archive', 'ArchiveName', native).properties['EventPattern'];
+      expect(whyInvalid(pattern)).toBeUndefined();
+      const keepsOf = compilePattern(pattern as never);
+      const command = (name: string) => ({
+        source: 'aws.ssm',
+        'detail-type': 'EC2 Command Invocation Status-change Notification',
+        detail: { 'document-name': name, 'instance-id': 'i-0123456789abcdef0', status: 'Success' },
+      });
+      const termination = (group: string) => ({
+        source: 'aws.autoscaling',
+        'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+        detail: { AutoScalingGroupName: group },
+      });
+      expect([keepsOf(command('baton-test-run')), keepsOf(termination('baton-test-fleet-main'))]).toEqual([true, true]);
+      expect([keepsOf(command('baton-run')), keepsOf(termination('baton-fleet-main'))]).toEqual([false, false]);
+      const state = { 'instance-id': 'i-0123456789abcdef0', state: 'terminated' };
+      const ofEc2 = { source: 'aws.ec2', 'detail-type': 'EC2 Instance State-change Notification', detail: state };
+      expect(keepsOf(ofEc2)).toBe(false);
+      const isOfEcs = made
+        .all('AWS::ECS::Cluster')
+        .map(({ arn }) => keepsOf(anEcsEvent({ clusterArn: arn, startedBy })));
+      expect(isOfEcs).toEqual(settings === withFleet ? [] : [true]);
+    },
+  );
 
   it('is not there where there are no native events', () => {
     const without = synthesised({ stage: 'test' });

@@ -1,11 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { type BusStatement, busStatements, type Writers } from '../../infra/bus-policy.ts';
 import { settingsFrom } from '../../infra/settings.ts';
-import { rules } from '../../rules/index.ts';
 import { synthesised, withEveryBackEnd, withPeople } from './scene.ts';
 
 const people = {
-  handler: 'arn:aws:iam::000000000000:role/handler',
+  handler: 'arn:aws:iam::000000000000:role/handlers/handler',
   runner: 'arn:aws:iam::000000000000:role/runner',
   producer: 'arn:aws:iam::111111111111:role/producer',
   operator: 'arn:aws:iam::000000000000:role/operator',
@@ -16,7 +15,7 @@ const people = {
 type Person = keyof typeof people;
 
 const writers: Writers = {
-  handlers: [people.handler],
+  handlers: 'arn:aws:iam::000000000000:role/handlers/*',
   runners: [people.runner],
   producers: [people.producer],
   operators: [people.operator],
@@ -25,7 +24,7 @@ const writers: Writers = {
     { name: 'bob', arn: people.bob },
   ],
 };
-const nobody: Writers = { handlers: [], runners: [], producers: [], operators: [], requesters: [] };
+const nobody: Writers = { handlers: '', runners: [], producers: [], operators: [], requesters: [] };
 
 interface Entry {
   readonly source: string;
@@ -49,7 +48,13 @@ function applies({ Principal, Condition }: BusStatement, principal: string, { so
   };
   return Object.entries(Condition).every(([operator, wanted]) =>
     Object.entries(wanted).every(([key, values]) => {
-      const isOne = [values].flat().includes(keys[key] ?? '');
+      const isOne = [values]
+        .flat()
+        .some((value) =>
+          value.endsWith('*') && operator.includes('Like')
+            ? keys[key]?.startsWith(value.slice(0, -1))
+            : value === keys[key],
+        );
       return operator.includes('Not') ? !isOne : isOne;
     }),
   );
@@ -120,8 +125,8 @@ describe('the policy of a bus with as many requesters as there may be', () => {
     const roles = (count: number) =>
       Array.from({ length: count }, (_, at) => account(`baton-choreography-${'x'.repeat(40)}${at}`));
     const statements = busStatements({
-      handlers: roles(rules.length),
-      runners: roles(2),
+      handlers: account(`baton-${'s'.repeat(16)}/handlers/ap-northeast-1/*`),
+      runners: roles(3),
       producers: roles(2),
       operators: roles(2),
       requesters: names.map((name) => ({ name, arn: account(name) })),
@@ -152,11 +157,14 @@ describe('the deployed bus policy', () => {
 
   it('binds facts to the functions and agents to the roles of runs', () => {
     const functions = deployed.all('AWS::Lambda::Function').map(({ properties }) => String(properties['Role']));
+    const pattern = String(named('OnlyHandlersSayFacts')?.Condition['ArnNotLike']?.['aws:PrincipalArn']);
+    expect(pattern).toMatch(/^arn:aws:iam::000000000000:role\/baton\/handlers\/us-east-1\/\*$/);
+    const fitting = deployed.all('AWS::IAM::Role').filter(({ arn }) => arn.startsWith(pattern.slice(0, -1)));
+    expect(fitting.map(({ arn }) => arn).sort()).toEqual(functions.sort());
     const principals = (sid: string) =>
       [named(sid)?.Condition['ArnNotEquals']?.['aws:PrincipalArn'] ?? []].flat().sort();
-    expect(principals('OnlyHandlersSayFacts')).toEqual(functions.sort());
-    const runners = rolesOf(/^(AgentcoreRole|EcsTaskRole)/);
-    expect(runners).toHaveLength(2);
+    const runners = rolesOf(/^(AgentcoreRole|EcsTaskRole|FleetRole)/);
+    expect(runners).toHaveLength(3);
     expect(principals('OnlyRunnersSpeakAsAgents')).toEqual(runners);
   });
 

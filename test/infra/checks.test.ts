@@ -57,7 +57,7 @@ describe('the templates of a deployment', () => {
   it('hold nothing that CloudFormation would warn of', () => {
     const { outdir } = synthesised(everything);
     const files = readdirSync(outdir).filter((name) => name.endsWith('.template.json'));
-    expect(files).toEqual(['baton-choreography.template.json', 'baton-state.template.json']);
+    expect(files).toEqual(['baton-alarms', 'baton-choreography', 'baton-state'].map((name) => `${name}.template.json`));
     const engine = new RegoEngine();
     try {
       const told = files.flatMap(

@@ -6,7 +6,7 @@ import { portGrants } from '../../infra/port-grants.ts';
 import { rules } from '../../rules/index.ts';
 import { ATTEMPTS_OF_A_DELIVERY, defineRule, type Rule } from '../../rules/rule.ts';
 import { type PortName, portEnvironment } from '../../schemas/environment.ts';
-import { ruleOf, statementsIn, synthesised, withEcs, withEveryBackEnd, withPeople } from './scene.ts';
+import { ruleOf, statementsIn, synthesised, withAgentcore, withEcs, withEveryBackEnd, withPeople } from './scene.ts';
 
 const everything = {
   ...withEveryBackEnd,
@@ -76,9 +76,12 @@ describe('a deployment with every back end', () => {
         portGrants[port]({
           agentcore: placeholder,
           ecs: placeholder,
+          fleet: placeholder,
           guardrailArn: 'x',
           githubTokenArn: 'x',
           startsRuns: rule.name.startsWith('start-run-'),
+          stopsRuns: rule.name.startsWith('stop-run-'),
+          replacesMachines: rule.name === 'replace-worker',
         } as never).flatMap(({ actions }) => actions),
       );
       const ofQueue = [
@@ -98,6 +101,11 @@ describe('a deployment with every back end', () => {
       expect(everywhere.sort()).toEqual(
         [
           ...(rule.uses.includes('ecs') ? ['ecs:ListTasks'] : []),
+          ...(rule.uses.includes('ec2') ? ['ssm:GetCommandInvocation', 'ssm:ListCommands'] : []),
+          ...(/^(start|stop)-run-on-ec2$/.test(rule.name) ? ['ssm:CancelCommand'] : []),
+          ...(rule.uses.some((port) => port === 'ec2' || port === 'machines')
+            ? ['autoscaling:DescribeAutoScalingInstances']
+            : []),
           ...(rule.uses.includes('definitions') ? ['ecs:DescribeTaskDefinition', 'ecs:DeregisterTaskDefinition'] : []),
         ].sort(),
       );
@@ -195,10 +203,16 @@ describe('a deployment with every back end', () => {
     },
   );
 
-  it('has wait in a queue of their rule: requests, what ECS says, what is for others outside; and nothing else', () => {
-    expect(queued.map(({ name }) => name)).toEqual([
+  it('has wait in a queue of their rule: requests, what AWS and machines say, what is for others outside; and nothing else', () => {
+    const ofMachines = queued.filter(({ on }) => on.some(({ type }) => type.startsWith('Worker')));
+    expect(ofMachines.map(({ name }) => name)).toEqual(['register-worker', 'exclude-worker', 'replace-worker']);
+    const native = queued.filter(({ on }) => on.some(({ source }) => source.startsWith('aws.')));
+    expect(native.map(({ name }) => name)).toEqual(
+      rules.filter(({ on }) => on.some(({ source }) => source.startsWith('aws.'))).map(({ name }) => name),
+    );
+    const others = queued.filter((rule) => !ofMachines.includes(rule) && !native.includes(rule));
+    expect(others.map(({ name }) => name)).toEqual([
       'accept-task',
-      'observe-ecs-task',
       'cancel-task',
       'post-webhook',
       'configure-repository',
@@ -261,9 +275,10 @@ describe('a deployment with every back end', () => {
   ])('has no %s that belongs to no rule', (type) => {
     expect(deployment.all(type).length).toBeGreaterThan(0);
     const others = deployment.all(type).filter(({ id }) => !ruleOf(id));
-    // AgentCore counts the starts that fail; no function of ours hears of all of them.
-    const ofService = type === 'AWS::CloudWatch::Alarm' ? [expect.stringMatching(/^AgentcoreStartsFailAlarm/)] : [];
-    expect(others.map(({ id }) => id)).toEqual(ofService);
+    // AgentCore counts the starts that fail, Auto Scaling machines: no function of ours hears of all of them. Fleets count over several rules.
+    const ofFleets = [/^FleetBootFailedAlarm/, /^FleetQuarantinedAlarm/, /^FleetSmallmainAlarm/];
+    const ofService = type === 'AWS::CloudWatch::Alarm' ? [/^AgentcoreStartsFailAlarm/, ...ofFleets] : [];
+    expect(others.map(({ id }) => id)).toEqual(ofService.map((id) => expect.stringMatching(id)));
   });
 
   it('has no queue that belongs to no rule', () => {
@@ -413,7 +428,7 @@ describe('alarms', () => {
   });
 
   it('go to a new topic with one subscriber', () => {
-    const deployed = synthesised({ alarmEmail: 'a@b.example' });
+    const deployed = synthesised({ ...withAgentcore, alarmEmail: 'a@b.example' });
     const topic = deployed.one('AWS::SNS::Topic');
     expect(deployed.one('AWS::SNS::Subscription').properties).toMatchObject({
       Endpoint: 'a@b.example',

@@ -10,7 +10,7 @@ import { whyInvalid } from '../../runtime/pattern-validity.ts';
 import { compute } from '../../schemas/compute.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { anEcsEvent, aRequest, aTaskId } from '../builders.ts';
-import { ruleOf, synthesised, withAgentcore, withEcs, withEveryBackEnd } from './scene.ts';
+import { ruleOf, synthesised, withAgentcore, withEcs, withEveryBackEnd, withFleet } from './scene.ts';
 
 const deployment = synthesised({ ...withEveryBackEnd, stage: 'test', screening: 'required' });
 const patterns = deployment.all('AWS::Events::Rule').map(({ id, properties }) => {
@@ -78,7 +78,14 @@ describe('a synthesised pattern', () => {
 describe('our own events', () => {
   it('are heard on our bus, native ones on the default bus', () => {
     expect(new Set(patterns.map(({ bus }) => bus))).toEqual(new Set(['baton-test', undefined]));
-    expect(patterns.filter(({ bus }) => bus === undefined).map(({ name }) => name)).toEqual(['observe-ecs-task']);
+    expect(patterns.filter(({ bus }) => bus === undefined).map(({ name }) => name)).toEqual([
+      'note-machine',
+      'observe-ecs-task',
+      'observe-run-command',
+      'observe-instance',
+      'heed-spot-warning',
+      'heed-termination',
+    ]);
   });
 
   it.each(['baton.request', 'baton.request.ada'])('from %s reach the rule of the request', (source) => {
@@ -108,26 +115,73 @@ describe('an ECS task', () => {
   });
 });
 
+describe('what AWS says about machines', () => {
+  const worker = 'i-0123456789abcdef0';
+  const native = (source: string, type: string, detail: object) => ({ source, 'detail-type': type, detail });
+  const command = (name: string) =>
+    native('aws.ssm', 'EC2 Command Invocation Status-change Notification', {
+      'command-id': 'c',
+      'document-name': name,
+      'instance-id': worker,
+      status: 'Success',
+    });
+  const lifecycle = (transition: 'launch' | 'terminate', group: string) =>
+    native('aws.autoscaling', `EC2 Instance-${transition} Lifecycle Action`, {
+      AutoScalingGroupName: group,
+      EC2InstanceId: worker,
+    });
+
+  it('is heard of commands with the one document of this stage', () => {
+    expect(heardBy(command('baton-test-run'))).toEqual(['observe-run-command']);
+    for (const name of ['baton-run', 'baton-test-run-2', 'baton-test2-run', 'AWS-RunShellScript'])
+      expect(heardBy(command(name))).toEqual([]);
+  });
+
+  it('is heard of the groups of this stage', () => {
+    expect(heardBy(lifecycle('launch', 'baton-test-fleet-main'))).toEqual(['note-machine']);
+    expect(heardBy(lifecycle('terminate', 'baton-test-fleet-main'))).toEqual(['heed-termination']);
+    for (const group of ['baton-fleet-main', 'baton-test-fleet-other', 'web'])
+      expect([...heardBy(lifecycle('launch', group)), ...heardBy(lifecycle('terminate', group))]).toEqual([]);
+  });
+
+  // Such an event names a machine, and neither its group nor a tag.
+  it('is heard of every machine of the account that goes, or is taken back', () => {
+    const state = (now: string) =>
+      native('aws.ec2', 'EC2 Instance State-change Notification', { 'instance-id': worker, state: now });
+    expect(heardBy(state('terminated'))).toEqual(['observe-instance']);
+    expect(heardBy(state('running'))).toEqual([]);
+    const warning = { 'instance-id': worker, 'instance-action': 'terminate' };
+    expect(heardBy(native('aws.ec2', 'EC2 Spot Instance Interruption Warning', warning))).toEqual([
+      'heed-spot-warning',
+    ]);
+  });
+});
+
 describe('a rule of a back end that is not deployed', () => {
   const ofAgentcore = ({ uses }: Rule) => uses.includes('agentcore');
   const ofEcs = ({ uses, on }: Rule) => uses.includes('ecs') || on.some(({ source }) => source === 'aws.ecs');
 
+  const ofFleets = ({ uses, on }: Rule) =>
+    uses.some((port) => ['ec2', 'workers', 'machines'].includes(port)) ||
+    on.some(({ source }) => ['aws.ssm', 'aws.ec2', 'aws.autoscaling'].includes(source));
+
   it('is left out, and no other is', () => {
     const without = synthesised({ screening: 'required' });
     const deployed = without.all('AWS::Lambda::Function').map(({ id }) => ruleOf(id)?.name);
-    const left = rules.filter((rule) => !ofAgentcore(rule) && !ofEcs(rule));
+    const left = rules.filter((rule) => !ofAgentcore(rule) && !ofEcs(rule) && !ofFleets(rule));
     expect(deployed.sort()).toEqual(left.map(({ name }) => name).sort());
-    expect([rules.filter(ofAgentcore).length, rules.filter(ofEcs).length]).toEqual([3, 4]);
+    expect([ofAgentcore, ofEcs, ofFleets].map((of) => rules.filter(of).length)).toEqual([3, 4, 12]);
   });
 
   // A13
   it.each([
-    ['AgentCore', withAgentcore, ofEcs],
-    ['ECS', withEcs, ofAgentcore],
+    ['AgentCore', withAgentcore, [ofEcs, ofFleets]],
+    ['ECS', withEcs, [ofAgentcore, ofFleets]],
+    ['EC2', withFleet, [ofAgentcore, ofEcs]],
   ] as const)('is left out of a deployment with %s', (_name, settings, missing) => {
     const made = synthesised({ ...settings, screening: 'required' });
     const deployed = made.all('AWS::Lambda::Function').map(({ id }) => ruleOf(id)?.name);
-    const left = rules.filter((rule) => !missing(rule));
+    const left = rules.filter((rule) => !missing.some((of) => of(rule)));
     expect(deployed.sort()).toEqual(left.map(({ name }) => name).sort());
   });
 });

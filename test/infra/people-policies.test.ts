@@ -11,18 +11,19 @@ const policyOf = (who: string) =>
 const table = deployment.one('AWS::DynamoDB::Table').arn;
 const readers = policyOf('ReaderPolicy');
 const operators = policyOf('OperatorPolicy');
+const redrivers = policyOf('RedriverPolicy');
 
 describe('the policies for people', () => {
-  it('are two, and neither is attached to anybody by itself', () => {
+  it('are three, and none is attached to anybody by itself', () => {
     const made = deployment.all('AWS::IAM::ManagedPolicy').map(({ properties }) => properties);
-    expect(made).toHaveLength(2);
+    expect(made).toHaveLength(3);
     for (const { Roles, Users, Groups } of made)
       expect([Roles, Users, Groups]).toEqual([undefined, undefined, undefined]);
   });
 
   it.each([
     ['readers', readers],
-    ['operators', operators],
+    ['operators', [...operators, ...redrivers]],
   ])('give %s no payload, no secret, no write to a record and no event', (_who, statements) => {
     const actions = statements.flatMap((statement) => statement.actions);
     expect(actions.length).toBeGreaterThan(4);
@@ -70,7 +71,7 @@ describe('the policies for people', () => {
   it('let operators invoke no function that acts on requests: they could ask in any name', () => {
     const listening = rules.filter(({ on }) => on.some(({ source }) => source === 'baton.request'));
     expect(listening.map(({ name }) => name)).toEqual(['accept-task', 'cancel-task', 'configure-repository']);
-    const invoked = operators.find(({ actions }) => actions.includes('lambda:InvokeFunction'))?.resources;
+    const invoked = redrivers.find(({ actions }) => actions.includes('lambda:InvokeFunction'))?.resources;
     const closed = listening.flatMap((rule) => deployment.of(rule, 'AWS::Lambda::Function').map(({ arn }) => arn));
     const others = deployment
       .all('AWS::Lambda::Function')
@@ -94,7 +95,7 @@ describe('the policies for people of a deployment with everything', () => {
     const lengths = everything
       .all('AWS::IAM::ManagedPolicy')
       .map(({ properties }) => JSON.stringify(properties['PolicyDocument']).replaceAll('us-east-1', REGION).length);
-    expect(lengths).toHaveLength(2);
+    expect(lengths).toHaveLength(3);
     expect(Math.max(...lengths)).toBeLessThan(IAM_MAX);
   });
 });

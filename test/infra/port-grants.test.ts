@@ -16,7 +16,10 @@ const places: Places = {
   guardrailArn: 'guardrail',
   githubTokenArn: 'token',
   startsRuns: true,
+  stopsRuns: true,
+  replacesMachines: true,
   agentcore: { runtimeArn: 'runtime', endpointArn: 'endpoint', runtimesEver: 'runtime-*' },
+  fleet: { documentArn: 'document', instancesArn: 'instances', stage: 'test', groupArns: ['group'] },
   ecs: {
     clusterArn: 'cluster',
     taskFamilyArn: 'family',
@@ -45,6 +48,13 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
   },
   agentcore: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/agentcore-sessions.ts': 'bedrock-agentcore' },
   ecs: { 'runtime/aws/ecs-backend.ts': 'ecs' },
+  workers: { 'runtime/aws/dynamo-store.ts': 'dynamodb' },
+  ec2: {
+    'runtime/aws/dynamo-store.ts': 'dynamodb',
+    'runtime/aws/ssm-commands.ts': 'ssm',
+    'runtime/aws/auto-scaling-machines.ts': 'autoscaling',
+  },
+  machines: { 'runtime/aws/auto-scaling-machines.ts': 'autoscaling' },
   definitions: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/ecs-registry.ts': 'ecs' },
   letters: { 'runtime/aws/dead-letter-sender.ts': 'sqs' },
   screening: { 'runtime/aws/bedrock-screening.ts': 'bedrock' },
@@ -57,6 +67,8 @@ const OTHERWISE: Readonly<Record<string, string>> = { ListObjectsV2: 'ListBucket
 const UNUSED = new Set(['dynamodb:UpdateItem', 'dynamodb:DeleteItem']);
 /** Ports whose adapters only read: `repositoriesOver` takes no more of a store. */
 const READING: ReadonlySet<PortName> = new Set(['repositories', 'agentcore']);
+/** A back end asks whether a machine is there; only the rule that replaces them takes any away. */
+const REPLACES = 'autoscaling:TerminateInstanceInAutoScalingGroup';
 /** Actions that go with a call and are none: whose role a service may take, which tags a new resource may have. */
 const BESIDES = new Set(['iam:PassRole', 'ecs:TagResource']);
 
@@ -77,7 +89,9 @@ describe('the actions of a port', () => {
   it.each(Object.keys(portEnvironment) as PortName[])('of %s are those of the calls that its adapters make', (port) => {
     const calls = Object.entries(ADAPTERS[port]).flatMap(([file, services]) => called(file, services));
     const unused = (action: string): boolean =>
-      (port !== 'effects' && UNUSED.has(action)) || (READING.has(port) && action === 'dynamodb:PutItem');
+      (port !== 'effects' && UNUSED.has(action)) ||
+      (port === 'ec2' && action === REPLACES) ||
+      (READING.has(port) && action === 'dynamodb:PutItem');
     const wanted = [...new Set(calls)].filter((action) => !unused(action)).sort();
     expect(actionsOf(portGrants[port](places)).filter((action) => !BESIDES.has(action))).toEqual(wanted);
   });
@@ -102,7 +116,9 @@ describe('every grant', () => {
     const records = everyGrant.filter(({ actions }) => actions.some((action) => action.startsWith('dynamodb:')));
     for (const { conditions } of records) {
       expect(conditions?.['ForAllValues:StringLike']?.['dynamodb:LeadingKeys']).toEqual(
-        expect.arrayContaining([expect.stringMatching(/^((TASK|RUN|SLOT|EFFECT|TASKDEF)#|REPOSITORIES)\*$/)]),
+        expect.arrayContaining([
+          expect.stringMatching(/^((TASK|RUN|SLOT|EFFECT|TASKDEF|WORKER|FLEET)#|REPOSITORIES)\*$/),
+        ]),
       );
     }
   });

@@ -22,8 +22,11 @@ export const withEcs = {
   subnets: ' subnet-0123456789abcdef0, subnet-0123456789abcdef1,, ',
 } as const;
 
+/** Settings with which fleets of EC2 are: one machine, where nobody says otherwise. */
+export const withFleet = { ...withEcs, computes: 'ec2' } as const;
+
 /** Settings with which every back end is. */
-export const withEveryBackEnd = { ...withEcs, computes: 'agentcore, ecs' } as const;
+export const withEveryBackEnd = { ...withEcs, computes: 'agentcore, ecs, ec2' } as const;
 
 const principalOf = (name: string): string => `arn:aws:iam::123456789012:role/${name}`;
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { settingNames, settingsFrom } from '../../infra/settings.ts';
 import { agentSecrets, agentSecretsText } from '../../schemas/agent-secrets.ts';
-import { withAgentcore, withEcs, withEveryBackEnd, withPeople } from './scene.ts';
+import { withAgentcore, withEcs, withEveryBackEnd, withFleet, withPeople } from './scene.ts';
 
 const aSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-key-AbCdEf';
 const users = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:users/*';
@@ -44,9 +44,10 @@ describe('the back end of a deployment that has an image', () => {
     expect(settingsFrom(withEcs)).toMatchObject({ computes: ['ecs'], ecs: { agentImage: withEcs.agentImage } });
     expect(settingsFrom(withEcs)).not.toHaveProperty('agentcore');
     expect(settingsFrom(withEveryBackEnd)).toMatchObject({
-      computes: ['agentcore', 'ecs'],
+      computes: ['agentcore', 'ecs', 'ec2'],
       agentcore,
       ecs: { agentImage: withEcs.agentImage },
+      ec2: { agentImage: withEcs.agentImage },
     });
     expect(settingsFrom({ ...withEcs, computes: 'ecs,agentcore' }).computes).toEqual(['ecs', 'agentcore']);
   });
@@ -90,10 +91,12 @@ describe('secrets of agents', () => {
     expect(settingsFrom({ ...withEveryBackEnd, agentSecrets })).toMatchObject({
       agentcore: { secrets },
       ecs: { secrets },
+      ec2: { secrets },
     });
+    expect(settingsFrom({ ...withFleet, agentSecrets }).ec2?.secrets).toEqual(secrets);
   });
 
-  it('are on AgentCore as many as one of its variables takes', () => {
+  it('are on AgentCore and on EC2 as many as one variable takes', () => {
     const many = (length: number) => {
       const text = Array.from({ length: 20 }, (_, n) => `KEY_${n}=${aSecret}`).join(',');
       return `K${'_'.repeat(length - text.length - 1)}${text}`;
@@ -101,7 +104,10 @@ describe('secrets of agents', () => {
     expect(settingsFrom({ ...withAgentcore, agentSecrets: many(2_048) }).agentcore?.secrets).toHaveLength(20);
     const complaint = 'agentSecrets has 2049 characters, and agentcore takes 2048';
     expect(() => settingsFrom({ ...withAgentcore, agentSecrets: many(2_049) })).toThrow(complaint);
-    expect(() => settingsFrom({ ...withEveryBackEnd, agentSecrets: many(2_049) })).toThrow(complaint);
+    expect(() => settingsFrom({ ...withFleet, agentSecrets: many(2_049) })).toThrow(', and ec2 takes 2048');
+    expect(() => settingsFrom({ ...withEveryBackEnd, agentSecrets: many(2_049) })).toThrow(
+      'agentSecrets has 2049 characters, and agentcore and ec2 takes 2048',
+    );
     expect(settingsFrom({ ...withEcs, agentSecrets: many(2_049) }).ecs?.secrets).toHaveLength(20);
   });
 
@@ -169,9 +175,9 @@ describe('settings of ECS', () => {
 
   it('without the back end are of no use, and that is said', () => {
     const { computes: _, ...rest } = withEcs;
-    expect(() => settingsFrom(rest)).toThrow(': vpc, subnets is for ecs, which computes does not have.');
+    expect(() => settingsFrom(rest)).toThrow(': vpc, subnets is for ecs and ec2, which computes does not have.');
     expect(() => settingsFrom({ ...rest, computes: ' , ' })).toThrow(
-      ': agentImage is for agentcore and ecs, which computes does not have; vpc, subnets is for ecs, which',
+      ': agentImage is for agentcore, ecs and ec2, which computes does not have; vpc, subnets is for ecs and ec2, which',
     );
   });
 });
@@ -179,7 +185,15 @@ describe('settings of ECS', () => {
 describe('settings that cannot be meant', () => {
   it.each([
     [{ stage: 'Main Street' }, 'stage is no stage'],
-    [{ computes: 'abacus' }, ': computes names nothing that can be deployed; there are: agentcore, ecs (entry 1).'],
+    [
+      { computes: 'abacus' },
+      ': computes has abacus, which cannot be deployed; there are: agentcore, ecs, ec2 (entry 1).',
+    ],
+    // Nobody knows for whom the other settings are.
+    [
+      { ...withEcs, computes: 'esc' },
+      'deployed: computes has esc, which cannot be deployed; there are: agentcore, ecs, ec2 (entry 1). See',
+    ],
     [{ ...withAgentcore, computes: 'agentcore,agentcore' }, 'computes has one name twice'],
     [{ archiveRetentionDays: '0' }, 'archiveRetentionDays is not from 1 to 3650'],
     [{ archiveRetentionDays: 'unlimited' }, 'archiveRetentionDays is no number'],
@@ -192,7 +206,7 @@ describe('settings that cannot be meant', () => {
     [{ requesters: 'arn:aws:iam::123456789012:role/ada' }, 'requesters is not <name>=<ARN>'],
     [{ requesters: 'ada=arn:aws:s3:::ada' }, 'requesters names no ARN'],
     [{ requesters: `${withPeople.requesters},${withPeople.requesters}` }, 'requesters has one name twice'],
-    [{ requesters: requesters('a-b', 'a_b') }, 'requesters has one name twice ("-" and "_" do not count)'],
+    [{ requesters: requesters('a-b', 'a_b') }, 'requesters has one name twice ("-" and "_" do not count): a-b, a_b.'],
     [{ requesters: requesters('a'.repeat(41)) }, 'requesters is not <name>=<ARN>, the name of at most 40 letters'],
     [{ requesters: requesters(...'abcdef') }, 'requesters names more than 5'],
     [{ alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:a', alarmEmail: 'a@b.example' }, 'exclude each other'],
@@ -214,7 +228,7 @@ describe('settings that cannot be meant', () => {
       ': agentSecrets has B in us-west-2, agentImage is in eu-west-1: agentcore takes both from its own region. See',
     ],
     [{ ...withEcs, agentSecrets: `A=${aSecret},A=${aSecret}` }, 'agentSecrets has one name twice'],
-    [{ agentSecrets: `OPENAI_API_KEY=${aSecret}` }, 'agentSecrets is for agentcore and ecs, which computes'],
+    [{ agentSecrets: `OPENAI_API_KEY=${aSecret}` }, 'agentSecrets is for agentcore, ecs and ec2, which computes'],
     [{ userSecrets: users }, 'userSecrets is for ecs'],
     [{ userFileSystem: 'fs-01234567:sg-01234567' }, 'userFileSystem is for ecs'],
     ...[

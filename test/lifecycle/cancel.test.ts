@@ -73,6 +73,14 @@ describe('a deadline that has passed', () => {
     );
   });
 
+  it('says what it waited for to the end', () => {
+    const delay = { at: at(0), message: 'No worker is free.' };
+    const words = (status: 'ADMITTED' | 'HYDRATED') =>
+      JSON.stringify(expireTask({ ...aTask({ status }), delay }, undefined, at(9)));
+    expect(words('HYDRATED')).toContain('Its start was put off: No worker is free.');
+    expect(words('ADMITTED')).toContain('Its context could not be fetched: No worker is free.');
+  });
+
   it('names the deadline', () => {
     expect(expireTask(aTask({ status: 'QUEUED' }), undefined, at(9))).toMatchObject({
       bring: { reason: { message: expect.stringContaining(at(3600)) } },

@@ -3,6 +3,7 @@ import { readEcsTask } from '../../lifecycle/ecs-task.ts';
 import { judge, judgeMissing, judgeRefusedStart, judgeReport, judgeUnclaimed } from '../../lifecycle/judge.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { because, NEVER_RAN } from '../../schemas/reason.ts';
+import type { RunHandle } from '../../schemas/run-handle.ts';
 import type { RunRecord } from '../../schemas/run-record.ts';
 import { statuses, type Task } from '../../schemas/task.ts';
 import { PAUSES_MAX } from '../../schemas/task-request.ts';
@@ -33,6 +34,20 @@ const STARTING = aTask({ status: 'STARTING' });
 const RUNNING = aTask({ status: 'RUNNING' });
 const FINALIZING = aTask({ status: 'FINALIZING', run: aKnownRun() });
 const STOPPING = aTask({ status: 'STOPPING' });
+const aSession: RunHandle = {
+  backend: 'agentcore',
+  runtimeArn: 'arn:aws:bedrock-agentcore:eu-west-1:111122223333:runtime/agent-0123456789',
+  qualifier: 'DEFAULT',
+  sessionId: `baton-test-t${'0'.repeat(24)}-1`,
+};
+const aWorkerRun: RunHandle = {
+  backend: 'ec2',
+  fleet: 'builders',
+  instanceId: 'i-0abcdef1234567890',
+  region: 'eu-west-1',
+  taskId: `t${'0'.repeat(24)}`,
+  attempt: 1,
+};
 const hostLost = { kind: 'lost', reason: because('host_lost', '') } as const;
 
 type Row = [
@@ -126,6 +141,35 @@ describe('what is seen of a run that works', () => {
 });
 
 // F32
+describe('a run on which its back end has given up', () => {
+  const lost = anObservation({ phase: 'lost', end: { kind: 'lost', reason: because('worker_unreachable', '') } });
+  const older = { ...lost, attempt: 1 };
+
+  it.each<Row>([
+    ['while starting', STARTING, undefined, lost, 'stop lost worker_unreachable: RunStopRequested'],
+    ['while it works', RUNNING, claimed, lost, 'stop lost worker_unreachable: RunStopRequested'],
+    ['after its report', RUNNING, done, lost, 'complete: TaskCompleted'],
+    ['while its end is awaited', STOPPING, claimed, lost, 'ignore the_end_is_awaited'],
+    [
+      'after the task has ended',
+      aTask({ status: 'CANCELLED', run: aKnownRun() }),
+      claimed,
+      lost,
+      'ignore the_end_is_awaited',
+    ],
+    ['of another claimant', RUNNING, aRunRecord({ claim: aClaim('run-2') }), lost, 'ignore duplicate_run'],
+    ['of an attempt that is over', aTask({ status: 'RUNNING', attempt: 2 }), claimed, older, 'mark: RunStopRequested'],
+  ])('%s', (_, task, record, seen, move) => {
+    expect(inWords(judge(task, record, seen, at(1)))).toBe(move);
+  });
+
+  it('has not ended by that: the next attempt waits for the proof', () => {
+    const move = judge(RUNNING, claimed, lost, at(1));
+    expect(move).not.toHaveProperty('bring.run.ended');
+    expect(move).not.toHaveProperty('bring.run.endedIds');
+  });
+});
+
 describe('the warning that a Spot host is about to be taken', () => {
   const warning = readEcsTask(anEcsTask({ desiredStatus: 'STOPPED', stopCode: 'SpotInterruption', version: 4 }));
   const taken = readEcsTask(anEcsTask({ lastStatus: 'STOPPED', stopCode: 'SpotInterruption', version: 6 }));
@@ -387,6 +431,17 @@ describe('a start that was refused', () => {
     const move = judgeRefusedStart(STARTING, undefined, { attempt: 1, at: at(1), reason });
     expect(inWords(move)).toBe('stop lost start_refused: RunEnded');
     expect(move).toMatchObject({ bring: { reason, run: { ended: { proof: 'never_started' } } } });
+  });
+
+  it.each<[string, RunHandle, boolean]>([
+    ['a session, whose handle is stored before the start', aSession, true],
+    ['a worker that is claimed', aWorkerRun, true],
+    ['a worker whose command was sent', { ...aWorkerRun, commandId: 'c-1' }, false],
+    ['a task of ECS, whose handle is the answer', aHandle(), false],
+  ])('of %s counts unless an earlier call went through', (_, handle, counts) => {
+    const task = aTask({ status: 'STARTING', run: aRun({ handle }) });
+    const move = judgeRefusedStart(task, undefined, { attempt: 1, at: at(1), reason });
+    expect(inWords(move)).toBe(counts ? 'stop lost start_refused: RunEnded' : 'ignore start_was_answered_already');
   });
 
   it.each([

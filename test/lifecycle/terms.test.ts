@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Deployment, refusalOf, termsOf } from '../../lifecycle/terms.ts';
+import { type Deployment, refusalOf, termsOf, unmetOf } from '../../lifecycle/terms.ts';
 import type { Capacity, Compute, Isolation } from '../../schemas/compute.ts';
 import { entryFor, type RepositoryConfig, type RepositoryEntry } from '../../schemas/repository-config.ts';
 import type { TaskRequest } from '../../schemas/task-request.ts';
@@ -7,6 +7,7 @@ import { at } from '../builders.ts';
 
 const deployment: Deployment = {
   computes: ['ecs'],
+  fleets: ['main'],
   defaultAgentCommand: 'agent-of-the-deployment',
   agentCommandAllowed: true,
   timings: { TIMEOUT_DEFAULT_S: 3_600 },
@@ -66,6 +67,35 @@ describe('the terms of a task', () => {
     const pattern = 'https://example.org/*';
     expect(termsOf(request(), entry({ limit: 2 }, pattern), deployment).slotKey).toBe(`repository:${pattern}`);
     expect(termsOf(request(), entry({}), deployment).slotKey).toBeUndefined();
+  });
+});
+
+describe('a task on a fleet', () => {
+  const withFleets = { ...deployment, computes: ['ec2'] as const, fleets: ['main', 'big'] };
+
+  it('waits for a worker of its fleet, whoever asks', () => {
+    expect(termsOf(request(), undefined, withFleets).slotKey).toBe('fleet:main');
+    expect(termsOf(request(), entry({ fleet: 'big' }), withFleets).slotKey).toBe('fleet:big');
+    expect(refusalOf(request(), entry({ fleet: 'big' }), withFleets, nobody)).toBeUndefined();
+  });
+
+  it('that the deployment does not have is refused by name', () => {
+    expect(refusalOf(request(), entry({ fleet: 'huge' }), withFleets, nobody)).toBe(
+      'fleet: this deployment has no fleet "huge" (the configuration "https://example.org/app" says so); it has main, big',
+    );
+    const others = { ...withFleets, fleets: ['big'] };
+    expect(refusalOf(request(), undefined, others, nobody)).toBe(
+      'fleet: this deployment has no fleet "main"; it has big',
+    );
+    expect(unmetOf(entry({ fleet: 'huge' }), withFleets)).toMatch(/no fleet "huge"/);
+    // Of a back end without fleets nobody asks for one.
+    expect(refusalOf(request({ compute: 'ecs' }), undefined, { ...deployment, fleets: [] }, nobody)).toBeUndefined();
+  });
+
+  it('cannot wait for its repository as well', () => {
+    expect(refusalOf(request(), entry({ fleet: 'big', limit: 2 }), withFleets, nobody)).toMatch(
+      /^limit: tasks on "ec2" wait for the workers of their fleet/,
+    );
   });
 });
 

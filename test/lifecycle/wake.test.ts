@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { earliestDue, follow, touch } from '../../lifecycle/evolve.ts';
 import { started } from '../../lifecycle/judge.ts';
-import { lookAtLife } from '../../lifecycle/life-signs.ts';
+import { lookAtLife, QUIET_CHECKS } from '../../lifecycle/life-signs.ts';
 import type { Move } from '../../lifecycle/move.ts';
 import { awsTimings, type Timings } from '../../lifecycle/timings.ts';
 import { unknownPurposes, wake } from '../../lifecycle/wake.ts';
@@ -383,5 +383,32 @@ describe('a run that lives', () => {
     expect(watched(beating(9_999, T.HEARTBEAT_S, clock))).toBeUndefined();
     const { second } = watched(beating(600, T.HEARTBEAT_S, clock)) ?? {};
     expect(second).toBeLessThanOrEqual(600 + T.HEARTBEAT_SILENCE_S + 2 * T.LIFE_LOOK_S);
+  });
+});
+
+describe('a run that works, whose back end may have lost what it said of it', () => {
+  const looks = QUIET_CHECKS * T.START_CHECK_S;
+  const [onFleet, onEcs] = (['ec2', 'ecs'] as const).map((compute) => {
+    const starting = { ...aTask({ status: 'STARTING', compute }), deadlineAt: at(99 * looks) };
+    const move = started(starting, starting.run, 'native');
+    return follow(starting, move, aContext({ at: at(0) }));
+  }) as [Task, Task];
+
+  // F24
+  it('is asked about now and then, which decides nothing', () => {
+    expect(onFleet.due).toMatchObject({ life: at(looks) });
+    expect(inWords(wakeAt(onFleet, looks - 1))).toBe('ignore nothing_is_due');
+    expect(inWords(wakeAt(onFleet, looks))).toBe('mark: RunCheckRequested');
+    expect(nextOf(onFleet, looks)).toEqual({ life: looks });
+  });
+
+  it('is not asked about where nothing that is said is lost', () => {
+    expect(onEcs.due).not.toHaveProperty('life');
+  });
+
+  it('is judged by its report, where one is stored', () => {
+    expect(inWords(wakeAt(onFleet, looks, aRunRecord({ claim: aClaim(), report: aReport() })))).toBe(
+      'complete: TaskCompleted',
+    );
   });
 });

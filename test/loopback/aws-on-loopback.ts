@@ -25,13 +25,14 @@ import { STAGE } from './cloud-assembly.ts';
 import { type Deployment, readDeployment } from './deployment.ts';
 import { eventRouter } from './event-router.ts';
 import { eventSourceMapping } from './event-source-mapping.ts';
+import type { FleetOnLoopback } from './fleet-on-loopback.ts';
 import { type FunctionHost, functionHost } from './function-host.ts';
 import { functionLog } from './function-log.ts';
 import { givenUpDeliveries } from './given-up.ts';
 import { type Queues, queuesOf } from './queues.ts';
 import { noteRan } from './ran-functions.ts';
 import { REGION } from './template.ts';
-import { type WatchedCallsOptions, watchedCalls } from './watched-calls.ts';
+import { type AwsCall, type WatchedCallsOptions, watchedCalls } from './watched-calls.ts';
 
 export interface LoopbackOptions {
   /** The cloud assembly that is deployed. */
@@ -53,12 +54,14 @@ export interface LoopbackOptions {
   readonly failStart?: FailStart;
   /** What is refused to sessions of AgentCore, and what they do not obey. */
   readonly sessions?: BackEndsOptions['sessions'];
+  /** What goes wrong with machines of a fleet, and with commands for them. */
+  readonly fleet?: BackEndsOptions['fleet'];
   /** Variables that every function has besides. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Secrets that the deployment did not make, by ARN. */
   readonly secrets?: Readonly<Record<string, string>>;
-  /** Lets a function's process die at a call to AWS, or something else happen before it. */
-  readonly dieAt?: WatchedCallsOptions['onCall'];
+  /** Lets a function's process die at a call to AWS, or something else happen before it. The name is empty for calls that no function makes. */
+  readonly dieAt?: (call: AwsCall, functionName: string) => ReturnType<WatchedCallsOptions['onCall']>;
 }
 
 /** The deployed program on one machine: its bundles as processes, its resources as the templates say, AWS's protocols between them. */
@@ -67,6 +70,7 @@ export interface LoopbackWorld extends FlowWorld {
   /** Deploys templates that differ in what runs are made of, and in nothing else. Throws for any other change. */
   deploy(assembly: string): Promise<void>;
   readonly functions: FunctionHost;
+  readonly machines: FleetOnLoopback['machines'];
   readonly queues: Queues;
   /** Address of the services but DynamoDB. */
   readonly url: string;
@@ -134,7 +138,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
       const caller = functions.functionOf(call.caller) ?? '';
       const own = calls[caller] ?? {};
       calls[caller] = { ...own, [call.name]: (own[call.name] ?? 0) + 1 };
-      return options.dieAt?.(call);
+      return options.dieAt?.(call, caller);
     },
   });
   undo.push(() => watched.close());
@@ -182,6 +186,8 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     environment: { ...credentials, AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint },
     runnerCommand: options.runnerCommand,
     sessions: options.sessions,
+    fleet: options.fleet,
+    machineUrl: watched.url,
     ...(options.stopTimeoutSeconds === undefined ? {} : { stopTimeoutSeconds: options.stopTimeoutSeconds }),
     ...(options.failStart === undefined ? {} : { failStart: options.failStart }),
     publish: async (events) => router.put('default', events),
@@ -194,6 +200,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
     router,
     ecs: backEnds.ecs,
     agentcore: backEnds.agentcore,
+    fleet: backEnds.fleet,
     functions,
     clock,
     warn,
@@ -227,6 +234,9 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
       await backEnds.ecs.deploy(next.taskDefinitions);
     },
     functions,
+    get machines() {
+      return backEnds.fleet.machines;
+    },
     queues,
     url,
     stage: STAGE,

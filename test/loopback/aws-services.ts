@@ -16,6 +16,7 @@ import { bedrockService } from './bedrock.ts';
 import type { Deployment } from './deployment.ts';
 import type { EcsOnLoopback } from './ecs-on-loopback.ts';
 import type { EventRouter } from './event-router.ts';
+import type { FleetOnLoopback } from './fleet-on-loopback.ts';
 import type { FunctionHost } from './function-host.ts';
 import { lambdaService } from './lambda-service.ts';
 import type { Queue, Queues } from './queues.ts';
@@ -27,6 +28,7 @@ export interface AwsServicesOptions {
   readonly router: Pick<EventRouter, 'put'>;
   readonly ecs: EcsOnLoopback;
   readonly agentcore: AgentcoreParts;
+  readonly fleet: Pick<FleetOnLoopback, 'services'>;
   readonly functions: Pick<FunctionHost, 'invokeLater'>;
   readonly clock: Clock;
   readonly warn: (message: string, error: unknown) => void;
@@ -49,6 +51,7 @@ export function awsServices({
   router,
   ecs,
   agentcore,
+  fleet,
   functions,
   clock,
   warn,
@@ -80,6 +83,7 @@ export function awsServices({
       s3Service({ buckets }),
       agentcoreService(agentcore),
       ecsService({ place: PLACE, tasks, clusters, registry }),
+      ...fleet.services,
       bedrockService(),
       lambdaService(functions),
     ],

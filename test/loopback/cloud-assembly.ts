@@ -21,11 +21,11 @@ const SETTINGS = {
 /** An image where AgentCore takes it from. */
 const ECR_IMAGE = '000000000000.dkr.ecr.us-east-1.amazonaws.com/baton-agent:1';
 
-/** Settings of a deployment with these back ends, the default one first. What is for ECS alone is refused where there is no ECS. */
+/** Settings of a deployment with these back ends, the default one first. What is for networks of our own is refused where there is none. */
 export const withComputes = (computes: readonly Compute[]): Readonly<Record<string, string>> => ({
   computes: computes.join(','),
   ...(computes.includes('agentcore') ? { agentImage: ECR_IMAGE } : {}),
-  ...(computes.includes('ecs') ? {} : { vpc: '', subnets: '' }),
+  ...(computes.includes('ecs') || computes.includes('ec2') ? {} : { vpc: '', subnets: '' }),
 });
 
 /** Synthesis and bundling together, in milliseconds, on a machine that is busy with other tests. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
 import * as z from 'zod';
+import { type DeployedDocument, type DeployedFleet, fleetsIn } from './deployed-fleets.ts';
 import { type Resource, readTemplates } from './template.ts';
 
 /** What the synthesised templates deploy, in this world's own nouns. Everything in it was read from them; references are resolved. */
@@ -17,6 +18,8 @@ export interface Deployment {
   readonly clusters: readonly { readonly name: string; readonly arn: string }[];
   readonly taskDefinitions: readonly DeployedTaskDefinition[];
   readonly runtimes: readonly DeployedRuntime[];
+  readonly documents: readonly DeployedDocument[];
+  readonly fleets: readonly DeployedFleet[];
 }
 
 export interface DeployedFunction {
@@ -168,6 +171,7 @@ export function readDeployment(assembly: string): Deployment {
       idleSeconds: is.LifecycleConfiguration?.IdleRuntimeSessionTimeout,
       maxLifetimeSeconds: is.LifecycleConfiguration?.MaxLifetime,
     })),
+    ...fleetsIn(of),
   };
 }
 

@@ -32,6 +32,8 @@ const deployment: Deployment = {
     },
   ],
   runtimes: [],
+  documents: [],
+  fleets: [],
 };
 
 let ecs: EcsOnLoopback;

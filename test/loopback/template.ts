@@ -84,6 +84,7 @@ function resolver(templates: readonly Template[]) {
       return String(resolve(template, text)).split(separator);
     },
     'Fn::ImportValue': (template, given) => imported(String(resolve(template, given))),
+    'Fn::Base64': (template, given) => Buffer.from(String(resolve(template, given))).toString('base64'),
     'Fn::GetAZs': () => [`${REGION}a`, `${REGION}b`, `${REGION}c`],
     'Fn::FindInMap': (template, given) => {
       const [map, first, second] = (given as unknown[]).map((part) => String(resolve(template, part)));
@@ -197,7 +198,9 @@ const NAMED_BY: Readonly<Record<string, string>> = {
   'AWS::Lambda::Function': 'FunctionName',
   'AWS::Logs::LogGroup': 'LogGroupName',
   'AWS::S3::Bucket': 'BucketName',
+  'AWS::AutoScaling::AutoScalingGroup': 'AutoScalingGroupName',
   'AWS::SNS::Topic': 'TopicName',
+  'AWS::SSM::Document': 'Name',
   'AWS::SQS::Queue': 'QueueName',
   'AWS::Scheduler::ScheduleGroup': 'Name',
   'AWS::SecretsManager::Secret': 'Name',
@@ -237,20 +240,24 @@ const IDENTITIES: Readonly<Record<string, (name: string, property: PropertyOf) =
         .at(-1) ?? 'default';
     return named(name, arn('events', bus === 'default' ? `rule/${name}` : `rule/${bus}/${name}`));
   },
-  'AWS::IAM::Role': (name) => ({
+  'AWS::IAM::Role': (name, property) => ({
     ref: name,
-    attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${name}`, RoleId: `AROA${name}` },
+    attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role${String(property('Path') ?? '/')}${name}`, RoleId: `AROA${name}` },
   }),
   'AWS::Lambda::Function': (name) => named(name, arn('lambda', `function:${name}`)),
   'AWS::Logs::LogGroup': (name) => named(name, `${arn('logs', `log-group:${name}`)}:*`),
-  'AWS::S3::Bucket': (name) => ({
-    ref: name,
-    attributes: {
-      Arn: `arn:aws:s3:::${name}`,
-      DomainName: `${name}.s3.amazonaws.com`,
-      RegionalDomainName: `${name}.s3.${REGION}.amazonaws.com`,
-    },
-  }),
+  // S3 takes no capital letters.
+  'AWS::S3::Bucket': (given) => {
+    const name = given.toLowerCase();
+    return {
+      ref: name,
+      attributes: {
+        Arn: `arn:aws:s3:::${name}`,
+        DomainName: `${name}.s3.amazonaws.com`,
+        RegionalDomainName: `${name}.s3.${REGION}.amazonaws.com`,
+      },
+    };
+  },
   'AWS::SNS::Topic': (name) => ({
     ref: arn('sns', name),
     attributes: { TopicArn: arn('sns', name), TopicName: name },

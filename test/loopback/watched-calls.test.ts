@@ -45,10 +45,10 @@ afterEach(async () => {
 const call = () => fetch(`${watched.url}/some/path?x=1`, { method: 'POST', headers, body: 'question' });
 
 describe('a call to AWS that is watched', () => {
-  it('is seen with caller, service and operation, and answered as the service answers', async () => {
+  it('is seen with caller, key, service, operation and question, and answered as the service answers', async () => {
     const answer = await call();
     expect([answer.status, answer.headers.get('x-amzn-requestid'), await answer.text()]).toEqual([400, 'r', 'answer']);
-    expect(seen).toEqual([{ caller: CALLER, name: 'dynamodb.PutItem' }]);
+    expect(seen).toEqual([{ caller: CALLER, name: 'dynamodb.PutItem', key: 'a', body: Buffer.from('question') }]);
     expect(happened).toEqual(['POST /some/path?x=1 question']);
     expect(killed).toEqual([]);
   });
@@ -65,6 +65,13 @@ describe('a call to AWS that is watched', () => {
       'bedrock-agentcore.invocations',
       'bedrock-agentcore.stopruntimesession',
     ]);
+  });
+
+  it('is known by the action in its form where that says what is asked for', async () => {
+    const authorization = headers.authorization.replace('dynamodb', 'autoscaling');
+    const body = new URLSearchParams({ Action: 'SetInstanceProtection', Version: '2011-01-01' });
+    await fetch(watched.url, { method: 'POST', headers: { authorization }, body });
+    expect(seen.map(({ name }) => name)).toEqual(['autoscaling.SetInstanceProtection']);
   });
 
   it('never happens when its caller dies before it', async () => {

@@ -6,8 +6,11 @@ import type { AddressInfo } from 'node:net';
 export interface AwsCall {
   /** The UUID that the caller's SDK was given in `AWS_SDK_UA_APP_ID`; empty where there is none. */
   readonly caller: string;
-  /** `dynamodb.PutItem`; of services that name their operations by method and path, `s3.PUT`, `bedrock-agentcore.invocations`. */
+  /** `dynamodb.PutItem`, `autoscaling.SetInstanceProtection`; of services that name their operations by method and path, `s3.PUT`, `bedrock-agentcore.invocations`. */
   readonly name: string;
+  /** The access key that the caller signs with. */
+  readonly key: string;
+  readonly body: Buffer;
 }
 
 /** `before`: the caller dies and the call never happens. `after`: what was asked for happens, and the caller dies without the answer. */
@@ -48,9 +51,9 @@ export async function watchedCalls(options: WatchedCallsOptions): Promise<Watche
 async function relayed(options: WatchedCallsOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
   const { method = 'GET', url = '/', headers } = incoming;
   const service = serviceOf(headers);
-  const operation = operationOf(headers) ?? lastWordOf(service, url) ?? method;
-  const call = { caller: callerOf(headers), name: `${service}.${operation}` };
   const body = await bodyOf(incoming);
+  const operation = operationOf(headers) ?? actionOf(headers, body) ?? lastWordOf(service, url) ?? method;
+  const call = { caller: callerOf(headers), name: `${service}.${operation}`, key: keyOf(headers), body };
   const fault = await options.onCall(call);
   if (fault === 'before') return lose(call.caller);
   const forwarded = request(new URL(url, options.upstream(service)), { method, headers });
@@ -73,6 +76,15 @@ const serviceOf = ({ authorization = '' }: IncomingHttpHeaders): string =>
 
 const operationOf = (headers: IncomingHttpHeaders): string | undefined =>
   /\.(\w+)$/.exec(String(headers['x-amz-target'] ?? ''))?.[1];
+
+const keyOf = ({ authorization = '' }: IncomingHttpHeaders): string =>
+  /Credential=([^/,]+)\//.exec(authorization)?.[1] ?? '';
+
+/** Auto Scaling and EC2 are asked with forms. */
+const actionOf = (headers: IncomingHttpHeaders, body: Buffer): string | undefined =>
+  String(headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
+    ? (new URLSearchParams(body.toString()).get('Action') ?? undefined)
+    : undefined;
 
 /** AgentCore is asked by POST alone; what for is the last word of the path. */
 const lastWordOf = (service: string, url: string): string | undefined =>

@@ -111,16 +111,23 @@ describe('every rule', () => {
       ['admit-task', 'TaskSubmitted'],
       // The fixtures are of runs on ECS.
       ['check-run-on-agentcore', 'RunCheckRequested'],
+      ['check-run-on-ec2', 'RunCheckRequested'],
       ['fetch-context', 'TaskAdmitted'],
       ['hydrate-task', 'ContextFetched'],
       ['hydrate-task', 'TaskAdmitted'],
       // The fixture is of the request, and then the task waits for its slot.
       ['hydrate-task', 'TaskScreened'],
+      ['return-worker', 'RunEnded'],
+      // Of this event there are two fixtures.
+      ['return-worker', 'RunOrphaned'],
+      ['return-worker', 'RunOrphaned'],
       ['screen-task', 'TaskSubmitted'],
       // The fixture says STOPPING, and then the stop is closed first.
       ['settle-task', 'RunEnded'],
       ['start-run-on-agentcore', 'TaskHydrated'],
+      ['start-run-on-ec2', 'TaskHydrated'],
       ['stop-run-on-agentcore', 'RunStopRequested'],
+      ['stop-run-on-ec2', 'RunStopRequested'],
     ]);
   });
 
@@ -133,9 +140,10 @@ describe('every rule', () => {
         index({ ...event, detail: { ...event.detail, data: { ...event.detail.data, compute } } }).filter((name) =>
           /-run-on-/.test(name),
         );
-      expect([of('ecs'), of('agentcore')]).toEqual([
+      expect([of('ecs'), of('agentcore'), of('ec2')]).toEqual([
         [expect.stringMatching(/-on-ecs$/)],
         [expect.stringMatching(/-on-agentcore$/)],
+        [expect.stringMatching(/-on-ec2$/)],
       ]);
     },
   );

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { runReported } from '../../events/run-reported.ts';
 import { taskRequested } from '../../events/task-requested.ts';
 import { taskSubmitted } from '../../events/task-submitted.ts';
+import { workerRegistered } from '../../events/worker-registered.ts';
 import { parsedEvent } from '../../runtime/parsed-event.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { anArn, aRequest, aTaskId } from '../builders.ts';
@@ -48,6 +49,18 @@ describe('what an event from outside says about itself', () => {
     };
     const { detail } = parsedEvent(word, [runReported]);
     expect(detail).toEqual({ metadata: { ...metadata, id: `${anArn()}#2#7` }, data });
+  });
+
+  it('of a machine is called by the machine, which boots once', () => {
+    const [one, other] = ['i-0abcdef1', 'i-0abcdef2'].map((worker) => {
+      const word: Envelope = {
+        ...requested({}, 'baton.agent'),
+        'detail-type': 'WorkerRegistered',
+        detail: { metadata: { id: 'a name of its own' }, data: { fleet: 'main', worker } },
+      };
+      return (parsedEvent(word, [workerRegistered]).detail as { metadata: { id: string } }).metadata.id;
+    });
+    expect([one, other]).toEqual(['i-0abcdef1#WorkerRegistered', 'i-0abcdef2#WorkerRegistered']);
   });
 
   it('is as it is when a handler says it', () => {

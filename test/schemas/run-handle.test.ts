@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { compute } from '../../schemas/compute.ts';
 import { nativeIdOf, ownHandle, type RunHandle, runHandle } from '../../schemas/run-handle.ts';
-import { aHandle, anArn, aSession } from '../builders.ts';
+import { aHandle, anArn, aSession, aTaskId } from '../builders.ts';
 
 /** One of each back end, what its claimant shows, and everything that stopping it needs (A32). */
 const handles: Record<RunHandle['backend'], { handle: RunHandle; nativeId: string; needs: readonly string[] }> = {
@@ -14,6 +14,18 @@ const handles: Record<RunHandle['backend'], { handle: RunHandle; nativeId: strin
     handle: aSession(),
     nativeId: aSession().sessionId,
     needs: ['runtimeArn', 'qualifier', 'sessionId'],
+  },
+  ec2: {
+    handle: {
+      backend: 'ec2',
+      fleet: 'main',
+      instanceId: 'i-0123456789abcdef0',
+      region: 'eu-west-1',
+      taskId: aTaskId(),
+      attempt: 1,
+    },
+    nativeId: `i-0123456789abcdef0/${aTaskId()}/1`,
+    needs: ['fleet', 'instanceId', 'region', 'taskId', 'attempt'],
   },
 };
 

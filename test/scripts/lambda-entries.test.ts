@@ -34,6 +34,8 @@ const SERVICES = {
   ecs: 'AmazonEC2ContainerServiceV20141113',
   bedrock: 'com.amazonaws.bedrockruntime',
   agentcore: 'com.amazonaws.bedrockagentcore',
+  ssm: 'AmazonSSM',
+  'auto scaling': 'com.amazonaws.autoscaling',
   github: 'octokit',
 } as const;
 
@@ -48,6 +50,9 @@ const servicesOf: Readonly<Record<string, readonly string[]>> = {
   configurations: ['dynamodb'],
   agentcore: ['agentcore', 'dynamodb'],
   ecs: ['ecs'],
+  workers: ['dynamodb'],
+  ec2: ['auto scaling', 'dynamodb', 'ssm'],
+  machines: ['auto scaling'],
   definitions: ['dynamodb', 'ecs'],
   screening: ['bedrock'],
   contexts: ['github', 'secrets manager'],

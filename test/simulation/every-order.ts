@@ -95,6 +95,7 @@ const settings = (places: number): Settings & { places: number } => ({
   agentCommandAllowed: true,
   screening: 'off',
   computes: ['ecs'],
+  fleets: ['main'],
   slotKeyOf: () => 'user:all',
   places,
 });

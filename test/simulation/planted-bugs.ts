@@ -9,6 +9,7 @@ import { leaseOf, type Slot } from '../../schemas/slot.ts';
 import { type Rejection, type Task, task as taskSchema } from '../../schemas/task.ts';
 import type { PlantedBug } from './planted-bug.ts';
 import { definitionBugs } from './planted-definition-bugs.ts';
+import { fleetBugs } from './planted-fleet-bugs.ts';
 import { sessionBugs } from './planted-session-bugs.ts';
 
 type Wiring = Parameters<NonNullable<Plant['wiring']>>[0];
@@ -40,6 +41,9 @@ const writingTasks = (change: (task: Task, wiring: Wiring['settings']) => Task):
       return put(key, isTask ? change(task, wiring.settings) : value, expected, index);
     }),
 });
+
+/** Worlds in which a run is on ECS unless its request names another back end: for what is rare there already. */
+const onEcs: Plant['settings'] = (usual) => ({ ...usual, computes: ['ecs', 'agentcore', 'ec2'] });
 
 /** The event without what says that it is replayed. */
 function plain(event: Envelope): Envelope {
@@ -157,6 +161,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'who is promoted is never told',
     within: 50,
+    faults: 'cancel,slow-agent,late-alarm',
     plant: reacting(
       undefined,
       (real) =>
@@ -220,6 +225,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     within: 400,
     faults: 'delay,cancel,reorder',
     plant: {
+      settings: onEcs,
       wiring: (wiring) => ({
         ...wiring,
         settings: { ...wiring.settings, timings: { ...wiring.settings.timings, START_MISSING_S: 0 } },
@@ -582,6 +588,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   ...definitionBugs,
   ...sessionBugs,
+  ...fleetBugs,
 ];
 
 /** A key like that of any other slot, for reading what stands there. */

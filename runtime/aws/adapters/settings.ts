@@ -10,5 +10,6 @@ export const open = (environment: EnvironmentOf<'settings'>): Settings => ({
   agentCommandAllowed: environment.BATON_AGENT_COMMAND_ALLOWED ?? false,
   screening: environment.BATON_SCREENING ?? 'off',
   computes: environment.BATON_COMPUTES,
+  fleets: environment.BATON_FLEETS ?? [],
   slotKeyOf: ({ userId }) => `user:${userId}`,
 });

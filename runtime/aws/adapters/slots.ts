@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { awsFleetWaits } from '../../../lifecycle/worker.ts';
 import type { Slots } from '../../ports.ts';
 import { taskKey } from '../../records.ts';
 import { limitsOver, repositoriesOver } from '../../repositories.ts';
 import { slotsOver } from '../../slots.ts';
 import { taskIn } from '../../tasks.ts';
+import { placesOver, workersOver } from '../../workers.ts';
 import type { EnvironmentOf } from '../environment.ts';
 import * as clock from './clock.ts';
 import { records } from './records.ts';
@@ -24,11 +26,12 @@ export const backOff = (lost: number): Promise<unknown> =>
 export function open(environment: EnvironmentOf<'slots'>): Slots {
   const store = records(environment);
   const tasks = { get: async (taskId: string) => taskIn(await store.get(taskKey(taskId))) };
+  const configured = limitsOver(repositoriesOver({ store }), () => environment.BATON_TASKS_AT_ONCE);
   return slotsOver({
     store,
     tasks,
     clock: clock.open(),
-    limitOf: limitsOver(repositoriesOver({ store }), () => environment.BATON_TASKS_AT_ONCE),
+    limitOf: placesOver(workersOver({ store, clock: clock.open(), waits: awsFleetWaits }), configured),
     pause: backOff,
   });
 }

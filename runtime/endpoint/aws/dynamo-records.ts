@@ -2,11 +2,12 @@ import { isSettled } from '../../../lifecycle/states.ts';
 import type { Rejection, Task } from '../../../schemas/task.ts';
 import { placeOf } from '../../aws/dynamo-items.ts';
 import type { RecordIndex, RecordStore, StoredRecord } from '../../ports.ts';
-import { REPOSITORIES_KEY, runKey, taskKey } from '../../records.ts';
+import { fleetKey, REPOSITORIES_KEY, runKey, taskKey, workerKey } from '../../records.ts';
 
-/** The records that a client may see: tasks, the runs of their attempts, and what is configured for repositories. */
+/** The records that a client may see: tasks, the runs of their attempts, what is configured for repositories, and the workers of fleets. */
 const TASKS = taskKey('');
 const RUNS = runKey('', 0).replace(/#.*/, '#');
+const OTHERS = [REPOSITORIES_KEY, workerKey(''), fleetKey('')];
 /** Records read at once. */
 const PAGE = 500;
 
@@ -18,7 +19,7 @@ export interface RecordItem extends Partial<Pick<RecordIndex, 'by' | 'open'>> {
   readonly place?: string;
 }
 
-export const isShown = (key: string): boolean => isTask(key) || isRun(key) || key === REPOSITORIES_KEY;
+export const isShown = (key: string): boolean => [TASKS, RUNS, ...OTHERS].some((prefix) => key.startsWith(prefix));
 const isTask = (key: string): boolean => key.startsWith(TASKS);
 export const isRun = (key: string): boolean => key.startsWith(RUNS);
 
@@ -40,7 +41,7 @@ export async function allItems(
   { tasksOnly = false, by }: { readonly tasksOnly?: boolean; readonly by?: string } = {},
 ): Promise<RecordItem[]> {
   const items: RecordItem[] = [];
-  for (const prefix of tasksOnly ? [TASKS] : [REPOSITORIES_KEY, RUNS, TASKS]) {
+  for (const prefix of tasksOnly ? [TASKS] : [TASKS, RUNS, ...OTHERS]) {
     let after: string | undefined;
     for (let more = true; more; ) {
       const page = await store.list(prefix, { limit: PAGE, ...(after === undefined ? {} : { after }) });

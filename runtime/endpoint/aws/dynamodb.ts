@@ -35,7 +35,7 @@ const DENIED = [
 ];
 
 /**
- * DynamoDB as a view on the records of a world: tasks and runs, as the items that they are on AWS. Nothing can be written but the
+ * DynamoDB as a view on the records of a world: tasks, runs and workers, as the items that they are on AWS. Nothing can be written but the
  * record of a run, by its runner, which proves itself with the hash of the run token.
  */
 export function dynamoDbService(parts: DynamoDbParts): AwsService {

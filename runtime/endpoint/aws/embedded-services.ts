@@ -4,13 +4,16 @@ import type { Envelope } from '../../../schemas/envelope.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { LOCAL_RUNTIME, type LocalAgentcore } from '../../engine/local-agentcore-session.ts';
 import type { LocalEcs } from '../../engine/local-ecs.ts';
+import type { FleetNames, LocalFleet } from '../../engine/local-fleet-records.ts';
 import type { LocalRegistry } from '../../engine/local-registry.ts';
 import type { Scheduler } from '../../engine/scheduler.ts';
 import { agentcoreService } from './agentcore.ts';
 import { alarmQueue } from './alarm-queue.ts';
 import { archiveOperations } from './archive-operations.ts';
+import { autoScalingService } from './auto-scaling.ts';
 import type { AwsService, Place } from './aws-service.ts';
 import { dynamoDbService } from './dynamodb.ts';
+import { ec2Service } from './ec2.ts';
 import { ecsService } from './ecs.ts';
 import { eventBridgeService, ruleArn } from './eventbridge.ts';
 import { DEFAULT_BUS, listedRules } from './listed-rules.ts';
@@ -21,6 +24,7 @@ import { replayOperations } from './replay-operations.ts';
 import { s3Service } from './s3.ts';
 import { schedulerService } from './scheduler.ts';
 import { sqsService } from './sqs.ts';
+import { ssmService } from './ssm.ts';
 
 /** Where the embedded world says that it is; its ECS and its events say the same. */
 const PLACE: Place = { account: '000000000000', region: 'local' };
@@ -38,6 +42,10 @@ export interface EmbeddedParts {
   readonly rules: readonly Rule[];
   readonly ecs: LocalEcs;
   readonly agentcore: LocalAgentcore;
+  readonly fleet: LocalFleet;
+  readonly fleetNames: FleetNames;
+  /** Fewest instances that its group may be made of; left out, as many as it has. */
+  readonly fleetMinSize?: number | undefined;
   /** Its task definitions. */
   readonly registry: LocalRegistry;
   readonly scheduler: Scheduler;
@@ -48,7 +56,7 @@ export interface EmbeddedParts {
 
 /** The services of AWS that the embedded world can stand for, over its own parts. */
 export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]; stop(): void } {
-  const { engine, rules, ecs, agentcore, registry, scheduler, url, warn } = parts;
+  const { engine, rules, ecs, agentcore, fleet, registry, scheduler, url, warn } = parts;
   const { now } = engine.ports.clock;
   const queue = alarmQueue({ name: ALARM_QUEUE, place: PLACE, url, alarms: engine.alarms });
   const deliver = (body: string) => queue.send({ body, delaySeconds: 0 });
@@ -74,6 +82,9 @@ export function embeddedServices(parts: EmbeddedParts): { services: AwsService[]
       runtimes: [LOCAL_RUNTIME.runtimeArn],
       qualifiers: [LOCAL_RUNTIME.qualifier],
     }),
+    ssmService(fleet),
+    ec2Service(fleet, PLACE),
+    autoScalingService(fleet, parts.fleetNames, PLACE, parts.fleetMinSize),
     s3Service({ buckets: [payloadBucket(BUCKET, engine.store)] }),
     sqsService({ queues: [queue] }),
     schedulerService({ place: PLACE, groups: [PREFIX], book, now }),

@@ -9,10 +9,13 @@ export function element(
 ): string {
   const parts = Object.entries(members)
     .filter(([, value]) => value !== undefined)
-    .map(([member, value]) => `<${member}>${escaped(String(value))}</${member}>`);
+    .map(([member, value]) => leaf(member, value));
   const space = xmlns === undefined ? '' : ` xmlns="${xmlns}"`;
   return `<${name}${space}>${parts.join('')}${inner}</${name}>`;
 }
+
+/** `<name>` around a text. */
+export const leaf = (name: string, value: Leaf): string => `<${name}>${escaped(String(value))}</${name}>`;
 
 export const xmlDocument = (root: string): string => `<?xml version="1.0" encoding="UTF-8"?>\n${root}`;
 

@@ -9,9 +9,11 @@ import * as clock from '../../../runtime/aws/adapters/clock.ts';
 import * as configurations from '../../../runtime/aws/adapters/configurations.ts';
 import * as contexts from '../../../runtime/aws/adapters/contexts.ts';
 import * as definitions from '../../../runtime/aws/adapters/definitions.ts';
+import * as ec2 from '../../../runtime/aws/adapters/ec2.ts';
 import * as ecs from '../../../runtime/aws/adapters/ecs.ts';
 import * as effects from '../../../runtime/aws/adapters/effects.ts';
 import * as letters from '../../../runtime/aws/adapters/letters.ts';
+import * as machines from '../../../runtime/aws/adapters/machines.ts';
 import * as payloads from '../../../runtime/aws/adapters/payloads.ts';
 import * as repositories from '../../../runtime/aws/adapters/repositories.ts';
 import * as runs from '../../../runtime/aws/adapters/runs.ts';
@@ -21,6 +23,7 @@ import * as settings from '../../../runtime/aws/adapters/settings.ts';
 import * as slots from '../../../runtime/aws/adapters/slots.ts';
 import * as tasks from '../../../runtime/aws/adapters/tasks.ts';
 import * as webhooks from '../../../runtime/aws/adapters/webhooks.ts';
+import * as workers from '../../../runtime/aws/adapters/workers.ts';
 import { bedrockAgentcore } from '../../../runtime/aws/clients/bedrock-agentcore.ts';
 import { dynamoDb } from '../../../runtime/aws/clients/dynamodb.ts';
 import { ecs as ecsClient } from '../../../runtime/aws/clients/ecs.ts';
@@ -68,6 +71,9 @@ describe('the ports on AWS', () => {
     tasks,
     webhooks,
     agentcore,
+    workers,
+    ec2,
+    machines,
   } satisfies Required<Adapters>;
 
   test('are those that infrastructure sets an environment for, and all that any rule uses', () => {
@@ -82,7 +88,9 @@ describe('the ports on AWS', () => {
       timings: awsTimings,
       agentCommandAllowed: false,
       computes: ['ecs'],
+      fleets: [],
     });
+    expect(settings.open({ ...least, BATON_FLEETS: ['main', 'big'] })).toMatchObject({ fleets: ['main', 'big'] });
     const more = { ...least, BATON_AGENT_COMMAND: 'codex exec', BATON_AGENT_COMMAND_ALLOWED: true };
     expect(settings.open(more)).toMatchObject({ defaultAgentCommand: 'codex exec', agentCommandAllowed: true });
   });

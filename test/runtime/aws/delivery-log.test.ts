@@ -103,6 +103,8 @@ describe('a start that is put off', () => {
 
   test('is counted, and one that was refused for another reason is not', () => {
     expect(told('definition_is_not_ready: Rate exceeded')).toEqual(['Refused', 'StartDelayed']);
+    expect(told('start_is_put_off: No worker')).toEqual(['Refused', 'StartDelayed']);
+    expect(told('unknown status "Quiesced"')).toEqual(['Refused', 'UnknownStatus']);
     expect(told('task_has_moved_on')).toEqual(['Refused']);
   });
 });

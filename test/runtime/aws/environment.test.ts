@@ -52,6 +52,19 @@ describe('an environment with everything that its ports need', () => {
     expect(timingsOf(functionEnvironment(['agentcore'], quicker).agentcore).HEARTBEAT_SILENCE_S).toBe(9);
   });
 
+  test('names the fleets, the stage of their groups and the one document, as the back end needs them', () => {
+    const FLEET = { BATON_FLEET_DOCUMENT: 'baton-run', BATON_FLEET_REGION: 'eu-west-1' };
+    const SETTINGS = { BATON_STAGE: 'main', BATON_COMPUTES: 'ec2', BATON_FLEETS: ' main, big,,' };
+    const read = functionEnvironment(['settings', 'ec2', 'machines'], { ...TASKS, ...FLEET, ...SETTINGS });
+    expect(read.settings).toMatchObject({ BATON_COMPUTES: ['ec2'], BATON_FLEETS: ['main', 'big'] });
+    expect(read.ec2).toMatchObject({ ...FLEET, BATON_STAGE: 'main' });
+    expect(read.machines).toEqual({ BATON_STAGE: 'main' });
+    const strange = () => functionEnvironment(['settings'], { ...SETTINGS, BATON_FLEETS: 'main,Big One' });
+    expect(complaint(strange)).toMatchObject({ code: 'bad_configuration' });
+    const half = () => functionEnvironment(['ec2'], { ...TASKS, BATON_FLEET_REGION: 'eu-west-1' });
+    expect(complaint(half).message).toMatch(/BATON_FLEET_DOCUMENT is not set; BATON_STAGE is not set/);
+  });
+
   test('has the waits for AWS, and those that it changes', () => {
     const { tasks } = functionEnvironment(['tasks'], { ...TASKS, BATON_TIMINGS: '{"STEP_RETRY_S":2}' });
     expect(timingsOf(tasks)).toEqual({ ...awsTimings, STEP_RETRY_S: 2 });

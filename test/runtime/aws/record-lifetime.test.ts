@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { expiryOf } from '../../../runtime/aws/record-lifetime.ts';
-import { payloadKey, runKey, slotKey, taskKey } from '../../../runtime/records.ts';
+import { fleetKey, payloadKey, runKey, slotKey, taskKey, workerKey } from '../../../runtime/records.ts';
 import { statuses } from '../../../schemas/task.ts';
 import { aRunRecord, aTask, aTaskId, at } from '../../builders.ts';
 
@@ -29,9 +29,22 @@ describe('a record', () => {
     expect(expiryOf(run, aRunRecord({ closed: true }), DAYS, now)).toBe(daysAfter(at(1000)));
   });
 
-  it.each([slotKey('user:ada'), payloadKey('ref'), 'UNKNOWN', 'TASKDEF#1'])('%s stays for ever', (key) => {
-    expect(expiryOf(key, { status: 'REJECTED', closed: true, settledAt: at(0), at: at(0) }, DAYS, now)).toBeUndefined();
+  it('of a worker stays as long as its machine, and then for the retention', () => {
+    const worker = workerKey('i-0abcdef1234567890');
+    for (const state of ['idle', 'dispatched', 'quarantined']) {
+      expect(expiryOf(worker, { state, since: at(7) }, DAYS, now)).toBeUndefined();
+    }
+    expect(expiryOf(worker, { state: 'gone', since: at(7) }, DAYS, now)).toBe(daysAfter(at(7)));
   });
+
+  it.each([slotKey('user:ada'), payloadKey('ref'), fleetKey('builders'), 'UNKNOWN', 'TASKDEF#1'])(
+    '%s stays for ever',
+    (key) => {
+      expect(
+        expiryOf(key, { status: 'REJECTED', closed: true, settledAt: at(0), at: at(0) }, DAYS, now),
+      ).toBeUndefined();
+    },
+  );
 
   it('expires at a whole second, not before its time', () => {
     const settled = { ...aTask({ status: 'FAILED' }), settledAt: '2026-01-01T00:00:00.001Z' };

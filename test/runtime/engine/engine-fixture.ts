@@ -1,10 +1,12 @@
 import { runClaimed } from '../../../events/run-claimed.ts';
 import { runReported } from '../../../events/run-reported.ts';
 import { reactions as shipped } from '../../../handlers/index.ts';
+import { awsFleetWaits } from '../../../lifecycle/worker.ts';
 import { createEngine, type EngineOptions } from '../../../runtime/engine/engine.ts';
 import type { DeadLetter } from '../../../runtime/engine/event-bus.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import { noScreening } from '../../../runtime/engine/stand-in-screening.ts';
+import { fleetBackend } from '../../../runtime/fleet-backend.ts';
 import { githubContexts } from '../../../runtime/github-contexts.ts';
 import type { RecordStore, Settings } from '../../../runtime/ports.ts';
 import type { Reaction } from '../../../runtime/react.ts';
@@ -16,8 +18,10 @@ import type { BatonEvent, Envelope } from '../../../schemas/envelope.ts';
 import type { Slot } from '../../../schemas/slot.ts';
 import type { Task } from '../../../schemas/task.ts';
 import { anEcsEvent, anEvent, aReport, aRequest, aSession, testTimings } from '../../builders.ts';
+import { commandsTwin } from '../../commands-twin.ts';
 import { computeTwin } from '../../compute-twin.ts';
 import { definitionsTwin } from '../../definitions-twin.ts';
+import { machinesTwin } from '../../machines-twin.ts';
 import { sessionServiceTwin } from '../../sessions-twin.ts';
 import { type VirtualTime, virtualTime } from './virtual-time.ts';
 
@@ -41,6 +45,7 @@ export function anEngine(options: EngineFixtureOptions = {}) {
   const store = options.store ?? memoryStore({ freezeValues: true });
   const compute = options.compute ?? computeTwin();
   const sessions = sessionServiceTwin();
+  const { machines } = machinesTwin();
   const { runtimeArn, qualifier } = aSession();
   const letters: DeadLetter[] = [];
   const heard: Envelope[] = [];
@@ -57,10 +62,20 @@ export function anEngine(options: EngineFixtureOptions = {}) {
       agentCommandAllowed: true,
       screening: 'off',
       computes: ['ecs'],
+      fleets: ['main'],
       slotKeyOf: ({ userId }) => `user:${userId}`,
       ...options.settings,
     },
     outside: ({ ports }) => ({
+      ec2: fleetBackend({
+        workers: ports.workers,
+        commands: commandsTwin(ports.clock.now).service,
+        machines,
+        clock: ports.clock,
+        waits: awsFleetWaits,
+        region: 'local',
+      }),
+      machines,
       agentcore: sessionBackend({
         sessions: sessions.service,
         runtimeArn,

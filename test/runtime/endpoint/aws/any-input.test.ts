@@ -3,10 +3,12 @@ import fc from 'fast-check';
 import { rules } from '../../../../rules/index.ts';
 import { agentcoreService } from '../../../../runtime/endpoint/aws/agentcore.ts';
 import { archiveOperations } from '../../../../runtime/endpoint/aws/archive-operations.ts';
+import { autoScalingService } from '../../../../runtime/endpoint/aws/auto-scaling.ts';
 import { AwsError } from '../../../../runtime/endpoint/aws/aws-error.ts';
 import type { AwsService } from '../../../../runtime/endpoint/aws/aws-service.ts';
 import { memoryBucket } from '../../../../runtime/endpoint/aws/buckets.ts';
 import { dynamoDbService } from '../../../../runtime/endpoint/aws/dynamodb.ts';
+import { ec2Service } from '../../../../runtime/endpoint/aws/ec2.ts';
 import { ecsService } from '../../../../runtime/endpoint/aws/ecs.ts';
 import { eventBridgeService } from '../../../../runtime/endpoint/aws/eventbridge.ts';
 import { listedRules } from '../../../../runtime/endpoint/aws/listed-rules.ts';
@@ -15,7 +17,9 @@ import { replayOperations } from '../../../../runtime/endpoint/aws/replay-operat
 import { s3Service } from '../../../../runtime/endpoint/aws/s3.ts';
 import { schedulerService } from '../../../../runtime/endpoint/aws/scheduler.ts';
 import { sqsService } from '../../../../runtime/endpoint/aws/sqs.ts';
+import { ssmService } from '../../../../runtime/endpoint/aws/ssm.ts';
 import { archivesOver } from '../../../../runtime/engine/archives.ts';
+import type { CommandRecord, InstanceRecord } from '../../../../runtime/engine/local-fleet-records.ts';
 import { localRegistry } from '../../../../runtime/engine/local-registry.ts';
 import { memoryArchive } from '../../../../runtime/engine/memory-archive.ts';
 import { memoryStore } from '../../../../runtime/engine/memory-store.ts';
@@ -25,6 +29,7 @@ import { runKey } from '../../../../runtime/records.ts';
 import { anEcsTask, aRunRecord, aTaskId, at } from '../../../builders.ts';
 import { place } from './aws-server.ts';
 
+const COMMAND_ID = '00000000-0000-4000-8000-000000000000';
 const store = memoryStore();
 await store.put(runKey(aTaskId(), 1), aRunRecord(), 'absent');
 const now = () => at(0);
@@ -47,6 +52,26 @@ const sessions = {
 };
 const archive = memoryArchive(Date.now);
 const archives = archivesOver({ store, nowMs: Date.now });
+const names = { fleet: 'main', group: 'baton', hook: 'b' };
+const worker: InstanceRecord = {
+  ...{ schemaVersion: 1, instanceId: 'i-1', fleet: 'main', state: 'running', launchedAt: at(0), changedAt: at(0) },
+};
+const command: CommandRecord = {
+  ...{ schemaVersion: 1, commandId: COMMAND_ID, instanceId: 'i-1', document: 'baton', parameters: {}, comment: '' },
+  ...{ requestedAt: at(0), deliverySeconds: 60, executionSeconds: 60, responseCode: 0 },
+  ...{ status: 'Success', details: 'Success' },
+};
+const fleet = {
+  send: async () => command,
+  cancel: async () => undefined,
+  command: async () => command,
+  commands: async () => [command],
+  output: () => '',
+  instances: async () => [worker],
+  terminate: async () => worker,
+  protect: async () => undefined,
+  completeLifecycle: async () => undefined,
+};
 const kept = { place, ownBus: 'baton', archive, archives, now };
 const bus = { publish: async () => undefined, pending: () => 0 };
 const replays = replaysOver({ store, bus, scheduler: realScheduler(), archive, archives, random: Math.random });
@@ -63,6 +88,9 @@ const services: AwsService[] = [
   sqsService({ queues: [queue] }),
   schedulerService({ place, groups: ['baton', 'default'], book, now }),
   agentcoreService({ sessions, runtimes: ['arn:r'], qualifiers: ['DEFAULT'] }),
+  ssmService(fleet),
+  ec2Service(fleet, place),
+  autoScalingService(fleet, names, place),
   dynamoDbService({ place, table: 'baton', store }),
 ];
 
@@ -77,6 +105,17 @@ const NAMES = [
   ...['QueueUrl', 'QueueName', 'MessageBody', 'DelaySeconds', 'AttributeNames'],
   ...['GroupName', 'ScheduleExpression', 'FlexibleTimeWindow', 'Target'],
   ...['agentRuntimeArn', 'qualifier', 'runtimeSessionId', 'contentType', 'payload'],
+  ...[
+    'InstanceIds',
+    'InstanceId',
+    'DocumentName',
+    'Parameters',
+    'CommandId',
+    'Filters',
+    'TimeoutSeconds',
+    'MaxResults',
+  ],
+  ...['AutoScalingGroupName', 'ShouldDecrementDesiredCapacity', 'ProtectedFromScaleIn', 'LifecycleHookName', 'Filter'],
   ...['TableName', 'IndexName', 'KeyConditionExpression', 'FilterExpression', 'ExclusiveStartKey', 'UpdateExpression'],
   ...['ConditionExpression', 'ExpressionAttributeNames', 'ExpressionAttributeValues', 'ReturnValues'],
 ];
@@ -114,6 +153,13 @@ const likely: readonly unknown[] = [
   { ':b': { S: 7 } },
   { '#a': 'a' },
   { Mode: 'OFF' },
+  COMMAND_ID,
+  'i-1',
+  ['i-1'],
+  'true',
+  { a: ['b'] },
+  [{ key: 'Status', value: 'Success' }],
+  [{ Name: 'instance-id', Value: ['i-1'] }],
   { Arn: 'arn:q', RoleArn: 'r' },
   [{ Source: 'a', DetailType: 'b', Detail: '{}', Time: 1e300 }],
   [{ Source: 'a', DetailType: 'b', Detail: '{}' }],

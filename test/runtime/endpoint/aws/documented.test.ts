@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { FLEET, RUN_DOCUMENT } from '../../../../runtime/embedded-fleet.ts';
 import type { AwsService } from '../../../../runtime/endpoint/aws/aws-service.ts';
 import { embeddedServices } from '../../../../runtime/endpoint/aws/embedded-services.ts';
 import { realScheduler } from '../../../../runtime/engine/scheduler.ts';
+import { documentParameters } from '../../../../schemas/ssm-command.ts';
 
 const page = readFileSync(new URL('../../../../docs/api.md', import.meta.url), 'utf8');
 
@@ -13,6 +15,8 @@ const { services } = embeddedServices({
   rules: [],
   ecs: nothing,
   agentcore: nothing,
+  fleet: nothing,
+  fleetNames: FLEET,
   registry: nothing,
   scheduler: realScheduler(),
   url: 'http://127.0.0.1',
@@ -36,5 +40,13 @@ describe('the page on the API', () => {
     const onPage = told.map(([, service, operations = '']) => [service, operations.split(', ').sort()]);
     const served = services.map(async (service) => [service.signingName, (await offered(service)).sort()]);
     expect(onPage.sort()).toEqual((await Promise.all(served)).sort());
+  });
+
+  it('names the group of the fleet, and its document with every parameter', () => {
+    expect(page).toContain(`group \`${FLEET.group}\``);
+    expect(page).toContain(`document [\`${RUN_DOCUMENT}\`](`);
+    for (const [name, pattern] of Object.entries(documentParameters)) {
+      expect(page).toContain(`| \`${name}\` | \`${pattern.replaceAll('|', '\\|')}\` |`);
+    }
   });
 });
