@@ -20,6 +20,6 @@ export default {
   },
   // Milliseconds. No test is timed: only one that hangs is ended, and real processes on a small, busy machine take their time.
   testTimeout: 120_000,
-  // One more than the two cores of a small machine: about half of the tests wait for processes and timers most of their time.
-  maxWorkers: 3,
+  // Twice the two cores of a small machine: about half of the tests wait for processes and timers most of their time.
+  maxWorkers: 4,
 };

@@ -92,11 +92,10 @@ export function localContainer({ path, workspace, stopTimeoutSeconds }: Containe
 
   async function stop(): Promise<void> {
     const until = performance.now() + stopTimeoutSeconds * 1_000 + STOP_MARGIN_MS;
-    signalOwner('SIGTERM');
-    while (!(await isGone())) {
-      if (performance.now() > until) return kill();
-      await sleep(POLL_MS);
-    }
+    // Time and again: there may be nobody to hear it yet. A supervisor heeds the first one alone.
+    do signalOwner('SIGTERM');
+    while (!(await isGone()) && performance.now() < until && (await sleep(POLL_MS, true)));
+    if (!(await isGone())) await kill();
   }
 
   async function kill(): Promise<void> {

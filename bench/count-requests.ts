@@ -12,6 +12,7 @@ const QUESTIONS: ReadonlySet<string> = new Set([
   'ssm GetCommandInvocation',
   'ssm ListCommands',
   'autoscaling DescribeAutoScalingInstances',
+  'ec2 DescribeInstances',
 ]);
 
 /** What one healthy task costs in requests, from its request to long after its settling. */

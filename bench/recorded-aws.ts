@@ -11,6 +11,7 @@ import { awsTimings } from '../lifecycle/timings.ts';
 import { eventPatternOf } from '../rules/event-pattern.ts';
 import { agentcoreSessions } from '../runtime/aws/agentcore-sessions.ts';
 import { awsAlarms } from '../runtime/aws/aws-alarms.ts';
+import { QUIET_LOGGER } from '../runtime/aws/clients/client-config.ts';
 import { deploymentSecret } from '../runtime/aws/deployment-secret.ts';
 import { dynamoStore } from '../runtime/aws/dynamo-store.ts';
 import { ecsBackend } from '../runtime/aws/ecs-backend.ts';
@@ -109,6 +110,7 @@ export function recordedAws(compute: Compute = 'ecs') {
     region: 'us-east-1',
     credentials: { accessKeyId: 'none', secretAccessKey: 'none' },
     maxAttempts: 1,
+    logger: QUIET_LOGGER,
     requestHandler: recordingTransport((request) => {
       if (ledger) requests[ledger].push(request);
       const service = services[`${request.service} ${request.operation}`];

@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { SSMClient, type SSMClientConfig } from '@aws-sdk/client-ssm';
 import { awsFleetWaits } from '../lifecycle/worker.ts';
 import { autoScalingMachines } from '../runtime/aws/auto-scaling-machines.ts';
+import { ec2Instances } from '../runtime/aws/ec2-instances.ts';
 import { ssmCommands } from '../runtime/aws/ssm-commands.ts';
 import { fleetBackend } from '../runtime/fleet-backend.ts';
 import type { Clock, RecordStore } from '../runtime/ports.ts';
@@ -35,6 +36,7 @@ export function recordedFleet(stage: string) {
       'autoscaling SetInstanceProtection': () => answerOf('SetInstanceProtection'),
       'autoscaling CompleteLifecycleAction': () => answerOf('CompleteLifecycleAction'),
       'autoscaling DescribeAutoScalingInstances': () => answerOf('DescribeAutoScalingInstances', described(group)),
+      'ec2 DescribeInstances': () => ({ text: RUNNING }),
     } satisfies Readonly<Record<string, (input: Record<string, unknown>) => Answer>>,
 
     portsOver({ client, store, clock }: { client: SSMClientConfig; store: RecordStore; clock: Clock }) {
@@ -46,7 +48,10 @@ export function recordedFleet(stage: string) {
       return {
         workers,
         machines,
-        ec2: fleetBackend({ workers, commands, clock, waits, region: 'us-east-1', machines }),
+        ec2: fleetBackend({
+          ...{ workers, commands, clock, waits, region: 'us-east-1' },
+          machines: { ...machines, ...ec2Instances(new AutoScalingClient(client)) },
+        }),
       };
     },
 
@@ -75,6 +80,9 @@ export function recordedFleet(stage: string) {
 const answerOf = (operation: string, result = ''): Answer => ({
   text: `<${operation}Response><${operation}Result>${result}</${operation}Result></${operation}Response>`,
 });
+
+const RUNNING =
+  '<DescribeInstancesResponse><instanceState><code>16</code><name>running</name></instanceState></DescribeInstancesResponse>';
 
 const described = (group: string): string =>
   `<AutoScalingInstances><member><InstanceId>${MACHINE.worker}</InstanceId><AutoScalingGroupName>${group}</AutoScalingGroupName>` +

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 
 /** One request as it would go over the wire. */
 export interface RecordedRequest {
-  /** As IAM names it: autoscaling, bedrock-agentcore, dynamodb, events, sqs, scheduler, s3, ecs, secretsmanager, ssm. */
+  /** As IAM names it: autoscaling, bedrock-agentcore, dynamodb, ec2, events, sqs, scheduler, s3, ecs, secretsmanager, ssm. */
   readonly service: string;
   readonly operation: string;
-  /** The JSON of the request; of Auto Scaling its form, of S3 `{ key, text }`, of AgentCore `{ session, text }`. */
+  /** The JSON of the request; of Auto Scaling and EC2 its form, of S3 `{ key, text }`, of AgentCore `{ session, text }`. */
   readonly input: Record<string, unknown>;
 }
 
@@ -76,10 +76,11 @@ function requestIn({ method, path, headers, body }: WireRequest): RecordedReques
     if (service === undefined) throw new Error(`no service is known by ${target}`);
     return { service, operation, input: JSON.parse(text) as Record<string, unknown> };
   }
-  // The query protocol, which of these Auto Scaling alone speaks.
+  // The query protocol, which Auto Scaling and EC2 speak; whose it is, is in the signature.
   if (headers['content-type'] === 'application/x-www-form-urlencoded') {
     const { Action: operation = '', ...input } = Object.fromEntries(new URLSearchParams(text));
-    return { service: 'autoscaling', operation, input };
+    const [, service = ''] = /Credential=(?:[^/]+\/){3}([^/]+)\//.exec(headers['authorization'] ?? '') ?? [];
+    return { service, operation, input };
   }
   if (path.startsWith('/schedules/') && method === 'POST') {
     return { service: 'scheduler', operation: 'CreateSchedule', input: JSON.parse(text) as Record<string, unknown> };

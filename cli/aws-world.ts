@@ -1,6 +1,6 @@
 import type { AwsDeadLetters } from '../runtime/aws/aws-dead-letters.ts';
 import type { AwsDesk } from '../runtime/aws/aws-desk.ts';
-import type { DeploymentCheck } from '../runtime/aws/deployment-checks.ts';
+import type { DeploymentCheck } from '../runtime/aws/deployment-check.ts';
 import { BatonError } from '../runtime/errors.ts';
 import type { Compute } from '../schemas/compute.ts';
 import { prefixOf, stage as stageSchema } from '../schemas/stage.ts';

@@ -1,3 +1,4 @@
+import { rankText } from '../lifecycle/ssm-status.ts';
 import { states } from '../lifecycle/states.ts';
 import type { ExplainedAttempt, ExplainedCause, ExplainedReason, Explanation } from '../schemas/explanation.ts';
 import { fleetOfSlotKey } from '../schemas/worker.ts';
@@ -117,7 +118,7 @@ function attemptLines(
     ...(run?.seen ?? []).map(
       ({ nativeId, sequence, ended }): Row => [
         'back end',
-        `${runNameText(nativeId)}: ${sequence === undefined ? 'heard of' : `heard up to version ${sequence}`}${ended ? ', ended' : ''}`,
+        `${runNameText(nativeId)}: ${heardText(told.compute, sequence)}${ended ? ', ended' : ''}`,
       ],
     ),
     ['life', run?.life && lifeText(run.life, since(run.life.since))],
@@ -135,6 +136,12 @@ function attemptLines(
     ['next one', lost?.nextAttemptAt],
   ];
   return [paint.bold(`attempt ${attempt}`), ...rows(facts, paint)];
+}
+
+/** On a fleet the order number is the rank of a status, which is nothing that people know. */
+function heardText(compute: Explanation['compute'], sequence: number | undefined): string {
+  if (sequence === undefined) return 'heard of';
+  return compute === 'ec2' ? `heard that its command ${rankText(sequence)}` : `heard up to version ${sequence}`;
 }
 
 function startText(start: ExplainedAttempt['start']): string {

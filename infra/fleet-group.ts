@@ -2,9 +2,9 @@ import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
 import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
 import { CfnLaunchTemplate, MachineImage } from 'aws-cdk-lib/aws-ec2';
 import { Construct } from 'constructs';
+import { FLEET_TAG } from '../schemas/fleet-names.ts';
 import { fleetGroupOf, HOOK_WAIT_S, type LifecycleHook, lifecycleHooks } from '../schemas/worker.ts';
 import type { FleetSettings } from './fleet-settings.ts';
-import { FLEET_TAG } from './fleet-tags.ts';
 
 /** Public parameter of AWS: the newest Amazon Linux 2023 for ARM, with the agent of Systems Manager. */
 const IMAGE_PARAMETER = '/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64';

@@ -1,6 +1,7 @@
 import { ArnFormat, type Stack } from 'aws-cdk-lib';
+import { FLEET_TAG, STAGE_TAG } from '../schemas/fleet-names.ts';
 import { imagePullGrants } from './agent-image.ts';
-import { FLEET_TAG, STAGE_TAG, STATUS_TAGS } from './fleet-tags.ts';
+import { STATUS_TAGS } from './fleet-tags.ts';
 import { type Grant, type Places, runnerGrants } from './port-grants.ts';
 import type { Ec2Settings } from './settings.ts';
 import { agentSecretGrants } from './user-grants.ts';
@@ -25,6 +26,7 @@ export const hostGrants = (
   ...imagePullGrants(stack, settings.agentImage),
   ...logGrants(stack, logGroupArn),
   ...commandGrants(stack),
+  reachedGrant(stack, stage),
   statusGrant(stack, stage),
 ];
 
@@ -50,7 +52,8 @@ const logGrants = (stack: Stack, logGroupArn: string): readonly Grant[] => [
 
 /**
  * What the agent of Systems Manager needs for commands, and nothing more: AmazonSSMManagedInstanceCore would let every host read all
- * parameters of the account, and every document.
+ * parameters of the account, and every document. Nor `ec2messages`: the boot waits for the connection of `ssmmessages`, and an agent since
+ * 3.3.40.0 takes its commands over that.
  */
 const commandGrants = (stack: Stack): readonly Grant[] => [
   {
@@ -69,20 +72,19 @@ const commandGrants = (stack: Stack): readonly Grant[] => [
     ],
     resources: ['*'],
   },
-  {
-    reason:
-      'The same where a region has no newer way; no action has a resource (Service Authorization Reference, Message Delivery Service).',
-    actions: [
-      'ec2messages:AcknowledgeMessage',
-      'ec2messages:DeleteMessage',
-      'ec2messages:FailMessage',
-      'ec2messages:GetEndpoint',
-      'ec2messages:GetMessages',
-      'ec2messages:SendReply',
-    ],
-    resources: ['*'],
-  },
 ];
+
+/** An action that has instances as a resource, and their tags as conditions (Service Authorization Reference, Systems Manager). */
+const reachedGrant = (stack: Stack, stage: string): Grant => ({
+  reason:
+    'Asks whether commands reach the machine, before it says that it takes runs. Of another machine of the stage it would hear the same one word; the rest of what Systems Manager knows of machines (DescribeInstanceInformation) could be asked only of all.',
+  actions: ['ssm:GetConnectionStatus'],
+  resources: [instancesOf(stack)],
+  conditions: {
+    StringEquals: { [`ssm:resourceTag/${STAGE_TAG}`]: stage },
+    StringLike: { [`ssm:resourceTag/${FLEET_TAG}`]: '*' },
+  },
+});
 
 /** B27 */
 const statusGrant = (stack: Stack, stage: string): Grant => ({

@@ -1,5 +1,6 @@
 import { Aws } from 'aws-cdk-lib';
 import { archiveNamesOf } from '../schemas/archive-names.ts';
+import { runDocumentOf } from '../schemas/fleet-names.ts';
 import { queueNamesOf } from '../schemas/queue-names.ts';
 import { prefixOf, STAGE_DEFAULT } from '../schemas/stage.ts';
 
@@ -58,7 +59,7 @@ export function namesOf(stage: string): Names {
     cluster: `${prefix}-agent`,
     taskFamily: `${prefix}-agent`,
     runtime: `${prefix.replaceAll('-', '_')}_agent`,
-    runDocument: `${prefix}-run`,
+    runDocument: runDocumentOf(prefix),
     guardrail: prefix,
     metrics: stage === STAGE_DEFAULT ? 'Baton' : `Baton/${stage}`,
     handlerPath: `/${prefix}/handlers/${Aws.REGION}/`,

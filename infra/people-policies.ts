@@ -4,13 +4,14 @@ import type { Construct } from 'constructs';
 import type { Source } from '../events/define.ts';
 import { rules } from '../rules/index.ts';
 import type { Rule } from '../rules/rule.ts';
+import { startRunOnEc2 } from '../rules/start-run-on-ec2.ts';
 import { include } from './granted.ts';
 import type { Names } from './names.ts';
-import type { Grant, Places } from './port-grants.ts';
+import type { FleetPlaces, Grant, Places } from './port-grants.ts';
 import type { Reaction } from './reaction.ts';
 import { LISTING_INDEX } from './state-stack.ts';
 
-interface Seen extends Pick<Places, 'tableArn' | 'busArn'> {
+interface Seen extends Pick<Places, 'tableArn' | 'busArn' | 'fleet'> {
   /** Of every rule; by name they could be of another stage. */
   readonly reactions: readonly Reaction[];
   /** Logs of agents whose names a service chose. */
@@ -37,7 +38,7 @@ export function peoplePolicies(scope: Construct, names: Names, seen: Seen): void
   }
 }
 
-const readerGrants = (stack: Stack, names: Names, { tableArn, busArn, logGroups }: Seen): readonly Grant[] => [
+const readerGrants = (stack: Stack, names: Names, { tableArn, busArn, fleet, logGroups }: Seen): readonly Grant[] => [
   {
     reason: 'Tasks, their runs and slots; short ids and lists of all users read the whole table.',
     actions: ['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan'],
@@ -52,6 +53,27 @@ const readerGrants = (stack: Stack, names: Names, { tableArn, busArn, logGroups 
     reason: 'Logs of the functions and of the agents of this stage.',
     actions: ['logs:FilterLogEvents', 'logs:GetLogEvents', 'logs:DescribeLogStreams'],
     resources: [arnOf(stack, 'logs', `log-group:${names.logGroupOf('*')}`), ...logGroups],
+  },
+  {
+    // By name, also where this deployment has no fleet: who asks for it must be told that, not that it is forbidden.
+    reason: 'Looks whether runs start on fleets here, by the rule that starts them.',
+    actions: ['events:DescribeRule'],
+    resources: [arnOf(stack, 'events', `rule/${names.bus}/${names.ofRule(startRunOnEc2.name)}`)],
+  },
+  ...(fleet ? fleetReaderGrants(fleet) : []),
+];
+
+const fleetReaderGrants = ({ documentArn }: FleetPlaces): readonly Grant[] => [
+  {
+    reason: 'Looks whether the document of the fleets is there.',
+    actions: ['ssm:DescribeDocument'],
+    resources: [documentArn],
+  },
+  {
+    reason:
+      'Looks whether the groups of the fleets are there; has no resource (Service Authorization Reference, Auto Scaling). Readers see the names, sizes, tags and machines of all groups of the account and region.',
+    actions: ['autoscaling:DescribeAutoScalingGroups'],
+    resources: ['*'],
   },
 ];
 

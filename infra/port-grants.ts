@@ -1,6 +1,6 @@
 import { BASE_MARKER } from '../lifecycle/user-definition.ts';
 import type { PortName } from '../schemas/environment.ts';
-import { FLEET_TAG, STAGE_TAG } from './fleet-tags.ts';
+import { FLEET_TAG, STAGE_TAG } from '../schemas/fleet-names.ts';
 
 /** What a role may do, and why; or may not, whatever else it may. Resources and conditions are as in IAM. */
 export interface Grant {
@@ -127,6 +127,7 @@ export const portGrants: { readonly [Port in PortName]: (places: Places) => read
         resources: fleet.groupArns,
       },
       looksForMachines,
+      asksEc2,
       records('Whose run each worker has.', READ_AND_WRITE, tableArn, ['WORKER#', 'FLEET#']),
     ];
   },
@@ -360,8 +361,16 @@ const passesRunRoles = (reason: string, { taskRoleArn, executionRoleArn }: EcsPl
 });
 
 const looksForMachines: Grant = {
-  reason: 'Looks whether a machine is still there; has no resource (Service Authorization Reference, Auto Scaling).',
+  reason: 'Looks whether a group has a machine; has no resource (Service Authorization Reference, Auto Scaling).',
   actions: ['autoscaling:DescribeAutoScalingInstances'],
+  resources: ['*'],
+};
+
+/** That its group has a machine no more is no end of what runs on it. */
+const asksEc2: Grant = {
+  reason:
+    'Asks whether a machine has ended that nobody reaches; has no resource (Service Authorization Reference, EC2). Whoever took this role over could list every instance of the account and region, without its user data.',
+  actions: ['ec2:DescribeInstances'],
   resources: ['*'],
 };
 

@@ -11,8 +11,11 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
 import { alarmRang } from '../events/alarm-rang.ts';
+import { ssmCommandInvocation } from '../events/aws/ssm-command-invocation.ts';
 import { runOrphaned } from '../events/run-orphaned.ts';
+import { taskHydrated } from '../events/task-hydrated.ts';
 import type { Rule } from '../rules/rule.ts';
+import type { PortName } from '../schemas/environment.ts';
 import { FAILING_MAX_MIN, OLDEST_MESSAGE_MAX_S } from './delivery-bounds.ts';
 import type { Names } from './names.ts';
 import { hearsNative } from './scoped-pattern.ts';
@@ -24,8 +27,18 @@ const UNANSWERED_LOOKS = 3;
 
 /** Minutes of one look at starts that are put off: longer than the longest wait between two of a task (BACKOFF_MAX_S). */
 const DELAYED_LOOK_MIN = 15;
-/** Looks in a row with such a start: an hour, far beyond what it takes until another start has registered the definition. */
+/**
+ * Looks in a row with such a start: an hour, far beyond what it takes until another start has registered the definition, or until a worker
+ * that is just returning has come back.
+ */
 const DELAYED_LOOKS = 4;
+
+/** What starts are put off for, by the port that tells it. */
+const PUT_OFF_FOR: Readonly<Record<string, string>> = {
+  definitions:
+    'there is no task definition yet, and tasks wait for it until they time out. The log has each with definition_is_not_ready (docs/runbook.md#starts-are-put-off)',
+  ec2: 'tasks that have their turn find no worker idle, and look again until they time out. The log has each with start_is_put_off (docs/runbook.md#no-worker-is-free)',
+} satisfies Partial<Record<PortName, string>>;
 
 /** Facts that a person must look at: compute may be running on, and costs money. Functions count them by type (dimension `rule`). */
 const LOUD_FACTS: readonly string[] = [runOrphaned.type];
@@ -38,7 +51,7 @@ interface Watched {
 
 /**
  * The alarms of a reaction: dead letters; events that did not even become dead letters; messages that wait or fail too long; wake-ups that
- * nobody takes; facts that are alarms; what cannot be screened or started.
+ * nobody takes; facts that are alarms; what cannot be screened, started or read.
  */
 export function reactionAlarms(scope: Construct, watched: Watched): void {
   const { rule, names, alarmActions } = watched;
@@ -101,13 +114,22 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
       }),
     );
   }
-  if (rule.uses.includes('definitions')) {
+  const [putOffFor] = starts(rule) ? rule.uses.flatMap((port) => PUT_OFF_FOR[port] ?? []) : [];
+  if (putOffFor !== undefined) {
     alarms.push(
       alarm('StartDelayed', `${name}-StartDelayed`, {
-        description:
-          'Starts have been put off for an hour: there is no task definition yet, and tasks wait for it until they time out. The log has each with definition_is_not_ready (docs/runbook.md#starts-are-put-off).',
+        description: `Starts have been put off for an hour: ${putOffFor}.`,
         metric: counted('StartDelayed', Duration.minutes(DELAYED_LOOK_MIN)),
         looks: DELAYED_LOOKS,
+      }),
+    );
+  }
+  if (rule.on.some(({ type }) => type === ssmCommandInvocation.type)) {
+    alarms.push(
+      alarm('UnknownStatus', `${name}-UnknownStatus`, {
+        description:
+          'Systems Manager said a status of a command that this version of Baton does not know. It changes nothing: runs are looked at when they are due. Please report the word, which the log has (docs/runbook.md#systems-manager-says-an-unknown-status).',
+        metric: counted('UnknownStatus', period),
       }),
     );
   }
@@ -140,6 +162,8 @@ export function reactionAlarms(scope: Construct, watched: Watched): void {
     });
   }
 }
+
+const starts = ({ on }: Rule): boolean => on.some(({ type }) => type === taskHydrated.type);
 
 const ofQueue = (QueueName: string, metricName: string, looked: { period: Duration; statistic: string }): IMetric =>
   new Metric({ namespace: 'AWS/SQS', metricName, dimensionsMap: { QueueName }, ...looked });

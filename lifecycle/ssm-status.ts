@@ -58,6 +58,18 @@ export function ssmStatusOf(status: string): SsmStatus | undefined {
   return Object.hasOwn(SSM_STATUSES, name) ? SSM_STATUSES[name] : undefined;
 }
 
+/** What each rank says of a command, for people. */
+const RANK_WORDS: Readonly<Record<number, string>> = {
+  1: 'waits for its worker',
+  2: 'could not be delivered yet',
+  3: 'is in progress',
+  4: 'is being cancelled',
+  [OVER]: 'is over',
+};
+
+/** What the highest rank that was heard of says of a command; one of a later version says that there is one. */
+export const rankText = (rank: number): string => RANK_WORDS[rank] ?? 'is there';
+
 /** Whether nothing follows. */
 export const isOver = ({ rank }: SsmStatus): boolean => rank === OVER;
 

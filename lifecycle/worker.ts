@@ -322,7 +322,7 @@ export function goes(
 }
 
 /** Whether it counts as a place of its fleet. */
-export const isMember = ({ state }: Worker): boolean =>
+export const isMember = ({ state }: Pick<Worker, 'state'>): boolean =>
   state !== 'booting' && state !== 'quarantined' && state !== 'gone';
 
 /**

@@ -4,6 +4,7 @@ import { workerRegistered } from '../events/worker-registered.ts';
 import type { Envelope } from '../schemas/envelope.ts';
 import { runDocument } from '../schemas/run-document.ts';
 import { commandParameters, workerRunId } from '../schemas/ssm-command.ts';
+import { STAGE_DEFAULT } from '../schemas/stage.ts';
 import { FLEET_DEFAULT, fleetGroupOf, lifecycleHooks } from '../schemas/worker.ts';
 import { PAYLOAD_SECRET_NAME, type PayloadSecrets } from './endpoint/payload-secret.ts';
 import { ecsTaskIdOf } from './engine/local-ecs-task.ts';
@@ -16,7 +17,7 @@ import {
   type LocalFleetOptions,
 } from './engine/local-fleet-records.ts';
 import { unfit } from './engine/local-fleet-worker.ts';
-import type { Machines, RunSignal } from './ports.ts';
+import type { Instances, Machines, RunSignal } from './ports.ts';
 
 /** Workers of one machine: each runs one coding agent at a time, and two of them keep a laptop busy beside the other back ends. */
 export const WORKERS = 2;
@@ -24,12 +25,16 @@ export const WORKERS = 2;
 export const RUN_DOCUMENT = 'baton-run';
 /** Names the embedded world in what its runs are started by, and in the names of its groups. */
 export const LOCAL_STAGE = 'local';
-/** The fleet that is meant when none is named, its group and its lifecycle hooks. */
+/**
+ * The fleet that is meant when none is named, its group and its lifecycle hooks. To whoever asks as AWS is asked it is of the main stage, as
+ * the bus, the table and the document are.
+ */
 export const FLEET = {
   fleet: FLEET_DEFAULT,
   group: fleetGroupOf(LOCAL_STAGE, FLEET_DEFAULT),
   hook: lifecycleHooks.terminate,
   launchHook: lifecycleHooks.launch,
+  stage: STAGE_DEFAULT,
 } as const;
 
 type Given = Pick<
@@ -83,12 +88,15 @@ export function embeddedFleet(options: EmbeddedFleetOptions): LocalFleet {
 /** The machines of the fleet, as Auto Scaling has them: one that is taken away is replaced. */
 export function machinesOf(
   fleet: Pick<LocalFleet, 'instances' | 'terminate' | 'protect' | 'completeLifecycle'>,
-): Machines {
+): Machines & Instances {
   return {
     isThere: async (worker, of) => {
       const found = await instance(worker);
-      return found !== undefined && isLiving(found) && (of === undefined || found.fleet === of);
+      return found !== undefined && isLiving(found) && found.fleet === of;
     },
+
+    // As EC2 says it: one that shuts down has not ended.
+    isGone: async (worker) => ((await instance(worker))?.state ?? 'terminated') === 'terminated',
 
     async replace({ worker }) {
       const found = await instance(worker);

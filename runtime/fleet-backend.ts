@@ -6,12 +6,21 @@ import type { RunObservation } from '../schemas/run-observation.ts';
 import { commentOf, type Ec2Handle, ec2Handle, type WorkerOwner } from '../schemas/ssm-command.ts';
 import type { Worker, WorkerIn } from '../schemas/worker.ts';
 import { type CommandService, CommandTrouble } from './command-service.ts';
-import { ComputeError } from './errors.ts';
+import { ComputeError, type ErrorCode } from './errors.ts';
 import { fleetClaims, releasing } from './fleet-claims.ts';
 import { endCommand, ownerOf, refusalOf, runCommand } from './fleet-commands.ts';
 import { type Found, fleetReader, foundLater, goneWith, observationOf, statusOf, UNSENT } from './fleet-reading.ts';
 import { fleetSignals } from './fleet-signals.ts';
-import type { Clock, FleetBackend, Machines, StartOnWorker, StartOutcome, StopOutcome, Workers } from './ports.ts';
+import type {
+  Clock,
+  FleetBackend,
+  Instances,
+  Machines,
+  StartOnWorker,
+  StartOutcome,
+  StopOutcome,
+  Workers,
+} from './ports.ts';
 
 /** Wait, in seconds, of a start that sent nothing through no fault of its task: its worker was lost, or SSM took no more just then. */
 export const WORKER_PAUSE_S = 30;
@@ -22,8 +31,8 @@ export interface FleetBackendOptions {
   readonly clock: Clock;
   readonly waits: FleetWaits;
   readonly region: string;
-  /** The machines of the workers: whether one is still there that SSM cannot reach, and who may take it away. */
-  readonly machines: Pick<Machines, 'isThere' | 'protect' | 'proceed'>;
+  /** The machines of the workers: whether one has ended that SSM cannot reach, and who may take it away. */
+  readonly machines: Pick<Machines, 'protect' | 'proceed'> & Instances;
   /** Told what was strange but did not stop the work, and what could not be undone. */
   readonly warn?: (message: string, cause?: unknown) => void;
   /** Told what ended an attempt and what an operator must mend. */
@@ -220,11 +229,8 @@ export function fleetBackend(options: FleetBackendOptions): FleetBackend {
       return { phase: 'lost', end: { kind: 'lost', reason: NOT_FOUND } };
     }
     const status = statusOf(answer);
-    // SSM calls a command that began on a machine which died since "in progress" for as long as it might run. That its group does not have it
-    // any more is no proof: somebody may have taken it out of there by hand. The stop finds out.
-    if (status?.means === 'running' && (await machines.isThere(worker.worker)) === false) {
-      return { phase: 'lost', end: { kind: 'lost', reason: HOST_LOST } };
-    }
+    // SSM calls a command that began on a machine which died since "in progress" for as long as it might run.
+    if (status?.means === 'running' && (await isSeenGone(worker))) return goneWith(HOST_LOST);
     if (status) return reader.ofRun(worker, status, async () => answer);
     warn(`command ${worker.commandId}: unknown status "${answer.statusDetails ?? answer.status}"`);
     // The least that can be said: it was sent. Its due date looks again.
@@ -270,13 +276,27 @@ export function fleetBackend(options: FleetBackendOptions): FleetBackend {
   }
 
   /**
-   * Where SSM does not reach a machine, its group tells whether there is one: else a word of EC2 that never came would leave a run without an
-   * end. Who takes a machine out of its group by hand and lets it run cancels its tasks first (docs/deploy.md).
+   * Where SSM does not reach a machine, EC2 is asked whether there is one: else a word of its that never came would leave a run without an end.
+   * Not its group: somebody may have taken it out of there by hand, and it runs on.
    */
   async function isGone(instanceId: string): Promise<boolean> {
-    if ((await machines.isThere(instanceId)) !== false) return false;
+    if (!(await machines.isGone(instanceId))) return false;
     await workers.goes(instanceId, HOST_LOST);
     return true;
+  }
+
+  /** Systems Manager has answered: a passing trouble of EC2 takes nothing away from that, and the next look asks again. */
+  async function isSeenGone({ worker, commandId }: WorkerIn<'dispatched'>): Promise<boolean> {
+    try {
+      return await isGone(worker);
+    } catch (error) {
+      if (!(error instanceof ComputeError) || !PASSING.has(error.code)) throw error;
+      warn(
+        `command ${commandId} counts as running: whether machine ${worker} is gone, EC2 does not say just now`,
+        error,
+      );
+      return false;
+    }
   }
 
   function ageOf(since: string): number {
@@ -312,6 +332,9 @@ const sentence = ({ taskId, attempt, instanceId }: Ec2Handle): string =>
 
 /** Clocks of AWS and of a function are not this far apart, in seconds: how much earlier than its claim a command may seem to be. */
 const CLOCKS_APART_S = 120;
+
+/** What a service may answer for a while although nothing is wrong with the question. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['compute_throttled', 'compute_unavailable']);
 
 const NOT_FOUND: Reason = because('start_lost', 'Systems Manager knows no command of the run.');
 const HOST_LOST: Reason = because('host_lost', 'The machine of the worker is gone.');

@@ -344,8 +344,8 @@ export interface FleetBackend extends ComputeBackend<StartOnWorker, Ec2Handle> {
 
 /** The machines of workers. Passing troubles throw ComputeError. */
 export interface Machines {
-  /** Whether there is such a machine, as one of that fleet where one is named; undefined where nobody can tell. */
-  isThere(worker: string, fleet?: string): Promise<boolean | undefined>;
+  /** Whether that fleet's group has such a machine; undefined where nobody can tell. One that it has not may run all the same. */
+  isThere(worker: string, fleet: string): Promise<boolean | undefined>;
   /** Takes a machine away and has another in its place. One that is gone is no trouble. */
   replace(machine: WorkerAnnounced): Promise<void>;
   /**
@@ -355,6 +355,15 @@ export interface Machines {
   protect(machine: WorkerAnnounced, on: boolean): Promise<boolean>;
   /** Lets a machine begin its work, or go: whoever made it, or wants to take it away, waits for that. Nobody waits is no trouble. */
   proceed(machine: WorkerAnnounced, to: LifecycleHook): Promise<void>;
+}
+
+/** What is said of machines by whoever runs them, in whichever group they are. Passing troubles throw ComputeError. */
+export interface Instances {
+  /**
+   * Whether it has ended, or is not known any more: nothing of it runs, and nothing will. One that is `stopped` may be started again, so it
+   * is not gone; an event that says `stopped` ends its run all the same, since its host begins no attempt twice.
+   */
+  isGone(worker: string): Promise<boolean>;
 }
 
 /** What an event of AWS says about a run; or why nothing. */

@@ -63,7 +63,7 @@ const explainedAttempt = z.object({
       dispatchedAt: instant,
       /** The native identity in the stored handle. */
       nativeId: z.string().optional(),
-      /** Every native identity that was seen: the order number of its latest event, and whether it has ended. */
+      /** Every native identity that was seen: the order number of its latest event (ECS: version; EC2: rank of the status), and whether it has ended. */
       seen: z.array(z.object({ nativeId: z.string(), sequence: z.int().optional(), ended: z.boolean() })),
       /** Where the back end tells nothing: since when its signs of life are the same, and how many looks found them so. */
       life: z.object({ since: instant, looks: z.int().min(0) }).optional(),

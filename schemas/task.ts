@@ -92,7 +92,7 @@ export const taskRun = z.object({
   /** The task definition that every start of this attempt names. */
   definition: z.string().optional(),
   handle: runHandle.optional(),
-  /** Highest native order number seen per native identity (ECS: `detail.version`). */
+  /** Highest native order number seen per native identity (ECS: `detail.version`; EC2: the rank of the command's status). */
   seen: z.record(z.string(), z.int()).optional(),
   /** Native identities that have been seen to end. */
   endedIds: z.array(z.string()).optional(),

@@ -97,8 +97,9 @@ export const lifecycleHooks = { launch: 'baton-launch', terminate: 'baton-termin
 export type LifecycleHook = keyof typeof lifecycleHooks;
 
 /**
- * For how long a hook waits for an answer, in seconds. `launch`: a boot with its image to pull, several times over. `terminate`: a run that
- * saves its work, the proof of its end, and tries after one that was lost.
+ * For how long a hook waits for an answer, in seconds. `launch`: a boot with its image to pull, several times over, and then
+ * the wait for Systems Manager, which `agent/host/boot.sh` ends in time to say so. `terminate`: a run that saves its work, the proof of its
+ * end, and tries after one that was lost.
  */
 export const HOOK_WAIT_S: Readonly<Record<LifecycleHook, number>> = { launch: 1_200, terminate: 900 };
 

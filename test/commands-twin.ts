@@ -70,9 +70,9 @@ export function commandsTwin(now: () => string) {
     hide: (value = true) => {
       hidden = value;
     },
-    /** A command of somebody else. */
-    foreign(command: CommandToSend): TwinCommand {
-      const other: TwinCommand = { ...command, commandId: `x-${sent.length + 1}`, sentAt: now(), status: 'Pending' };
+    /** A command that another sent, by its own clock. */
+    foreign(command: CommandToSend, sentAt = now()): TwinCommand {
+      const other: TwinCommand = { ...command, commandId: `x-${sent.length + 1}`, sentAt, status: 'Pending' };
       sent.push(other);
       return other;
     },

@@ -16,9 +16,16 @@ readonly CALL_S=30
 # How often what goes over the network is tried: a fresh instance has its network some seconds after its first line.
 readonly TRIES=5
 # Between two tries, in seconds.
-readonly PAUSE_S=5
+readonly PAUSE_S="${BATON_PAUSE_S:-5}"
 # For installing packages and for pulling an image of several gigabytes, in seconds.
 readonly LONG_S=900
+# How long Systems Manager may take to reach the machine, in seconds: its agent looks again only five minutes after a first look in vain.
+readonly REACHED_S="${BATON_REACHED_S:-600}"
+# One question about that, in seconds: it is asked again anyhow.
+readonly ASK_S="${BATON_ASK_S:-10}"
+# That wait is over this many seconds after the script's start: the launch hook (schemas/worker.ts) began up to 90 seconds before it, the
+# last question takes ASK_S more, and to say the failure up to 200.
+readonly REACHED_BY_S="${BATON_REACHED_BY_S:-900}"
 # SSM's agent from this version on hands parameters over as variables (Systems Manager user guide, data elements and parameters).
 readonly AGENT_MIN=3.3.2746.0
 
@@ -35,6 +42,10 @@ readonly DIR="$ROOT/var/lib/baton"
 readonly METADATA=http://169.254.169.254/latest
 
 INSTANCE_ID='' REGION=''
+# What Systems Manager answered last.
+ANSWER=''
+# What the line of a failure does not say; of this script's own words alone.
+HINT=''
 
 main() {
   trap 'failed "$LINENO" "$?"' ERR
@@ -46,6 +57,7 @@ main() {
   systemctl enable --now docker
   tries pull_image
   write_host_settings
+  await_commands
   tag_status idle
   tries announce WorkerRegistered ''
   trap - ERR
@@ -125,6 +137,31 @@ write_host_settings() {
   } >"$DIR/container.env"
 }
 
+# A command that is sent before fails, and its worker would be replaced. Commands come over the connection that is asked about, which the
+# agent opens after it has announced the machine. Whoever may not ask yet is not there yet: the right is tied to tags of the machine.
+await_commands() {
+  local wait_s=$((REACHED_BY_S - SECONDS)) until_s
+  ((wait_s < REACHED_S)) || wait_s=$REACHED_S
+  ((wait_s > 0)) || wait_s=0
+  until_s=$((SECONDS + wait_s))
+  HINT=" Systems Manager did not reach the machine within $wait_s s, $SECONDS s after the boot began."
+  until is_reached; do
+    ((SECONDS + PAUSE_S < until_s))
+    sleep "$PAUSE_S"
+  done
+  HINT=''
+}
+
+# Warnings may stand beside the answer. What is answered again and again is printed once.
+is_reached() {
+  local before=$ANSWER
+  ANSWER=$(timeout "$ASK_S" aws ssm get-connection-status --region "$REGION" --target "$INSTANCE_ID" --query Status --output text 2>&1) ||
+    ANSWER+=" (exit code $?)"
+  if grep --quiet --line-regexp connected <<<"$ANSWER"; then return 0; fi
+  if [[ $ANSWER != "$before" ]]; then printf 'baton: whether Systems Manager reaches the machine: %s\n' "$ANSWER"; fi
+  return 1
+}
+
 # For people who look at the list of instances: nothing decides by it.
 tag_status() {
   timeout "$CALL_S" aws ec2 create-tags --region "$REGION" --resources "$INSTANCE_ID" --tags "Key=baton:status,Value=$1" || true
@@ -135,10 +172,10 @@ failed() {
   # What failed in a subshell is told by the shell itself.
   ((BASH_SUBSHELL == 0)) || exit 1
   set +e
-  printf 'baton: the boot failed at line %s with %s\n' "$1" "$2"
+  printf 'baton: the boot failed at line %s with %s.%s\n' "$1" "$2" "$HINT"
   if [[ -n $INSTANCE_ID && -n $REGION ]]; then
     tag_status boot-failed
-    tries announce WorkerBootFailed ",\"message\":\"The boot failed at line $1 with exit code $2.\""
+    tries announce WorkerBootFailed ",\"message\":\"The boot failed at line $1 with exit code $2.$HINT\""
   fi
   exit 1
 }

@@ -35,10 +35,10 @@ export function autoScalingMachines(client: AutoScalingClient, stage: string): M
     proceed: (machine, to) => answered(machine, to, 'CONTINUE').then(() => undefined),
   };
 
-  async function isThere(worker: string, fleet?: string): Promise<boolean> {
+  async function isThere(worker: string, fleet: string): Promise<boolean> {
     const found = await described(worker);
     if (!found || found.LifecycleState === TERMINATED) return false;
-    return fleet === undefined || found.AutoScalingGroupName === fleetGroupOf(stage, fleet);
+    return found.AutoScalingGroupName === fleetGroupOf(stage, fleet);
   }
 
   async function replace(machine: WorkerAnnounced): Promise<void> {

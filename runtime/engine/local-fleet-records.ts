@@ -22,12 +22,16 @@ export const fleetLimits: FleetLimits = {
   terminateHookMs: HOOK_WAIT_S.terminate * 1_000,
 };
 
-/** Name of the fleet, of its Auto Scaling group, of the hook before a machine is taken away, and of that before one begins, where there is one. */
+/**
+ * Name of the fleet, of its Auto Scaling group, of the hook before a machine is taken away, and of that before one begins, where there is one.
+ * `stage`: that of the deployment, which a tag of the group says.
+ */
 export interface FleetNames {
   readonly fleet: string;
   readonly group: string;
   readonly hook: string;
   readonly launchHook?: string;
+  readonly stage?: string;
 }
 
 export type InstanceState = 'pending' | 'running' | 'shutting-down' | 'terminated';
@@ -173,6 +177,8 @@ export interface LocalFleetOptions {
 
 /** SSM, EC2 and Auto Scaling over workers of this machine. */
 export interface LocalFleet {
+  /** Names of the documents that can be sent. */
+  documents(): readonly string[];
   /** Sends a command to one instance. Throws FleetFault. */
   send(request: CommandRequest): Promise<CommandRecord>;
   /** Asks for the end of a command; one that has ended stays as it is. Throws FleetFault. */

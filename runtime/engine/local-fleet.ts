@@ -66,6 +66,8 @@ export function localFleet(options: LocalFleetOptions): LocalFleet {
   let closed = false;
 
   return {
+    documents: () => Object.keys(options.documents),
+
     async send(request) {
       fail('send', request.instanceId);
       const document = documentFor(request);

@@ -6,7 +6,7 @@ import { workerRegistered } from '../../events/worker-registered.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { FLEET_DEFAULT, fleetGroupOf, HOOK_WAIT_S, type LifecycleHook, lifecycleHooks } from '../../schemas/worker.ts';
 import { ComputeError } from '../errors.ts';
-import type { Machines } from '../ports.ts';
+import type { Instances, Machines } from '../ports.ts';
 import type { ControlPlane, Gate, Scene } from './scene.ts';
 import type { HostSurroundings, SimulatedHost } from './simulated-host.ts';
 import { simulatedHost } from './simulated-host.ts';
@@ -54,7 +54,7 @@ export interface FleetEars {
 
 export interface SimulatedFleet {
   /** Auto Scaling as one invocation of a handler sees it. */
-  seenBy(gate: Gate): Machines;
+  seenBy(gate: Gate): Machines & Instances;
   hostOf(worker: string): { readonly host?: SimulatedHost; readonly isKnown: boolean };
   /** An event of AWS sets out, and may be lost, come twice or late. */
   tell(event: Pick<Envelope, 'source' | 'detail-type' | 'detail'>, what: string): boolean;
@@ -86,11 +86,15 @@ export function simulatedFleet(
 
   return { seenBy, hostOf, tell, machines };
 
-  function seenBy(gate: Gate): Machines {
+  function seenBy(gate: Gate): Machines & Instances {
     return {
-      async isThere(worker, fleet = FLEET_DEFAULT) {
+      async isThere(worker, fleet) {
         await comesBy(`describe ${worker}`);
         return fleet === FLEET_DEFAULT && listed(worker) !== undefined;
+      },
+      async isGone(worker) {
+        await comesBy(`ask EC2 for ${worker}`);
+        return listed(worker) === undefined;
       },
       async replace({ worker }) {
         await comesBy(`replace ${worker}`);

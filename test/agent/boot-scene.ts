@@ -16,15 +16,16 @@ export const settings = {
 };
 
 /** What the programs of an instance answer, in words of the shell, before they do what they always do. */
-export type Programs = Partial<Record<'curl' | 'rpm' | 'dnf' | 'systemctl' | 'docker' | 'aws', string>>;
+export type Programs = Partial<Record<'curl' | 'rpm' | 'dnf' | 'systemctl' | 'docker' | 'aws' | 'sleep', string>>;
 
 export const usual: Required<Programs> = {
+  sleep: 'true',
   curl: 'case "$*" in *api/token*) echo a-token ;; *instance-id*) echo i-0123456789abcdef0 ;; *placement/region*) echo eu-west-1 ;; esac',
   rpm: 'echo 3.3.3572.0',
   dnf: 'true',
   systemctl: 'true',
   docker: 'true',
-  aws: 'case "$*" in *put-events*) echo 0 ;; esac',
+  aws: 'case "$*" in *put-events*) echo 0 ;; *get-connection-status*) echo connected ;; esac',
 };
 
 const folders: string[] = [];
@@ -49,7 +50,7 @@ export function booted(programs: Programs = {}, changes: Readonly<Record<string,
   folders.push(folder);
   const [bin, root, log] = [join(folder, 'bin'), join(folder, 'root'), join(folder, 'log')];
   for (const one of [bin, root]) mkdirSync(one);
-  const given: Readonly<Record<string, string>> = { ...usual, sleep: 'true', ...programs };
+  const given: Readonly<Record<string, string>> = { ...usual, ...programs };
   for (const [name, does] of Object.entries(given)) {
     const file = join(bin, name);
     writeFileSync(

@@ -5,7 +5,8 @@ import { expect, it } from '@jest/globals';
 import { workerBootFailed } from '../../events/worker-boot-failed.ts';
 import { workerRegistered } from '../../events/worker-registered.ts';
 import { agentSecrets, agentSecretsText } from '../../schemas/agent-secrets.ts';
-import { booted, SCRIPT, settings, usual } from './boot-scene.ts';
+import { HOOK_WAIT_S } from '../../schemas/worker.ts';
+import { type Boot, booted, SCRIPT, settings, usual } from './boot-scene.ts';
 import { onLinux } from './host-scene.ts';
 
 const arnOf = (name: string): string => `arn:aws:secretsmanager:eu-west-1:000000000000:secret:${name}-AbCdEf`;
@@ -20,7 +21,10 @@ onLinux('an instance that boots', () => {
     const data = { fleet: 'main', worker: 'i-0123456789abcdef0' };
     expect(boot.events).toEqual([{ type: 'WorkerRegistered', bus: 'baton', source: workerRegistered.source, data }]);
     expect(workerRegistered.schema.parse(data)).toEqual(data);
-    const order = ['dnf install', 'systemctl enable --now docker', 'docker pull', 'aws events put-events'];
+    const order = [
+      ...['dnf install', 'systemctl enable --now docker', 'docker pull'],
+      ...['aws ssm get-connection-status', 'aws events put-events'],
+    ];
     const at = order.map((call) => boot.calls.findIndex((one) => one.startsWith(call)));
     expect(at).toEqual([...at].sort((one, other) => one - other));
     expect(at).not.toContain(-1);
@@ -85,10 +89,33 @@ onLinux('an instance that boots', () => {
   });
 
   it('tries again to say what the bus did not take', () => {
-    const boot = booted({ aws: 'case "$*" in *put-events*) ((NTH > 3)) && echo 0 || echo 1 ;; esac' });
+    const boot = booted({
+      aws: `case "$*" in *put-events*) if ((NTH > 3)); then echo 0; else echo 1; fi; exit ;; esac\n${usual.aws}`,
+    });
     expect(boot.code).toBe(0);
     expect(boot.events.length).toBeGreaterThan(1);
   });
+
+  // A command that is sent before would be turned away, and the worker replaced.
+  it.each(['echo notconnected', 'echo no right yet >&2; exit 254', 'echo'])(
+    'says that it takes runs only when commands reach it: not yet at "%s"',
+    (notYet) => {
+      const boot = booted({ aws: `((NTH > 8)) || case "$*" in *get-conn*) ${notYet}; exit ;; esac\n${usual.aws}` });
+      expect([boot.code, boot.events.map(({ type }) => type)]).toEqual([0, ['WorkerRegistered']]);
+      const asked = boot.calls.filter((call) => call.startsWith('aws ssm get-connection-status'));
+      expect(asked).toHaveLength(9);
+      expect(new Set(asked)).toEqual(
+        new Set([
+          'aws ssm get-connection-status --region eu-west-1 --target i-0123456789abcdef0 --query Status --output text',
+        ]),
+      );
+      // All before the word, with a pause after each that was not the last.
+      expect(boot.calls.filter((call) => call === 'sleep 5')).toHaveLength(8);
+      expect(boot.calls.findLastIndex((call) => asked.includes(call))).toBeLessThan(
+        boot.calls.findIndex((call) => call.startsWith('aws events')),
+      );
+    },
+  );
 });
 
 onLinux('a boot that fails', () => {
@@ -110,6 +137,44 @@ onLinux('a boot that fails', () => {
     });
     expect(boot.calls.filter((call) => call.includes('baton:status'))).toEqual([
       expect.stringContaining('boot-failed'),
+    ]);
+  });
+
+  const asking = (answer: string) => ({ aws: `case "$*" in *get-conn*) ${answer}; exit ;; esac\n${usual.aws}` });
+  const questionsOf = ({ calls }: Boot) => calls.filter((call) => call.startsWith('aws ssm get-connection-status'));
+
+  it.each([
+    ['never', 'echo notconnected', { BATON_REACHED_S: '3' }, 3],
+    ['never, after a boot that took nearly all of its time', 'echo notconnected', { BATON_REACHED_BY_S: '3' }, 3],
+    // Two seconds for each question: a count of tries would ask four times.
+    ['only slowly', '/bin/sleep 2; echo notconnected', { BATON_REACHED_S: '4' }, 2],
+    ['never, and no question is answered', 'exec /bin/sleep 60', { BATON_REACHED_S: '4', BATON_ASK_S: '2' }, 2],
+  ])('says so in time, and why, when commands reach it %s', (_, answer, bounds, questions) => {
+    const boot = booted({ ...asking(answer), sleep: '/bin/sleep "$1"' }, { BATON_PAUSE_S: '1', ...bounds });
+    expect(boot.code).toBe(1);
+    expect(questionsOf(boot).length).toBeLessThanOrEqual(questions);
+    expect(boot.events).toMatchObject([{ type: 'WorkerBootFailed' }]);
+    const said =
+      /^The boot failed at line \d+ with exit code 1\. Systems Manager did not reach the machine within [0-4] s, \d+ s after the boot began\.$/;
+    expect(workerBootFailed.schema.parse(boot.events[0]?.data).message).toMatch(said);
+    expect(boot.output).toContain('Systems Manager did not reach the machine');
+  });
+
+  it('asks once whether commands reach it, although the time for that is over', () => {
+    const late = { BATON_REACHED_BY_S: '0' };
+    expect(booted({}, late).events).toMatchObject([{ type: 'WorkerRegistered' }]);
+    const boot = booted(asking('echo notconnected'), late);
+    expect([questionsOf(boot).length, boot.events.map(({ type }) => type)]).toEqual([1, ['WorkerBootFailed']]);
+  });
+
+  it('prints what it was answered once, and again only when that changes', () => {
+    const answers = '((NTH > 4)) || { echo denied >&2; exit 254; }; ((NTH > 6)) || { echo notconnected; exit; }';
+    const boot = booted(asking(`${answers}; echo a warning >&2; echo connected`));
+    expect(boot.code).toBe(0);
+    expect(boot.output.split('\n')).toEqual([
+      'baton: whether Systems Manager reaches the machine: denied (exit code 254)',
+      'baton: whether Systems Manager reaches the machine: notconnected',
+      '',
     ]);
   });
 
@@ -183,9 +248,11 @@ onLinux('a boot that fails', () => {
   });
 
   it('at its very last word has failed, too', () => {
-    const boot = booted({ aws: 'case "$*" in *put-events*) echo 1 ;; esac' });
+    const boot = booted({ aws: usual.aws.replace('echo 0', 'echo 1') });
     expect(boot.code).toBe(1);
-    expect(boot.events.map(({ type }) => type)).toContain('WorkerBootFailed');
+    const told = boot.events.map(({ type }) => type);
+    expect(new Set(told)).toEqual(new Set(['WorkerRegistered', 'WorkerBootFailed']));
+    expect(workerBootFailed.schema.parse(boot.events.at(-1)?.data).message).not.toContain('Systems Manager');
   });
 });
 
@@ -209,7 +276,15 @@ onLinux('the text of the boot script', () => {
     const bounds = lines.flatMap((line, at) =>
       /^readonly (\w+_S|TRIES|AGENT_MIN)=/.test(line) ? [lines[at - 1] ?? ''] : [],
     );
-    expect(bounds).toHaveLength(5);
+    expect(bounds).toHaveLength(8);
     expect(bounds.filter((line) => !line.startsWith('# '))).toEqual([]);
+  });
+
+  it('has the wait for Systems Manager end in time to say so before the launch hook gives the machine up', () => {
+    const bound = (name: string): number => Number(/\d+/.exec(text.split(`readonly ${name}=`)[1] ?? '')?.[0]);
+    const saying = bound('CALL_S') + bound('TRIES') * (bound('CALL_S') + bound('PAUSE_S')) - bound('PAUSE_S');
+    const BEFORE_THE_BOOT_S = 90;
+    expect(BEFORE_THE_BOOT_S + bound('REACHED_BY_S') + bound('ASK_S') + saying).toBeLessThanOrEqual(HOOK_WAIT_S.launch);
+    expect(bound('REACHED_S')).toBeLessThan(bound('REACHED_BY_S'));
   });
 });

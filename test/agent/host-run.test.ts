@@ -432,6 +432,18 @@ onLinux('a command that ends an attempt', () => {
     expect(await run.ended).not.toBe(0);
   });
 
+  it('waits for one whose container has its name and is coming up, and ends that at once', async () => {
+    // Less than the time of a stop: a container that hears the word too late would be killed after that only, and END_S be over.
+    const one = host({ comesUpS: 2, stopTimeoutS: 20, marginS: 0 });
+    agentDoes(one, `trap 'exit 143' TERM; ${GOES_ON}`);
+    const parameters = aCommand();
+    const run = one.command(parameters);
+    await eventually(() => one.names('host', 'containers').length > 0, 'its name');
+    expect(await one.command({ ...parameters, action: 'end', payload: '-' }).ended).toBe(0);
+    expectClear(one);
+    expect(await run.ended).not.toBe(0);
+  });
+
   it('leaves the run of another attempt alone', async () => {
     const one = host();
     agentDoes(one, GOES_ON);

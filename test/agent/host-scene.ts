@@ -74,6 +74,8 @@ export interface HostOptions {
   readonly credentialsEveryS?: number;
   /** Program and arguments of what runs in its containers, in place of the script that `agentDoes` writes. */
   readonly runner?: readonly string[];
+  /** Seconds that a container takes to come up once it has its name. */
+  readonly comesUpS?: number;
   /** Variables of its containers besides those of the deployment. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -97,7 +99,10 @@ export function aHost(programs: HostPrograms, options: HostOptions = {}): Host {
   if (options.metadata !== undefined) writeFileSync(join(dir, 'region'), 'eu-west-1\n');
   const settings = (runDirName: string): LocalContainers => ({
     runnerCommand: [...(options.runner ?? ['/bin/sh', '-c', '. "$BATON_SCRIPT"', 'runner'])],
-    supervisorCommand: programs.supervisor,
+    supervisorCommand:
+      options.comesUpS === undefined
+        ? programs.supervisor
+        : ['/bin/sh', '-c', `sleep ${options.comesUpS}; exec "$@"`, 'supervisor', ...programs.supervisor],
     runsDir: join(folder, 'runs'),
     runDirName,
     environment: { BATON_SCRIPT: join(folder, 'agent.sh'), ...options.environment },

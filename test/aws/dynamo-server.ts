@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { QUIET_LOGGER } from '../../runtime/aws/clients/client-config.ts';
 import { createTable, dropTable } from './dynamo-table.ts';
 
 const require = createRequire(import.meta.url);
@@ -54,15 +55,18 @@ export const dynoxide: DynamoEngine = {
 /** Any other engine, by the address that the variable names: `scripts/parity/dynamodb-local` says how. */
 const elsewhere = process.env['BATON_TEST_DYNAMODB_ENDPOINT'];
 
-/** Every engine that the contract suites run on. */
-export const dynamoEngines: readonly DynamoEngine[] = [
-  dynalite,
-  dynoxide,
-  ...(elsewhere ? [{ name: `DynamoDB (${elsewhere})`, start: async () => serverAt(elsewhere, async () => {}) }] : []),
-];
+const asked: readonly DynamoEngine[] = elsewhere
+  ? [{ name: `DynamoDB (${elsewhere})`, start: async () => serverAt(elsewhere, async () => {}) }]
+  : [];
+
+/** Every engine that the contract of record stores runs on. */
+export const dynamoEngines: readonly DynamoEngine[] = [dynalite, dynoxide, ...asked];
 
 /** The engine that most resembles the service, of those that run here. */
 export const nearestEngine: DynamoEngine = dynoxide.absent ? dynalite : dynoxide;
+
+/** Engines for what is built on record stores, and asks no more of an engine than their contract does. */
+export const nearestEngines: readonly DynamoEngine[] = [nearestEngine, ...asked];
 
 async function startEngine(command: string, argsFor: (port: number) => string[]): Promise<DynamoServer> {
   const port = await freePort();
@@ -97,6 +101,7 @@ function serverAt(endpoint: string, stop: () => Promise<void>): DynamoServer {
       endpoint,
       region: 'eu-west-1',
       credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      logger: QUIET_LOGGER,
       ...config,
     });
   const own = client();

@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type CliScene, openCliScene, type Running } from './scene.ts';
+import { type CliScene, openCliScene, type Running, until } from './scene.ts';
 
 /** Workers are Linux machines. */
 const hasFleet = process.platform === 'linux';
@@ -33,12 +33,19 @@ const json = async (...words: string[]) => {
   return JSON.parse(stdout);
 };
 
+const isIdle = ({ state }: { state: string }): boolean => state === 'idle';
+
 describe('a deployment on AWS', () => {
   it('is found by doctor, which then needs nothing else of this machine than Node', async () => {
-    expect(await json('doctor')).toMatchObject([
+    if (hasFleet) await until('a worker to be there', async () => (await json('workers')).some(isIdle));
+    const { stdout } = await scene.run(['doctor', '--aws', '--json'], { environment });
+    expect(JSON.parse(stdout)).toMatchObject([
       { name: 'node', ok: true },
       { name: 'event bus', ok: true },
       { name: 'table', ok: true },
+      { name: 'run document', ok: true, found: 'the document baton-run is there' },
+      { name: 'fleets', ok: true, found: expect.stringMatching(/^main is the group baton-local-fleet-main, with /) },
+      { name: 'workers', ok: hasFleet },
     ]);
   });
 

@@ -110,6 +110,16 @@ describe('an explanation', () => {
     );
   });
 
+  it.each([
+    ['ecs', 'heard up to version 3, ended'],
+    ['ec2', 'heard that its command is in progress, ended'],
+  ] as const)('tells how far its back end has told of a run on %s, in words of that back end', (compute, far) => {
+    const task = aTask({ status: 'RUNNING' });
+    const run = { ...task.run, seen: { 'run-1': 3 }, endedIds: ['run-1', 'run-2'] };
+    const lines = below('attempt 1', text({ ...task, compute, run } as Task));
+    expect(lines).toEqual(expect.arrayContaining([`back end    run-1: ${far}`, 'back end    run-2: heard of, ended']));
+  });
+
   it('tells of saved work that an attempt should have begun with and did not find', () => {
     const lostWork = { branch: 'baton/x', commit: 'c0ffeec0ffeec0ffee' };
     const records = [aRunRecord({ claim: aClaim(), report: aReport({ result: aResult({ lostWork }) }) })];

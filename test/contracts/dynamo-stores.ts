@@ -1,15 +1,18 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { dynamoStore } from '../../runtime/aws/dynamo-store.ts';
-import { type DynamoServer, dynamoEngines } from '../aws/dynamo-server.ts';
+import { type DynamoEngine, type DynamoServer, dynamoEngines } from '../aws/dynamo-server.ts';
 import type { StoreTraits, StoreUnderTest } from './record-store.ts';
 
 /** An item has 400 KB, names and all. */
 export const dynamo: StoreTraits = { keepsReferences: false, anyJson: false, textMaxBytes: 409_000, many: 300 };
 
-/** Runs a suite on each DynamoDB engine that runs here: one server for the suite, a table for each store that it opens. */
-export function onEveryDynamo(suite: (open: () => Promise<StoreUnderTest>) => void): void {
-  for (const { name, absent, start } of dynamoEngines) {
+/** Runs a suite on each of these DynamoDB engines that runs here: one server for the suite, a table for each store that it opens. */
+export function onEveryDynamo(
+  suite: (open: () => Promise<StoreUnderTest>) => void,
+  engines: readonly DynamoEngine[] = dynamoEngines,
+): void {
+  for (const { name, absent, start } of engines) {
     if (absent === undefined) {
       describe(`over ${name}`, () => {
         let server: DynamoServer;

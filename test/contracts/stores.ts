@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeEach, describe } from '@jest/globals';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { RecordStore } from '../../runtime/ports.ts';
+import { nearestEngines } from '../aws/dynamo-server.ts';
 import { dynamo, onEveryDynamo } from './dynamo-stores.ts';
 import { embedded, type StoreTraits, type StoreUnderTest } from './record-store.ts';
 import { bundleStore } from './record-store-bundle.ts';
@@ -18,10 +19,10 @@ export interface PresentStore {
 
 type Suite = (present: PresentStore) => void;
 
-/** Runs one suite on every store there is. */
+/** Runs one suite on every kind of store there is. */
 export function onEveryStore(suite: Suite): void {
   onEmbeddedStores(suite);
-  onEveryDynamo((open) => onStore(dynamo, open, suite));
+  onEveryDynamo((open) => onStore(dynamo, open, suite), nearestEngines);
 }
 
 /** The same for parts of the in-process engine, which never run on another. */

@@ -30,6 +30,9 @@ export interface WorldTraits {
   readonly itEmbedded: typeof it;
 }
 
+/** Stories that share a world with others: each looks only at its own tasks, and leaves none behind. */
+export type Stories = (scene: () => FlowScene, traits: WorldTraits) => void;
+
 /** Tells nothing. */
 const untold = Object.assign(() => undefined, { each: () => () => undefined }) as unknown as typeof it;
 

@@ -9,9 +9,9 @@ import type { LoopbackWorld } from '../loopback/aws-on-loopback.ts';
 import { onLoopback, openLoopbackScene } from './every-world.ts';
 import { eventually, type FlowScene, insist, linesOf, lives } from './scene.ts';
 
-const TASKS = 8;
+const TASKS = 4;
 /** Tasks that may run at the same time. */
-const LIMIT = 4;
+const LIMIT = 2;
 /** Another seed draws other moments; the machine's own pace draws along. */
 const SEED = 'functions-die';
 /** A function's process dies at this share of its calls to AWS, half of them before the call and half after it. */
@@ -20,7 +20,7 @@ const DEATHS_PER_CALL = 0.04;
 const ROUND_MS = 1_000;
 const DEATHS_PER_ROUND = 0.08;
 /** Killing ends after so long, in milliseconds, if more died than there are tasks; then what was given up is redriven, as by an operator, and all must end. */
-const KILLING_MS = 18_000;
+const KILLING_MS = 10_000;
 /** Pause between two looks whether all have settled, in milliseconds. */
 const LOOK_MS = 250;
 /** An operator looks through all dead-letter queues, which costs more than a look at the tasks. */

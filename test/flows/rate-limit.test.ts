@@ -1,8 +1,6 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { PAUSES_MAX } from '../../schemas/task-request.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
-import { type FlowScene, linesOf, openScene } from './scene.ts';
+import { type FlowScene, openScene } from './scene.ts';
 
 /** A pause on top of the longest story, in milliseconds. */
 const LONG_STORY_MS = 180_000;
@@ -47,22 +45,6 @@ describe('embedded, an agent that a service asks to wait', () => {
     const task = await scene.settled(taskId);
     expect(task).toMatchObject({ status: 'FAILED', attempt: 1, reason: { code: 'wait_too_long' } });
   });
-});
-
-describe('embedded, a limit that never lifts', () => {
-  it(`is waited for ${PAUSES_MAX} times, and is a failure then`, async () => {
-    const scene = await openScene();
-    try {
-      const starts = join(scene.folder, 'starts');
-      const taskId = await scene.submit(`echo start >> ${starts}; echo 1 > "$BATON_RETRY_AFTER_FILE"; exit 75`);
-      await scene.until(taskId, ({ pauses }) => pauses === PAUSES_MAX, 'to pause for the last time');
-      const task = await scene.settled(taskId);
-      expect(task).toMatchObject({ status: 'FAILED', pauses: PAUSES_MAX, reason: { code: 'wait_too_long' } });
-      expect(linesOf(starts)).toHaveLength(PAUSES_MAX + 1);
-    } finally {
-      await scene.close();
-    }
-  }, 120_000);
 });
 
 const enteredAt = ({ history }: TaskView, status: string): string[] =>

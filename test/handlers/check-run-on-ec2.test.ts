@@ -2,9 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { runCheckRequested } from '../../events/run-check-requested.ts';
 import { checkRunOnEc2 } from '../../handlers/check-run-on-ec2.ts';
 import { observeRunCommand } from '../../handlers/observe-run-command.ts';
-import { stopRunOnEc2 } from '../../handlers/stop-run-on-ec2.ts';
 import { anEvent, aTaskId } from '../builders.ts';
-import { trouble } from '../commands-twin.ts';
 import { aFleetScene, commandEvent, workerNo } from './fleet-scene.ts';
 import { typesOf } from './scene.ts';
 
@@ -27,19 +25,26 @@ describe('a run that works on a worker', () => {
     });
 
   // F24: nobody said so.
-  it('and whose machine died is lost by the next look, and tried again', async () => {
+  it('and whose machine died has ended by the next look, and is tried again', async () => {
     const { commandId } = await scene.starting();
     scene.commands.set(commandId, 'InProgress');
     await scene.deliver(observeRunCommand, commandEvent(commandId, 'InProgress'));
     expect(await taskNow()).toMatchObject({ status: 'RUNNING' });
     expect(await scene.deliver(checkRunOnEc2, due())).toEqual([]);
     scene.scaling.gone.add(workerNo(0));
-    const [stop] = await scene.deliver(checkRunOnEc2, due());
-    if (!stop) throw new Error('no stop was asked for');
-    expect(await taskNow()).toMatchObject({ status: 'STOPPING', intent: 'lost', reason: { code: 'host_lost' } });
-    scene.commands.failNext('send', trouble('gone'));
-    expect(typesOf(await scene.deliver(stopRunOnEc2, stop))).toEqual(['RunStopAnswered', 'RunEnded']);
+    expect(typesOf(await scene.deliver(checkRunOnEc2, due()))).toEqual(['RunEnded']);
     expect(await taskNow()).toMatchObject({ run: { ended: { proof: 'proven' } } });
+    expect(await scene.stateOf()).toBe('gone');
+  });
+
+  it('on a machine that somebody took out of its group goes on', async () => {
+    const { commandId } = await scene.starting();
+    scene.commands.set(commandId, 'InProgress');
+    await scene.deliver(observeRunCommand, commandEvent(commandId, 'InProgress'));
+    scene.scaling.detached.add(workerNo(0));
+    expect(await scene.deliver(checkRunOnEc2, due())).toEqual([]);
+    expect(await taskNow()).toMatchObject({ status: 'RUNNING' });
+    expect(await scene.stateOf()).toBe('dispatched');
   });
 
   it('and has failed, which nobody said, is judged by the next look', async () => {

@@ -149,6 +149,18 @@ describe('a hydrated task on a fleet', () => {
     expect(scene.scaling.calls).toEqual([`keep ${workerNo(0)}`, `let go ${workerNo(0)}`]);
   });
 
+  it('that moved on while no worker was free for it, is not put off', async () => {
+    await scene.starting('green');
+    const { event, task } = await scene.hydrated('red');
+    const moved = { ...task, version: task.version + 1 };
+    const claim: typeof scene.ec2.claim = async (fleet, owner) => {
+      await scene.has(moved);
+      return scene.ec2.claim(fleet, owner);
+    };
+    expect(await scene.deliver(startRunOnEc2, event, { instead: { ec2: { ...scene.ec2, claim } } })).toEqual([]);
+    expect(await taskNow(task.taskId)).toEqual(moved);
+  });
+
   it('that two deliveries start at once keeps one worker, and gives a second back', async () => {
     scene = await aFleetScene({ workers: 2 });
     const { event } = await scene.hydrated();

@@ -14,7 +14,7 @@ const order = (...paths: string[]): string[] =>
 describe('the order of the test files', () => {
   it('begins with the longest, and then goes from large to small', () => {
     const [small, large] = ['test/rules/index.test.ts', 'test/runtime/endpoint.test.ts'];
-    const [long, longer] = ['test/infra/checks.test.ts', 'test/simulation/planted-bugs.test.ts'];
+    const [long, longer] = ['test/infra/checks.test.ts', 'test/loopback/fleet-stories.test.ts'];
     expect(order(small, long, large, longer)).toEqual([longer, long, large, small]);
   });
 

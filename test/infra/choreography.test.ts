@@ -101,7 +101,9 @@ describe('a deployment with every back end', () => {
       expect(everywhere.sort()).toEqual(
         [
           ...(rule.uses.includes('ecs') ? ['ecs:ListTasks'] : []),
-          ...(rule.uses.includes('ec2') ? ['ssm:GetCommandInvocation', 'ssm:ListCommands'] : []),
+          ...(rule.uses.includes('ec2')
+            ? ['ssm:GetCommandInvocation', 'ssm:ListCommands', 'ec2:DescribeInstances']
+            : []),
           ...(/^(start|stop)-run-on-ec2$/.test(rule.name) ? ['ssm:CancelCommand'] : []),
           ...(rule.uses.some((port) => port === 'ec2' || port === 'machines')
             ? ['autoscaling:DescribeAutoScalingInstances']

@@ -52,12 +52,10 @@ describe('the role of machines', () => {
         ),
         ['*'],
       ),
-      allowed(
-        ['AcknowledgeMessage', 'DeleteMessage', 'FailMessage', 'GetEndpoint', 'GetMessages', 'SendReply'].map(
-          (action) => `ec2messages:${action}`,
-        ),
-        ['*'],
-      ),
+      allowed(['ssm:GetConnectionStatus'], [INSTANCES], {
+        StringEquals: { 'ssm:resourceTag/baton:stage': 'test' },
+        StringLike: { 'ssm:resourceTag/baton:fleet': '*' },
+      }),
       allowed(['ec2:CreateTags'], [INSTANCES], {
         StringEquals: { 'aws:ResourceTag/baton:stage': 'test' },
         StringLike: { 'aws:ResourceTag/baton:fleet': '*' },
@@ -155,7 +153,7 @@ describe('tags that a machine may set', () => {
       .flatMap((type) => deployment.all(type))
       .filter(({ id }) => !id.startsWith('FleetRole'))
       .flatMap(({ properties }) => statementsIn(properties['PolicyDocument']).flatMap(({ actions }) => actions));
-    expect(others.filter((action) => /^ec2:|Tag/.test(action))).toEqual([]);
+    expect(new Set(others.filter((action) => /^ec2:|Tag/.test(action)))).toEqual(new Set(['ec2:DescribeInstances']));
   });
 });
 
@@ -163,13 +161,14 @@ describe('who sends commands, and says what becomes of machines', () => {
   const policyOf = (rule: Rule) =>
     statementsIn(deployment.of(rule, 'AWS::IAM::Policy')[0]?.properties['PolicyDocument']);
   const onFleets = (rule: Rule) =>
-    policyOf(rule).filter(({ actions }) => actions.some((action) => /^(ssm|autoscaling):/.test(action)));
+    policyOf(rule).filter(({ actions }) => actions.some((action) => /^(ssm|autoscaling|ec2):/.test(action)));
   const deployed = rules.filter((rule) => deployment.of(rule, 'AWS::IAM::Policy').length > 0);
   const groups = ['main', 'spare'].map(
     (fleet) =>
       `arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:*:autoScalingGroupName/baton-test-fleet-${fleet}`,
   );
   const looking = allowed(['autoscaling:DescribeAutoScalingInstances'], ['*']);
+  const ended = allowed(['ec2:DescribeInstances'], ['*']);
   const commanding = [
     // B28
     allowed(['ssm:SendCommand'], ['arn:aws:ssm:us-east-1:000000000000:document/baton-test-run']),
@@ -191,7 +190,7 @@ describe('who sends commands, and says what becomes of machines', () => {
       const [ec2, machines] = ['ec2', 'machines'].map((port) => rule.uses.includes(port));
       const wanted = [
         ...(name === 'start-run-on-ec2' || name === 'stop-run-on-ec2' ? commanding : []),
-        ...(ec2 ? [asking, keeping] : []),
+        ...(ec2 ? [asking, keeping, ended] : []),
         ...(ec2 || machines ? [looking] : []),
         ...(machines ? [keeping] : []),
         ...(name === 'replace-worker' ? [replacing] : []),

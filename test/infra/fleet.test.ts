@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { USER_DATA_MAX_BYTES } from '../../infra/fleet-boot.ts';
 import { STATUS_TAGS } from '../../infra/fleet-tags.ts';
+import { awsTimings } from '../../lifecycle/timings.ts';
 import { rules } from '../../rules/index.ts';
 import { agentSecretsText } from '../../schemas/agent-secrets.ts';
 import { runnerEnvironment } from '../../schemas/environment.ts';
 import { commandDocument, DOCUMENT_MAX_BYTES, runDocument } from '../../schemas/run-document.ts';
 import { HOOK_WAIT_S, lifecycleHooks } from '../../schemas/worker.ts';
 import type { Resource } from '../loopback/template.ts';
-import { synthesised, withEveryBackEnd, withFleet } from './scene.ts';
+import { synthesised, withEcs, withEveryBackEnd, withFleet } from './scene.ts';
 
 const SECRETS = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret';
 const agentSecrets = `ANTHROPIC_API_KEY=${SECRETS}:model-AbCdEf, CLAUDE_GIT_TOKEN=${SECRETS}:git-AbCdEf`;
@@ -331,6 +332,79 @@ describe('a fleet that shrinks', () => {
         { Granularity: '1Minute', Metrics: ['GroupInServiceInstances'] },
       ]);
     }
+  });
+});
+
+describe('what a fleet cannot do or read', () => {
+  const alarm = (name: string) =>
+    deployment.one('AWS::CloudWatch::Alarm', 'AlarmName', `baton-test-${name}`).properties;
+  const counts = (rule: string, MetricName: string) => ({
+    Namespace: 'Baton/test',
+    MetricName,
+    Dimensions: [{ Name: 'rule', Value: rule }],
+    Statistic: 'Sum',
+    Threshold: 1,
+    ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+    TreatMissingData: 'notBreaching',
+    AlarmActions: ['arn:aws:sns:us-east-1:0:on-call'],
+  });
+
+  // F29
+  it('rings at the first status of a command that is not known', () => {
+    expect(alarm('observe-run-command-UnknownStatus')).toMatchObject({
+      ...counts('observe-run-command', 'UnknownStatus'),
+      Period: 300,
+      EvaluationPeriods: 1,
+    });
+  });
+
+  it('rings when for an hour there always was a start without a worker: a pause is usual', () => {
+    const delayed = alarm('start-run-on-ec2-StartDelayed');
+    expect(delayed).toMatchObject({
+      ...counts('start-run-on-ec2', 'StartDelayed'),
+      Period: 900,
+      EvaluationPeriods: 4,
+      AlarmDescription: expect.stringContaining('docs/runbook.md#no-worker-is-free'),
+    });
+    expect(Number(delayed['Period'])).toBeGreaterThan(awsTimings.BACKOFF_MAX_S);
+  });
+
+  it('is no matter of a deployment without one, nor of other rules', () => {
+    const names = (settings: Readonly<Record<string, string>>) =>
+      synthesised(settings)
+        .all('AWS::CloudWatch::Alarm')
+        .map(({ properties }) => String(properties['AlarmName']))
+        .filter((name) => /UnknownStatus|StartDelayed/.test(name));
+    expect(names({})).toEqual([]);
+    expect(names(withEcs)).toEqual(['baton-start-run-on-ecs-StartDelayed']);
+    expect(names(withFleet).sort()).toEqual([
+      'baton-observe-run-command-UnknownStatus',
+      'baton-start-run-on-ec2-StartDelayed',
+    ]);
+  });
+});
+
+// Where one leads nowhere, whoever is woken by it stands before the whole page.
+describe('the alarms of a deployment with everything', () => {
+  const everything = synthesised({ ...withEveryBackEnd, screening: 'required' });
+
+  it('lead to sections of the runbook that are there', () => {
+    const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, text = '']) =>
+      text.toLowerCase().replaceAll(' ', '-'),
+    );
+    const named = everything
+      .all('AWS::CloudWatch::Alarm')
+      .flatMap(
+        ({ properties }) => /docs\/runbook\.md#([\w-]+)/.exec(String(properties['AlarmDescription']))?.[1] ?? [],
+      );
+    expect(new Set(named).size).toBeGreaterThan(3);
+    expect(named.filter((anchor) => !headings.includes(anchor))).toEqual([]);
+  });
+
+  it('fit into their stacks, which take 500 resources each', () => {
+    const sizes = new Map<string, number>();
+    for (const { stack } of everything.resources) sizes.set(stack, (sizes.get(stack) ?? 0) + 1);
+    expect(Math.max(...sizes.values())).toBeLessThan(500);
   });
 });
 

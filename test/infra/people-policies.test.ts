@@ -1,13 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { rules } from '../../rules/index.ts';
 import type { Resource } from '../loopback/template.ts';
-import { statementsIn, synthesised, withEveryBackEnd } from './scene.ts';
+import { type Synthesised, statementsIn, synthesised, withEveryBackEnd, withFleet } from './scene.ts';
 
 const deployment = synthesised({ stage: 'test' });
-const policyOf = (who: string) =>
-  statementsIn(
-    deployment.all('AWS::IAM::ManagedPolicy').find(({ id }) => id.startsWith(who))?.properties['PolicyDocument'],
-  );
+const policyOf = (who: string, made: Synthesised = deployment) =>
+  statementsIn(made.all('AWS::IAM::ManagedPolicy').find(({ id }) => id.startsWith(who))?.properties['PolicyDocument']);
 const table = deployment.one('AWS::DynamoDB::Table').arn;
 const readers = policyOf('ReaderPolicy');
 const operators = policyOf('OperatorPolicy');
@@ -81,6 +79,36 @@ describe('the policies for people', () => {
     expect(invoked).toEqual(others);
     // What cannot be invoked has a queue to be redriven into.
     for (const { delivery } of listening) expect(delivery).toBe('queue');
+  });
+});
+
+// What `baton doctor --aws` asks for.
+describe('the policy for readers', () => {
+  const fleet = synthesised({ ...withFleet, stage: 'test' });
+  const granted = (statements: typeof readers, service: string) =>
+    statements.filter(({ actions }) => actions.some((action) => action.startsWith(service)));
+
+  it('lets them see whether runs start on fleets, in every deployment', () => {
+    const asked = readers.find(({ actions }) => actions.includes('events:DescribeRule'));
+    expect(asked?.resources).toEqual([expect.stringMatching(/:rule\/baton-test\/baton-test-start-run-on-ec2$/)]);
+    expect(fleet.one('AWS::Events::Rule', 'Name', 'baton-test-start-run-on-ec2').properties).toMatchObject({
+      EventBusName: expect.anything(),
+    });
+    expect(granted(readers, 'ssm:')).toEqual([]);
+    expect(granted(readers, 'autoscaling:')).toEqual([]);
+  });
+
+  it('lets them see of fleets the one document, and the groups, which IAM cannot narrow', () => {
+    const ofFleet = policyOf('ReaderPolicy', fleet);
+    expect(granted(ofFleet, 'ssm:')).toMatchObject([
+      { actions: ['ssm:DescribeDocument'], resources: [expect.stringMatching(/:document\/baton-test-run$/)] },
+    ]);
+    expect(ofFleet.filter(({ resources }) => resources.includes('*'))).toMatchObject([
+      { actions: ['autoscaling:DescribeAutoScalingGroups'] },
+    ]);
+    for (const who of ['OperatorPolicy', 'RedriverPolicy']) {
+      expect(policyOf(who, fleet).filter(({ resources }) => resources.includes('*'))).toEqual([]);
+    }
   });
 });
 

@@ -53,6 +53,7 @@ const ADAPTERS: { readonly [Port in PortName]: Readonly<Record<string, string>> 
     'runtime/aws/dynamo-store.ts': 'dynamodb',
     'runtime/aws/ssm-commands.ts': 'ssm',
     'runtime/aws/auto-scaling-machines.ts': 'autoscaling',
+    'runtime/aws/ec2-instances.ts': 'ec2',
   },
   machines: { 'runtime/aws/auto-scaling-machines.ts': 'autoscaling' },
   definitions: { 'runtime/aws/dynamo-store.ts': 'dynamodb', 'runtime/aws/ecs-registry.ts': 'ecs' },
@@ -73,9 +74,9 @@ const REPLACES = 'autoscaling:TerminateInstanceInAutoScalingGroup';
 const BESIDES = new Set(['iam:PassRole', 'ecs:TagResource']);
 
 function called(file: string, services: string): string[] {
-  const commands = [...readFileSync(file, 'utf8').matchAll(/new ([A-Za-z0-9]+)Command\(/g)].map(
-    ([, name = '']) => name,
-  );
+  // What is asked without a command of the SDK is named in its form.
+  const found = readFileSync(file, 'utf8').matchAll(/new ([A-Za-z0-9]+)Command\(|Action: '([A-Za-z]+)'/g);
+  const commands = [...found].map(([, name, action = '']) => name ?? action);
   expect(commands.length).toBeGreaterThan(0);
   return commands.map((command) => {
     const service = command.includes('Schedule') ? 'scheduler' : services.split(' ')[0];

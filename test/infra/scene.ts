@@ -103,11 +103,15 @@ export function synthesise(make: () => App, { checked = false } = {}): App {
   const before = { validation: process.env['CDK_VALIDATION'], deprecations: process.env['JSII_DEPRECATED'] };
   process.env['CDK_VALIDATION'] = String(checked);
   process.env['JSII_DEPRECATED'] = 'quiet';
+  // The CDK notes the stack at every construct, much of what synthesis costs here.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     const app = make();
     app.synth();
     return app;
   } finally {
+    Error.stackTraceLimit = stackTraceLimit;
     restore('CDK_VALIDATION', before.validation);
     restore('JSII_DEPRECATED', before.deprecations);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isOver, readRunEnd, SSM_STATUSES, ssmStatusOf } from '../../lifecycle/ssm-status.ts';
+import { isOver, rankText, readRunEnd, SSM_STATUSES, ssmStatusOf } from '../../lifecycle/ssm-status.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { HOST_EXIT } from '../../schemas/ssm-command.ts';
 
@@ -50,6 +50,13 @@ describe('a status of Systems Manager', () => {
     for (const status of Object.values(SSM_STATUSES)) {
       expect(isOver(status)).toBe(status.means === 'ended' || status.means === 'lost');
     }
+  });
+
+  it('has words for people, the same for all of its rank and for no other', () => {
+    const ranks = new Set(Object.values(SSM_STATUSES).map(({ rank }) => rank));
+    const words = [...ranks].map(rankText);
+    expect(new Set(words).size).toBe(ranks.size);
+    expect(words).not.toContain(rankText(99));
   });
 
   it('names a reason wherever a run is lost by it', () => {

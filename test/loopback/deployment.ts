@@ -112,7 +112,8 @@ export function readDeployment(assembly: string): Deployment {
           name: ref,
           arn,
           code: join(assembly, `asset.${is.Code.S3Key?.replace(/\.zip$/, '')}`),
-          compiled: join(assembly, `compiled.${is.Code.S3Key?.replace(/\.zip$/, '')}`),
+          // Beside the assemblies: others have the same code.
+          compiled: join(assembly, '..', `loopback-compiled-${is.Code.S3Key?.replace(/\.zip$/, '')}`),
           handler: is.Handler,
           environment: is.Environment?.Variables ?? {},
           timeoutSeconds: is.Timeout ?? TIMEOUT_DEFAULT_S,

@@ -8,6 +8,7 @@ import { localFleet } from '../../runtime/engine/local-fleet.ts';
 import type { LocalFleet, LocalFleetOptions, Loss } from '../../runtime/engine/local-fleet-records.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
+import { STAGE_TAG } from '../../schemas/fleet-names.ts';
 import type { Deployment } from './deployment.ts';
 import { bootMachine, MACHINE_CALLS } from './fleet-machine.ts';
 import { ACCOUNT, REGION } from './template.ts';
@@ -49,7 +50,14 @@ export function fleetOnLoopback(options: FleetOnLoopbackOptions): FleetOnLoopbac
   if (more.length > 0) throw new Error('a deployment on loopback has one fleet at the most');
   if (!fleet) return noFleet;
   const { name, group, machines, hooks } = fleet;
-  const names = { fleet: name, group, hook: hooks.terminate.name, launchHook: hooks.launch.name };
+  const stage = fleet.tags[STAGE_TAG];
+  const names = {
+    fleet: name,
+    group,
+    hook: hooks.terminate.name,
+    launchHook: hooks.launch.name,
+    ...(stage === undefined ? {} : { stage }),
+  };
   const local = localFleet({
     ...given,
     dataDir,

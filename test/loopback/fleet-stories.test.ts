@@ -151,11 +151,17 @@ onLoopback(() =>
       await idle(2);
     });
 
-    it('complete although no event of Systems Manager arrives, and their worker is free again', async () => {
+    it('begin again elsewhere when their host cannot start them, and complete, although no event of Systems Manager arrives', async () => {
       wrong.eventsOfSsm = true;
+      writeFileSync(join(scene.folder, 'data', FAILS_ONCE), '');
       const taskId = await scene.submit('echo x > x');
       const task = await scene.settled(taskId);
-      expect(task).toMatchObject({ status: 'COMPLETED', attempt: 1, run: { ended: { proof: 'proven' } } });
+      expect(task).toMatchObject({ status: 'COMPLETED', attempt: 2, run: { ended: { proof: 'proven' } } });
+      expect(scene.world.calls()['baton-loopback-check-run-on-ec2']?.['ssm.GetCommandInvocation']).toBeGreaterThan(0);
+      const [unfit] = dataOf<{ worker: string; reason: Reason }>('WorkerQuarantined').filter(
+        ({ reason: { code } }) => code === 'never_started',
+      );
+      expect(unfit?.worker).not.toBe(workerOf(task));
       await idle(2);
       wrong.eventsOfSsm = false;
     });
@@ -318,8 +324,11 @@ const workerOf = (task: TaskView | undefined): string => task?.run?.nativeId?.sp
 
 /** A host with this file can remove no container any more. */
 const STUCK = 'stuck';
+/** Where all workers are: the next container that is to run does not start. */
+const FAILS_ONCE = 'fails-once';
 /** Comes before what stands for \`docker\`: the program, its file, then the words of who calls. */
-const STUCK_DOCKER = `if [ "$3" = container ] && [ -e "$BATON_HOST_DIR/${STUCK}" ]; then exit 1; fi; exec "$@"`;
+const STUCK_DOCKER = `if [ "$3" = container ] && [ -e "$BATON_HOST_DIR/${STUCK}" ]; then exit 1; fi
+if [ "$3" = run ] && rm "$BATON_HOST_DIR/../../../${FAILS_ONCE}" 2>/dev/null; then exit 125; fi; exec "$@"`;
 
 /** How long a change of the fleet is waited for, and between two looks, in milliseconds: a machine boots, and each function starts. */
 const PATIENCE_MS = 120_000;

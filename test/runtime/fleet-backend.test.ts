@@ -2,9 +2,11 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { awsFleetWaits, END_TRIES_MAX } from '../../lifecycle/worker.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
+import { ComputeError } from '../../runtime/errors.ts';
 import { WORKER_PAUSE_S } from '../../runtime/fleet-backend.ts';
+import { because } from '../../schemas/reason.ts';
 import { HOST_EXIT, workerRunId } from '../../schemas/ssm-command.ts';
-import { aHandle } from '../builders.ts';
+import { aHandle, at } from '../builders.ts';
 import { type commandsTwin, trouble } from '../commands-twin.ts';
 import { aRunOn, FLEET, fleetScene, ownerNo, workerNo } from './fleet-scene.ts';
 
@@ -82,6 +84,32 @@ describe('starting on a claimed worker', () => {
     const started = await scene.backend.start(run);
     expect(scene.twin.sent.at(-1)).toMatchObject({ comment: `${taskId}/1` });
     expect(started).toMatchObject({ handle: { commandId: scene.twin.sent.at(-1)?.commandId } });
+  });
+
+  it('finds its command, too, where the clock of Systems Manager is two minutes behind', async () => {
+    scene.pass(200);
+    const run = await scene.claimed();
+    scene.twin.failNext('send', trouble('unavailable'));
+    await expect(scene.backend.start(run)).rejects.toThrow();
+    const command = { instanceId: workerNo(0), comment: `${taskId}/1`, deliverySeconds: 60, parameters: PARAMETERS };
+    const { commandId } = scene.twin.foreign(command, at(200 - 120));
+    scene.pass(awsFleetWaits.DISPATCH_DOUBT_S);
+    expect(await scene.backend.start(run)).toMatchObject({ outcome: 'started', handle: { commandId } });
+    expect(scene.twin.sent).toHaveLength(1);
+  });
+
+  it('again, with what the document does not take, keeps the worker: the first try may have been sent', async () => {
+    const run = await scene.claimed();
+    scene.twin.failNext('send', trouble('unavailable'));
+    await expect(scene.backend.start(run)).rejects.toThrow();
+    scene.pass(awsFleetWaits.DISPATCH_DOUBT_S);
+    const changed = { ...run, environment: { ...run.environment, BATON_OTHER: 'yes' } };
+    await expect(scene.backend.start(changed)).rejects.toMatchObject({
+      code: 'compute_invalid',
+      message: expect.stringContaining('"BATON_OTHER"'),
+    });
+    expect(await scene.stateOf()).toBe('dispatching');
+    expect(scene.twin.sent).toEqual([]);
   });
 
   // B4, B7
@@ -328,7 +356,7 @@ describe('stopping a run', () => {
   });
 
   // F24, B39: SSM goes on to call it in progress.
-  it('on a machine that is gone without a word is lost, however SSM calls it, and has ended when SSM has no machine either', async () => {
+  it('on a machine that is gone without a word has ended, however SSM calls it', async () => {
     const { handle, commandId, run } = await scene.running();
     const target = { startedBy: run.startedBy, handle };
     scene.scaling.fleets.set(workerNo(0), FLEET);
@@ -336,13 +364,53 @@ describe('stopping a run', () => {
     scene.scaling.gone.add(workerNo(0));
     scene.twin.set(commandId, 'InProgress');
     expect(await scene.backend.ask(target)).toMatchObject([
-      { phase: 'lost', end: { kind: 'lost', reason: { code: 'host_lost' } } },
+      { phase: 'ended', end: { kind: 'lost', reason: { code: 'host_lost' } } },
     ]);
-    // Whoever took it out of its group by hand has a machine that goes on.
-    expect(await scene.stateOf()).toBe('dispatched');
-    scene.twin.failNext('send', trouble('gone'));
-    expect(await scene.backend.stop(handle, 'lost')).toBe('already_ended');
     expect(await scene.stateOf()).toBe('gone');
+    expect(await scene.backend.stop(handle, 'lost')).toBe('already_ended');
+  });
+
+  // F24, B39
+  it('on a machine that somebody took out of its group goes on, and ends by nobody else than its host or EC2', async () => {
+    const { handle, commandId, run } = await scene.running();
+    const target = { startedBy: run.startedBy, handle };
+    scene.scaling.detached.add(workerNo(0));
+    expect(await scene.backend.ask(target)).toMatchObject([{ phase: 'running' }]);
+    // Its agent is away for a moment.
+    scene.twin.failNext('send', trouble('gone'));
+    expect(await scene.backend.stop(handle, 'cancelled')).toBe('stopping');
+    expect(await scene.stateOf()).toBe('returning');
+    await scene.workers.quarantine(workerNo(0), because('end_unproven', 'Something is left.'), ownerNo(0));
+    expect(await scene.backend.stop(handle, 'cancelled')).toBe('stopping');
+    scene.twin.set(commandId, 'InProgress');
+    expect(await scene.backend.ask(target)).toMatchObject([{ phase: 'lost' }]);
+    scene.scaling.gone.add(workerNo(0));
+    expect(await scene.backend.stop(handle, 'cancelled')).toBe('already_ended');
+  });
+
+  it.each(['compute_throttled', 'compute_unavailable'] as const)(
+    'of which EC2 cannot be asked just now (%s) runs as SSM says; whoever stops it is told',
+    async (code) => {
+      const { handle, run } = await scene.running();
+      const nobody = new ComputeError(code, 'EC2 DescribeInstances: not now');
+      scene.scaling.failNext('isGone', nobody);
+      expect(await scene.backend.ask({ startedBy: run.startedBy, handle })).toMatchObject([{ phase: 'running' }]);
+      expect(scene.warnings).toEqual([
+        { message: expect.stringMatching(/^command c-1 counts as running: .*EC2/), cause: nobody },
+      ]);
+      expect(await scene.stateOf()).toBe('dispatched');
+      scene.twin.failNext('send', trouble('gone'));
+      scene.scaling.failNext('isGone', nobody);
+      await expect(scene.backend.stop(handle, 'cancelled')).rejects.toBe(nobody);
+    },
+  );
+
+  it('of which EC2 may not be asked is neither over nor not', async () => {
+    const { handle, run } = await scene.running();
+    const denied = new ComputeError('compute_denied', 'EC2 DescribeInstances: UnauthorizedOperation');
+    scene.scaling.failNext('isGone', denied);
+    await expect(scene.backend.ask({ startedBy: run.startedBy, handle })).rejects.toBe(denied);
+    expect(await scene.stateOf()).toBe('dispatched');
   });
 
   it('that is over already, or of which nothing is known, says so and asks nobody', async () => {

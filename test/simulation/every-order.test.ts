@@ -3,7 +3,7 @@ import { besideJest } from './beside-jest.ts';
 import type { Bounds, Found } from './every-order.ts';
 
 /** States of the larger searches; `BATON_SEARCH_STATES=1000000` looks at more by hand. */
-const STATES = Number(process.env['BATON_SEARCH_STATES'] ?? 2_500);
+const STATES = Number(process.env['BATON_SEARCH_STATES'] ?? 1_500);
 /** No test is timed: only one that hangs on a busy machine is ended, in milliseconds. */
 const SLOW_MS = 600_000;
 

@@ -1,5 +1,5 @@
 import type { CommandService, Invocation } from '../../runtime/command-service.ts';
-import type { FleetBackend, Machines, StoredRecord } from '../../runtime/ports.ts';
+import type { FleetBackend, Instances, Machines, StoredRecord } from '../../runtime/ports.ts';
 import type { Plant } from '../../runtime/simulated-world.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { HOST_EXIT } from '../../schemas/ssm-command.ts';
@@ -29,8 +29,11 @@ const reading = (change: (said: Invocation) => Invocation): Plant =>
   }));
 
 /** Changes what is asked of machines, by whoever asks. */
-const machining = (change: (real: Machines) => Partial<Machines>): Plant => ({
-  fleet: (under) => ({ ...under, machines: { ...under.machines, ...change({ replace, ...under.machines }) } }),
+const machining = (change: (real: Machines) => Partial<Machines & Instances>): Plant => ({
+  fleet: (under) => ({
+    ...under,
+    machines: { ...under.machines, ...change({ replace, isThere: async () => true, ...under.machines }) },
+  }),
   reactions: (all) =>
     all.map((one) => ({
       rule: one.rule,
@@ -193,7 +196,7 @@ const bugs: readonly PlantedBug[] = [
   {
     name: 'a worker that EC2 still has counts as gone',
     within: 100,
-    plant: machining(() => ({ isThere: async () => false })),
+    plant: machining(() => ({ isGone: async () => true })),
   },
   {
     name: 'an answer that never came counts as a refusal',

@@ -5,7 +5,9 @@ import type { FleetBackend } from '../../ports.ts';
 import { workersOver } from '../../workers.ts';
 import { autoScalingMachines } from '../auto-scaling-machines.ts';
 import { autoScaling } from '../clients/auto-scaling.ts';
+import { ec2Carrier, ec2Place } from '../clients/ec2.ts';
 import { ssm, ssmSender } from '../clients/ssm.ts';
+import { ec2Instances } from '../ec2-instances.ts';
 import type { EnvironmentOf } from '../environment.ts';
 import { ssmCommands } from '../ssm-commands.ts';
 import * as clock from './clock.ts';
@@ -29,7 +31,10 @@ export function open(environment: EnvironmentOf<'ec2'>): FleetBackend {
     clock: now,
     waits: awsFleetWaits,
     region: environment.BATON_FLEET_REGION,
-    machines: autoScalingMachines(autoScaling(), environment.BATON_STAGE),
+    machines: {
+      ...autoScalingMachines(autoScaling(), environment.BATON_STAGE),
+      ...ec2Instances(ec2Carrier(), ec2Place()),
+    },
     warn: (message, cause) => (cause instanceof Error ? logger.warn(message, cause) : logger.warn(message)),
     failed: ({ code, message, remedy }) => logger.error(message, { code, remedy }),
   });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
+import { FLEET_TAG, STAGE_TAG } from '../../../schemas/fleet-names.ts';
 import { FleetFault, type FleetNames, type InstanceRecord, type LocalFleet } from '../../engine/local-fleet-records.ts';
 import { AwsError, refused } from './aws-error.ts';
 import { type AwsService, type Place, parsedInput } from './aws-service.ts';
@@ -23,6 +24,11 @@ const completeAction = z.looseObject({
   LifecycleActionToken: z.string().length(36).optional(),
   InstanceId: instanceId.optional(),
 });
+const filter = z.looseObject({ Name: z.string(), Values: z.array(z.string()).default([]) });
+const describeGroups = z.looseObject({
+  AutoScalingGroupNames: z.array(z.string()).default([]),
+  Filters: z.array(filter).default([]),
+});
 const describe = z.looseObject({ InstanceIds: z.array(instanceId).max(50).default([]) });
 
 /**
@@ -31,13 +37,17 @@ const describe = z.looseObject({ InstanceIds: z.array(instanceId).max(50).defaul
  */
 export function autoScalingService(
   fleet: ScaledInstances,
-  { group, hook, launchHook }: FleetNames,
+  { fleet: fleetName, group, hook, launchHook, stage }: FleetNames,
   place: Place,
   minSize?: number,
 ): AwsService {
   const hooks: Readonly<Record<string, 'launch' | 'terminate'>> = {
     [hook]: 'terminate',
     ...(launchHook === undefined ? {} : { [launchHook]: 'launch' }),
+  };
+  const tags: Readonly<Record<string, string>> = {
+    [FLEET_TAG]: fleetName,
+    ...(stage === undefined ? {} : { [STAGE_TAG]: stage }),
   };
   return {
     signingName: 'autoscaling',
@@ -85,6 +95,25 @@ export function autoScalingService(
         await orError(() => fleet.completeLifecycle(found.instanceId, of, isAbandoned));
         return {};
       },
+      async DescribeAutoScalingGroups(given) {
+        const { AutoScalingGroupNames: wanted, Filters } = parsedInput(describeGroups, given, 'ValidationError');
+        const isWanted = wanted.length === 0 || wanted.includes(group);
+        if (!Filters.map((one) => passes(one, tags)).every(Boolean) || !isWanted) return { AutoScalingGroups: [] };
+        const all = await fleet.instances();
+        const size = all.filter(counts).length;
+        const shownGroup = {
+          AutoScalingGroupName: group,
+          MinSize: minSize ?? size,
+          MaxSize: size,
+          DesiredCapacity: size,
+          Instances: all.filter(({ state }) => state !== 'terminated').map((one) => shown(one, group, place)),
+          Tags: Object.entries(tags).map(([Key, Value]) => ({
+            ...{ ResourceId: group, ResourceType: 'auto-scaling-group', PropagateAtLaunch: true },
+            ...{ Key, Value },
+          })),
+        };
+        return { AutoScalingGroups: [shownGroup] };
+      },
       async DescribeAutoScalingInstances(given) {
         const { InstanceIds: wanted } = parsedInput(describe, given, 'ValidationError');
         const members = (await fleet.instances()).filter(
@@ -108,6 +137,15 @@ export function autoScalingService(
   function assertGroup(name: string): void {
     if (name !== group) throw refused('ValidationError', `Group ${name} not found`);
   }
+}
+
+/** Filters name tags alone (Auto Scaling API reference, Filter). */
+function passes({ Name, Values }: z.infer<typeof filter>, tags: Readonly<Record<string, string>>): boolean {
+  if (Name === 'tag-key') return Values.some((key) => Object.hasOwn(tags, key));
+  if (Name === 'tag-value') return Values.some((value) => Object.values(tags).includes(value));
+  const key = Name.startsWith('tag:') ? Name.slice('tag:'.length) : undefined;
+  if (key === undefined) throw refused('ValidationError', `Filter type ${Name} is not correct.`);
+  return Object.hasOwn(tags, key) && Values.includes(tags[key] ?? '');
 }
 
 /** Whether it counts for the size of its group: what leaves and is replaced does as long as it is there. */

@@ -1,12 +1,11 @@
 import * as z from 'zod';
+import { FLEET_TAG } from '../../../schemas/fleet-names.ts';
 import type { InstanceRecord, InstanceState, LocalFleet } from '../../engine/local-fleet-records.ts';
 import { refused } from './aws-error.ts';
 import { type AwsService, type Place, parsedInput } from './aws-service.ts';
 import { queryProtocol } from './query-protocol.ts';
 import { element, leaf } from './xml.ts';
 
-/** Tag that every instance of a fleet has from its launch, by propagation from its group. */
-const FLEET_TAG = 'baton:fleet';
 /** Codes of states (EC2 API reference, InstanceState). */
 const CODES: Record<InstanceState, number> = { pending: 0, running: 16, 'shutting-down': 32, terminated: 48 };
 

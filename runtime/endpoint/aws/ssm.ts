@@ -12,7 +12,7 @@ import { type AwsService, pageOf, parsedInput } from './aws-service.ts';
 import { jsonProtocol } from './json-protocol.ts';
 
 /** The part of the embedded fleet that the API of SSM needs. */
-export type FleetCommands = Pick<LocalFleet, 'send' | 'cancel' | 'command' | 'commands' | 'output'>;
+export type FleetCommands = Pick<LocalFleet, 'documents' | 'send' | 'cancel' | 'command' | 'commands' | 'output'>;
 
 /** Characters of a comment, and of what GetCommandInvocation shows of the output (Systems Manager API reference). */
 const COMMENT_MAX_CHARS = 100;
@@ -34,6 +34,7 @@ const sendCommand = z.looseObject({
   Parameters: z.record(text, z.array(text)).default({}),
 });
 const getInvocation = z.looseObject({ CommandId: commandId, InstanceId: text, PluginName: text.optional() });
+const describeDocument = z.looseObject({ Name: text });
 const cancelCommand = z.looseObject({ CommandId: commandId, InstanceIds: z.array(text).max(50).default([]) });
 const filterKeys = ['InvokedAfter', 'InvokedBefore', 'Status', 'DocumentName'] as const;
 const list = z.looseObject({
@@ -65,6 +66,14 @@ export function ssmService(fleet: FleetCommands): AwsService {
     targetPrefix: 'AmazonSSM',
     protocol: jsonProtocol('1.1'),
     operations: {
+      async DescribeDocument(given) {
+        const { Name } = parsedInput(describeDocument, given);
+        if (!fleet.documents().includes(Name))
+          throw refused('InvalidDocument', `Document with name ${Name} does not exist.`);
+        return {
+          Document: { Name, Status: 'Active', DocumentType: 'Command', DocumentFormat: 'JSON', DocumentVersion: '1' },
+        };
+      },
       async SendCommand(given) {
         const input = parsedInput(sendCommand, given);
         const [instanceId, ...others] = input.InstanceIds;

@@ -62,6 +62,7 @@ const command: CommandRecord = {
   ...{ status: 'Success', details: 'Success' },
 };
 const fleet = {
+  documents: () => ['baton'],
   send: async () => command,
   cancel: async () => undefined,
   command: async () => command,
@@ -115,7 +116,14 @@ const NAMES = [
     'TimeoutSeconds',
     'MaxResults',
   ],
-  ...['AutoScalingGroupName', 'ShouldDecrementDesiredCapacity', 'ProtectedFromScaleIn', 'LifecycleHookName', 'Filter'],
+  ...[
+    'AutoScalingGroupName',
+    'AutoScalingGroupNames',
+    'ShouldDecrementDesiredCapacity',
+    'ProtectedFromScaleIn',
+    'LifecycleHookName',
+    'Filter',
+  ],
   ...['TableName', 'IndexName', 'KeyConditionExpression', 'FilterExpression', 'ExclusiveStartKey', 'UpdateExpression'],
   ...['ConditionExpression', 'ExpressionAttributeNames', 'ExpressionAttributeValues', 'ReturnValues'],
 ];

@@ -1,6 +1,7 @@
 import {
   AutoScalingClient,
   CompleteLifecycleActionCommand,
+  DescribeAutoScalingGroupsCommand,
   DescribeAutoScalingInstancesCommand,
   SetInstanceProtectionCommand,
   TerminateInstanceInAutoScalingGroupCommand,
@@ -22,7 +23,7 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.close();
 });
 
-const names = { fleet: 'main', group: 'baton-fleet', hook: 'baton-busy', launchHook: 'baton-launch' };
+const names = { fleet: 'main', group: 'baton-fleet', hook: 'baton-busy', launchHook: 'baton-launch', stage: 'test' };
 const TOKEN = '00000000-0000-4000-8000-000000000000';
 const OTHER_TOKEN = '00000000-0000-4000-8000-000000000004';
 const anInstance = (number: number, changes: Partial<InstanceRecord> = {}): InstanceRecord => ({
@@ -112,6 +113,57 @@ describe('instances that are described', () => {
     expect(text).toContain('<Response><Errors><Error><Type>Sender</Type><Code>InvalidInstanceID.NotFound</Code>');
     const strange = { 'Filter.1.Name': 'color', 'Filter.1.Value.1': 'red' };
     expect((await described(strange)).text).toContain('<Code>InvalidParameterValue</Code>');
+  });
+});
+
+describe('a group', () => {
+  it('is described with its tags, its size and its instances', async () => {
+    const { client } = await services(undefined, 2);
+    const { AutoScalingGroups } = await client.send(new DescribeAutoScalingGroupsCommand({}));
+    expect(AutoScalingGroups).toMatchObject([
+      {
+        ...{ AutoScalingGroupName: 'baton-fleet', MinSize: 2, DesiredCapacity: 2 },
+        Tags: [
+          { Key: 'baton:fleet', Value: 'main', PropagateAtLaunch: true },
+          { Key: 'baton:stage', Value: 'test' },
+        ],
+        Instances: [
+          { InstanceId: 'i-00000000000000001', LifecycleState: 'InService' },
+          { LifecycleState: 'Terminating:Wait' },
+          { LifecycleState: 'Pending:Wait' },
+        ],
+      },
+    ]);
+  });
+
+  it.each([
+    ['tag-key', 'baton:fleet', 1],
+    ['tag-key', 'color', 0],
+    ['tag-value', 'main', 1],
+    ['tag-value', 'red', 0],
+    ['tag:baton:stage', 'test', 1],
+    ['tag:baton:stage', 'main', 0],
+    ['tag:toString', 'x', 0],
+  ])('is found by its tags: %s = %s', async (Name, value, found) => {
+    const { client } = await services();
+    const asked = {
+      Filters: [
+        { Name: 'tag-key', Values: ['baton:stage'] },
+        { Name, Values: [value] },
+      ],
+    };
+    const { AutoScalingGroups } = await client.send(new DescribeAutoScalingGroupsCommand(asked));
+    expect(AutoScalingGroups).toHaveLength(found);
+  });
+
+  it('is found by its name, and filtered by what is known', async () => {
+    const { client } = await services();
+    const named = (name: string) =>
+      client.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }));
+    expect((await named('baton-fleet')).AutoScalingGroups).toHaveLength(1);
+    expect((await named('other')).AutoScalingGroups).toEqual([]);
+    const strange = new DescribeAutoScalingGroupsCommand({ Filters: [{ Name: 'color', Values: ['red'] }] });
+    await expect(client.send(strange)).rejects.toMatchObject({ name: 'ValidationError' });
   });
 });
 

@@ -1,5 +1,6 @@
 import {
   CancelCommandCommand,
+  DescribeDocumentCommand,
   GetCommandInvocationCommand,
   ListCommandInvocationsCommand,
   ListCommandsCommand,
@@ -43,6 +44,7 @@ async function aService(known: CommandRecord[] = [], fault?: FleetFaultKind) {
   };
   const service = await served([
     ssmService({
+      documents: () => ['baton-run'],
       async send(request) {
         fail();
         did.push(request);
@@ -76,6 +78,14 @@ const send = (more: object = {}) =>
     Parameters: { action: ['run'] },
     ...more,
   });
+
+it('a document is described by its name, and one that is not there is told as that', async () => {
+  const { client } = await aService();
+  const { Document } = await client.send(new DescribeDocumentCommand({ Name: 'baton-run' }));
+  expect(Document).toMatchObject({ Name: 'baton-run', Status: 'Active', DocumentType: 'Command' });
+  const other = client.send(new DescribeDocumentCommand({ Name: 'baton-other-run' }));
+  await expect(other).rejects.toMatchObject({ name: 'InvalidDocument' });
+});
 
 describe('a command that is sent', () => {
   it('reaches the fleet whole, and is answered before it begins', async () => {
