@@ -6,6 +6,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   globalSetup: '<rootDir>/test/house/neutral-machine.mjs',
   globalTeardown: '<rootDir>/test/house/nothing-left.mjs',
+  setupFiles: ['<rootDir>/test/house/forgotten-storages.mjs'],
   testSequencer: '<rootDir>/test/house/longest-first.mjs',
   transform: {
     '^.+\\.ts$': [

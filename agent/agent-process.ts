@@ -13,13 +13,7 @@ export interface AgentEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
-/**
- * Runs the agent command as one `/bin/sh -c` line in the clone, in a process group of its own, with its input on standard
- * input. When `stop` aborts, the group gets SIGTERM, and SIGKILL after the grace. When this returns, nothing that the command
- * started is left, as far as it can be found (`RunProcesses`): its group, and on Linux whatever carries `BATON_PROMPT_FILE` of
- * this run or works in its clone. Should the runner itself be killed, a guard in another session sees its pipe close and kills them.
- */
-export async function runAgent(options: {
+export interface AgentOptions {
   readonly command: string;
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -29,22 +23,30 @@ export async function runAgent(options: {
   /** Of what it prints, before `onLine` gets it. */
   readonly masking: Masking;
   readonly onLine: (line: string) => void;
-}): Promise<AgentEnd> {
+}
+
+/**
+ * Runs the agent command as one `/bin/sh -c` line in the clone, in a process group of its own, with its input on standard
+ * input. When `stop` aborts, the group gets SIGTERM, and SIGKILL after the grace. When this returns, nothing that the command
+ * started is left, as far as it can be found (`RunProcesses`): its group, and on Linux whatever carries `BATON_PROMPT_FILE` of
+ * this run or works in its clone. Should the runner itself be killed, a guard in another session sees its pipe close and kills them.
+ */
+export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const { BATON_PROMPT_FILE = '', PATH } = options.environment;
-  const agent = spawn('/bin/sh', ['-c', options.command], {
-    cwd: options.folder,
-    env: options.environment,
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  // Before the agent: a runner that is killed between the two would leave an agent that nobody ends. Until the guard is told the group,
+  // a moment later, it knows the agent by its mark alone, which takes a `/proc`.
+  const guard = startGuard(`BATON_PROMPT_FILE=${BATON_PROMPT_FILE}`, PATH);
+  const agent = startAgent(options, guard);
   const ended = endOf(agent);
   const closed = once(agent, 'close').catch(() => undefined);
   const groupId = agent.pid;
-  if (groupId === undefined) return ended;
+  if (groupId === undefined) {
+    guard.kill('SIGKILL');
+    return ended;
+  }
+  guard.stdin?.write(`${groupId}\n`);
   const leader = identityOfChild(groupId);
   const origin = identityOfChild(process.pid);
-  const mark = `BATON_PROMPT_FILE=${BATON_PROMPT_FILE}`;
-  const guard = guardGroup(groupId, mark, PATH);
   const readers = [agent.stdout, agent.stderr].map((stream) => {
     const reader = lineReader(LINE_MAX_BYTES, options.masking, options.onLine);
     stream.on('data', (bytes: Buffer) => reader.write(bytes));
@@ -72,6 +74,21 @@ export async function runAgent(options: {
   }
 }
 
+/** Throws what `spawn` throws, of words that no process can be given. */
+function startAgent({ command, folder, environment }: AgentOptions, guard: ChildProcess) {
+  try {
+    return spawn('/bin/sh', ['-c', command], {
+      cwd: folder,
+      env: environment,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+  } catch (error) {
+    guard.kill('SIGKILL');
+    throw error;
+  }
+}
+
 function endOf(agent: ChildProcess): Promise<AgentEnd> {
   return new Promise((resolve, reject) => {
     agent.once('error', reject);
@@ -94,14 +111,14 @@ function onStop(stop: AbortSignal, graceMs: number, groupId: number): () => void
   };
 }
 
-/** Kills the group, then (where there is a `/proc`) whoever left it but still carries the mark. */
-const GUARD = `read -r _
-kill -KILL "-$1"
-grep -lzxF -- "$2" /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do kill -KILL "$pid"; done`;
+/** Is told the group, and waits. Kills it, then (where there is a `/proc`) whoever left it but still carries the mark. */
+const GUARD = `read -r group && read -r _
+[ -n "$group" ] && kill -KILL "-$group"
+grep -lzxF -- "$1" /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do kill -KILL "$pid"; done`;
 
 /** A process in another session that waits for the end of a pipe which only the runner holds open, and then clears up. */
-function guardGroup(groupId: number, mark: string, path: string | undefined): ChildProcess {
-  const guard = spawn('/bin/sh', ['-c', GUARD, 'guard', String(groupId), mark], {
+function startGuard(mark: string, path: string | undefined): ChildProcess {
+  const guard = spawn('/bin/sh', ['-c', GUARD, 'guard', mark], {
     detached: true,
     env: path === undefined ? {} : { PATH: path },
     cwd: '/',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openWorld, type World } from '../runtime/embedded-world.ts';
+import type { World } from '../runtime/embedded-world.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { worldOf } from './find-world.ts';
 import { type WorldClient, worldClient } from './world-client.ts';
@@ -20,6 +20,8 @@ export interface Attachment {
 
 /** Joins the world that runs on the data directory, or opens one, whose troubles are told to `notices`. Throws StoreError when neither is possible. */
 export async function attach(dataDir: string, notices: WorldNotices): Promise<Attachment> {
+  // Only for who may run a world, now or when the one that it joins is gone: a later build may have taken away what is loaded late.
+  const { openWorld } = await import('../runtime/embedded-world.ts');
   const untilMs = Date.now() + ATTACH_WAIT_MS;
   for (;;) {
     const joined = await joinWorld(dataDir);

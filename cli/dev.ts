@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { embeddedComputes, openWorld, type World } from '../runtime/embedded-world.ts';
+import { embeddedComputes } from '../runtime/embedded-computes.ts';
+import type { World } from '../runtime/embedded-world.ts';
 import { unfit } from '../runtime/engine/local-fleet-worker.ts';
 import { BatonError } from '../runtime/errors.ts';
 import type { Status } from '../schemas/task.ts';
@@ -44,6 +45,7 @@ export const devCommand = (program: Command, terminal: Terminal): Command =>
 
 async function dev(options: DevOptions, terminal: Terminal): Promise<void> {
   const interruption = onInterruption();
+  const { openWorld } = await import('../runtime/embedded-world.ts');
   const world = await openWorld({
     dataDir: prepareDataDir(resolve(options.data)),
     port: options.port,

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { findAgentCommand } from '../agent/agent-command.ts';
-import { embeddedComputes } from '../runtime/embedded-world.ts';
+import { embeddedComputes } from '../runtime/embedded-computes.ts';
 import { unfit } from '../runtime/engine/local-fleet-worker.ts';
 import { BatonError } from '../runtime/errors.ts';
 import { STAGE_DEFAULT } from '../schemas/stage.ts';

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { RebuildReport } from '../runtime/engine/rebuild.ts';
-import { rebuildWorld } from '../runtime/rebuilt-world.ts';
 import { badInput } from './cli-error.ts';
 import { CLI_EXIT } from './exit-codes.ts';
 import { DEFAULT_DATA_DIR, type PlaceOptions, stageIn } from './find-world.ts';
@@ -39,6 +38,7 @@ export const rebuildCommand = (program: Command, terminal: Terminal): Command =>
         );
       }
       terminal.status(() => 'folding the archive');
+      const { rebuildWorld } = await import('../runtime/rebuilt-world.ts');
       const report = await rebuildWorld({
         from: resolve(options.data ?? DEFAULT_DATA_DIR),
         into: resolve(options.into),

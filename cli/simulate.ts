@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type Finding, faultNames, faults, faultsNamed, simulate } from '../runtime/simulated-world.ts';
+import type { Finding } from '../runtime/simulated-world.ts';
 import { badInput } from './cli-error.ts';
 import { durationText } from './duration.ts';
 import { CLI_EXIT } from './exit-codes.ts';
@@ -40,11 +40,12 @@ export const simulateCommand = (program: Command, terminal: Terminal): Command =
     .option('--json', 'a line per broken seed; the last line is { seeds, steps, broken, firstBrokenSeed? }')
     .addHelpText('after', HELP)
     .action(async (options: SimulateOptions) => {
-      if (options.faults === 'list') listFaults(options, terminal);
+      if (options.faults === 'list') await listFaults(options, terminal);
       else process.exitCode = await simulateAll(options, terminal);
     });
 
 async function simulateAll(options: SimulateOptions, terminal: Terminal): Promise<number> {
+  const { faultsNamed, simulate } = await import('../runtime/simulated-world.ts');
   const startedMs = Date.now();
   const seen = { seeds: 0, broken: 0 };
   terminal.status(
@@ -99,7 +100,8 @@ async function simulateAll(options: SimulateOptions, terminal: Terminal): Promis
   }
 }
 
-function listFaults({ json }: SimulateOptions, terminal: Terminal): void {
+async function listFaults({ json }: SimulateOptions, terminal: Terminal): Promise<void> {
+  const { faultNames, faults } = await import('../runtime/simulated-world.ts');
   if (json) {
     terminal.json(faultNames);
     return;

@@ -7,13 +7,13 @@ import { embeddedFleetWaits } from '../lifecycle/worker.ts';
 import { rules } from '../rules/index.ts';
 import { agentReport } from '../schemas/agent-report.ts';
 import { parseSessionId, sessionInvocation } from '../schemas/agentcore-session.ts';
-import type { Compute } from '../schemas/compute.ts';
 import type { BatonEvent, Envelope } from '../schemas/envelope.ts';
 import { RUN_FILES } from '../schemas/run-files.ts';
 import { DEFAULT_AGENT_COMMAND, type TaskRequest } from '../schemas/task-request.ts';
 import type { TaskSummary, TaskView } from '../schemas/task-view.ts';
 import type { WorldView } from '../schemas/world-api.ts';
 import { definitionsOver } from './definitions.ts';
+import { embeddedComputes } from './embedded-computes.ts';
 import {
   type EmbeddedFleetOptions,
   embeddedFleet,
@@ -57,7 +57,6 @@ import { localCommands } from './engine/local-commands.ts';
 import { type FailStart, type Interruption, type LocalEcs, localEcs } from './engine/local-ecs.ts';
 import { ecsTaskIdOf } from './engine/local-ecs-task.ts';
 import type { LocalFleet } from './engine/local-fleet-records.ts';
-import { unfit } from './engine/local-fleet-worker.ts';
 import { localRegistry } from './engine/local-registry.ts';
 import { localSessions } from './engine/local-sessions.ts';
 import { observedStore } from './engine/observed-store.ts';
@@ -79,18 +78,6 @@ import { webhooksOver } from './webhooks.ts';
 
 /** Tasks of one user that run at the same time on one machine: coding agents build and test, and four of them keep a laptop busy. */
 export const TASKS_AT_ONCE = 4;
-/**
- * The back ends of one machine. ECS is that of tasks that name none: it gives a run that is stopped the time to save its work, and
- * AgentCore gives none.
- */
-const EMBEDDED_COMPUTES = ['ecs', 'agentcore', 'ec2'] as const satisfies readonly Compute[];
-
-/** Those of them that this machine can have: not every one can be a worker of a fleet. */
-export function embeddedComputes(): readonly [Compute, ...Compute[]] {
-  const [usual, ...others] = EMBEDDED_COMPUTES;
-  return unfit() === undefined ? EMBEDDED_COMPUTES : [usual, ...others.filter((compute) => compute !== 'ec2')];
-}
-
 export interface WorldOptions {
   readonly dataDir: string;
   /** 0, the default, takes a free one. */

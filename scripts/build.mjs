@@ -1,7 +1,17 @@
 // Bundles the entry points into dist/, where the command line, the worlds and the runner's image take them from.
 // `--lambda` bundles the Lambda functions instead, `--all` both; `--if-stale` only what is not of the present sources.
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -47,8 +57,10 @@ const NATIVE = ['libsql', '@libsql/*'];
 const BANNER =
   "import { createRequire as createBundleRequire } from 'node:module';\nconst require = createBundleRequire(import.meta.url);";
 
-/** Files of an interrupted build are swept away after this many minutes: no build takes that long. */
+/** Files of an interrupted build are swept away after this many minutes: no build takes that long, nor the start of a process. */
 const LEFTOVER_MIN = 10;
+/** The bits of a mode that let somebody write. */
+const WRITABLE = 0o222;
 
 /**
  * Builds unless dist/ was made from exactly the present sources (paths, sizes, modification times). Answers whether it built.
@@ -90,13 +102,10 @@ export async function build(checkout = root, sources = fingerprint(checkout)) {
   const built = await Promise.all([bundle(whole), bundle([SPLIT], { splitting: true, chunkNames: `${CHUNK}[hash]` })]);
   const outputFiles = built.flatMap((one) => one.outputFiles);
   mkdirSync(dist, { recursive: true });
-  sweepLeftovers(dist, new Set(outputFiles.map(({ path }) => basename(path))));
-  // Maps before bundles, so that a bundle never lacks its map.
-  for (const { path, contents } of outputFiles.sort(
-    (a, b) => Number(b.path.endsWith('.map')) - Number(a.path.endsWith('.map')),
-  )) {
+  // Maps, then parts, then what loads them: a bundle never lacks its map, nor a part of it.
+  for (const { path, contents } of outputFiles.sort((a, b) => placeOf(a) - placeOf(b)))
     put(dist, basename(path), contents);
-  }
+  sweepLeftovers(dist, new Set(outputFiles.map(({ path }) => basename(path))));
   for (const [name, file] of Object.entries(COPIES)) {
     if (isThere(join(checkout, file))) put(dist, name, readFileSync(join(checkout, file)));
   }
@@ -127,14 +136,28 @@ function put(dist, name, contents) {
   renameSync(draft, join(dist, name));
 }
 
-/** Drafts of an interrupted build, and chunks of earlier ones; a process that has just begun may still load these. */
+const placeOf = ({ path }) => (path.endsWith('.map') ? 0 : basename(path).startsWith(CHUNK) ? 1 : 2);
+
+/**
+ * Drafts of an interrupted build, and parts that no bundle names any more. A process that has begun before may still load such a part: its
+ * time begins when a build leaves it out for the first time, which makes it read-only as a mark.
+ */
 function sweepLeftovers(dist, present) {
   const oldest = Date.now() - LEFTOVER_MIN * 60_000;
   for (const name of readdirSync(dist)) {
-    if (!name.endsWith('.tmp') && (!name.startsWith(CHUNK) || present.has(name))) continue;
-    const draft = join(dist, name);
-    const modifiedMs = statSync(draft, { throwIfNoEntry: false })?.mtimeMs;
-    if (modifiedMs !== undefined && modifiedMs < oldest) rmSync(draft, { force: true });
+    const isPart = name.startsWith(CHUNK);
+    if (isPart ? present.has(name) : !name.endsWith('.tmp')) continue;
+    const path = join(dist, name);
+    try {
+      const { mode, mtimeMs } = statSync(path);
+      if (isPart && (mode & WRITABLE) !== 0) {
+        utimesSync(path, new Date(), new Date());
+        chmodSync(path, mode & ~WRITABLE);
+      } else if (mtimeMs < oldest) rmSync(path, { force: true });
+    } catch (error) {
+      // Another build was faster.
+      if (error.code !== 'ENOENT') throw error;
+    }
   }
 }
 

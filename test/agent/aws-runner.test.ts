@@ -5,17 +5,16 @@ import { runnerEnvironment } from '../../schemas/environment.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { type DynamoServer, nearestEngine } from '../aws/dynamo-server.ts';
 import { aClaim } from '../builders.ts';
+import { bundleFile } from '../programs.ts';
 import { type AwsScene, launch, openAwsScene } from './aws-scene.ts';
-import { BRANCH, bundleRunner, RUN_TOKEN, until } from './scene.ts';
+import { BRANCH, RUN_TOKEN, until } from './scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let engine: DynamoServer;
 let scene: AwsScene | undefined;
 beforeAll(async () => {
-  [runner, engine] = await Promise.all([bundleRunner('aws-main.ts'), nearestEngine.start()]);
+  engine = await nearestEngine.start();
 });
 afterAll(async () => {
-  runner?.remove();
   await engine?.stop();
 });
 afterEach(async () => {
@@ -23,8 +22,8 @@ afterEach(async () => {
   scene = undefined;
 });
 
-const open = async (more?: Parameters<typeof openAwsScene>[2]): Promise<AwsScene> => {
-  scene = await openAwsScene(runner.file, engine, more);
+const open = async (more?: Parameters<typeof openAwsScene>[1]): Promise<AwsScene> => {
+  scene = await openAwsScene(engine, more);
   return scene;
 };
 
@@ -145,7 +144,7 @@ describe('a run on AWS that must not work', () => {
   });
 
   it('because its environment is incomplete names all that is missing at once', async () => {
-    const launched = launch(runner.file, { PATH: process.env['PATH'] ?? '', BATON_BUS: ' ' });
+    const launched = launch(bundleFile('runner-aws'), { PATH: process.env['PATH'] ?? '', BATON_BUS: ' ' });
     expect(await launched.ended).toMatchObject({ code: RUNNER_EXIT.badPayload });
     for (const name of [
       ...Object.keys(runnerEnvironment),

@@ -8,6 +8,7 @@ import type { RunPayload } from '../../schemas/run-payload.ts';
 import { type RunRecord, runRecord } from '../../schemas/run-record.ts';
 import type { DynamoServer } from '../aws/dynamo-server.ts';
 import { aRunRecord } from '../builders.ts';
+import { bundleFile } from '../programs.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type AwsStub, startAwsStub } from './aws-stub.ts';
 import { BRANCH, commitTo, git, type Launched, RUN_TOKEN, TASK_ID } from './scene.ts';
@@ -30,9 +31,12 @@ export interface AwsScene {
 }
 
 export async function openAwsScene(
-  runner: string,
   engine: DynamoServer,
-  { payload = {}, record = {} }: { payload?: Partial<RunPayload>; record?: Partial<RunRecord> } = {},
+  {
+    payload = {},
+    record = {},
+    runner = bundleFile('runner-aws'),
+  }: { payload?: Partial<RunPayload>; record?: Partial<RunRecord>; runner?: string } = {},
 ): Promise<AwsScene> {
   const folder = sceneFolder('baton-aws-scene-');
   const remote = join(folder, 'remote.git');

@@ -7,21 +7,19 @@ import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { type DynamoServer, nearestEngine } from '../aws/dynamo-server.ts';
 import { aClaim } from '../builders.ts';
 import { type AwsScene, openAwsScene } from './aws-scene.ts';
-import { BRANCH, bundleRunner, until } from './scene.ts';
+import { BRANCH, until } from './scene.ts';
 
 const arnOf = (name: string): string => `arn:aws:secretsmanager:eu-west-1:000000000000:secret:${name}-AbCdEf`;
 const MODEL = { arn: arnOf('model'), value: 'key-of-the-model' };
 const REGISTRY = { arn: arnOf('registry'), value: 'key-of-the-registry' };
 const BATON_AGENT_SECRETS = `ANTHROPIC_API_KEY=${MODEL.arn},REGISTRY_KEY=${REGISTRY.arn}`;
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let engine: DynamoServer;
 let scene: AwsScene | undefined;
 beforeAll(async () => {
-  [runner, engine] = await Promise.all([bundleRunner('aws-main.ts'), nearestEngine.start()]);
+  engine = await nearestEngine.start();
 });
 afterAll(async () => {
-  runner?.remove();
   await engine?.stop();
 });
 afterEach(async () => {
@@ -30,8 +28,8 @@ afterEach(async () => {
 });
 
 /** A runner that is to fetch two secrets, which are there. */
-async function open(more?: Parameters<typeof openAwsScene>[2]) {
-  scene = await openAwsScene(runner.file, engine, more);
+async function open(more?: Parameters<typeof openAwsScene>[1]) {
+  scene = await openAwsScene(engine, more);
   const opened = scene;
   for (const { arn, value } of [MODEL, REGISTRY]) opened.aws.secrets.set(arn, { SecretString: value });
   return {

@@ -1,26 +1,27 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { identityOfChild, killAll } from '../../agent/supervisor-processes.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { RUN_FILES } from '../../schemas/run-files.ts';
 import { type DynamoServer, nearestEngine } from '../aws/dynamo-server.ts';
+import { bundleFile } from '../programs.ts';
 import { type AwsScene, openAwsScene } from './aws-scene.ts';
-import { BRANCH, bundleRunner, type Launched, RUN_TOKEN, TASK_ID, until } from './scene.ts';
+import { BRANCH, type Launched, RUN_TOKEN, TASK_ID, until } from './scene.ts';
 import { anInvocation, SESSION_ID } from './session-scene.ts';
 
-let bundle: Awaited<ReturnType<typeof bundleRunner>>;
 let engine: DynamoServer;
 /** The image's entry point with its own command, which is to serve. */
 let image = '';
 let scene: AwsScene | undefined;
 beforeAll(async () => {
-  [bundle, engine] = await Promise.all([bundleRunner('aws-main.ts'), nearestEngine.start()]);
-  image = join(bundle.file, '../image.mjs');
-  writeFileSync(image, "if (process.argv.length < 3) process.argv.push('serve');\nawait import('./runner.mjs');\n");
+  engine = await nearestEngine.start();
+  image = join(mkdtempSync(join(tmpdir(), 'baton-image-')), 'image.mjs');
+  const runner = JSON.stringify(bundleFile('runner-aws'));
+  writeFileSync(image, `if (process.argv.length < 3) process.argv.push('serve');\nawait import(${runner});\n`);
 });
 afterAll(async () => {
-  bundle?.remove();
   await engine?.stop();
 });
 afterEach(async () => {
@@ -28,8 +29,8 @@ afterEach(async () => {
   scene = undefined;
 });
 
-async function open(more?: Parameters<typeof openAwsScene>[2]): Promise<AwsScene> {
-  scene = await openAwsScene(image, engine, more);
+async function open(more?: Parameters<typeof openAwsScene>[1]): Promise<AwsScene> {
+  scene = await openAwsScene(engine, { ...more, runner: image });
   return scene;
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { SESSION_PORT } from '../../schemas/agentcore-session.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
-import { bundleRunner } from './scene.ts';
+import { bundleFile } from '../programs.ts';
 
 const text = readFileSync(new URL('../../agent/Dockerfile', import.meta.url), 'utf8');
 const lines = text
@@ -40,11 +40,13 @@ describe('the image of the agent', () => {
 
   // A5: one program for all back ends, told apart by the word that it is started with.
   it('waits for a request by its own command alone, and works at once when a start overrides that', async () => {
-    const runner = await bundleRunner('aws-main.ts');
     const [word = ''] = JSON.parse(valuesOf('CMD')[0] ?? '[]');
     const environment = { PATH: process.env['PATH'] ?? '', BATON_SESSION_HOST: '127.0.0.1', BATON_SESSION_PORT: '0' };
     const started = (command: string) =>
-      spawn(process.execPath, [runner.file, command], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+      spawn(process.execPath, [bundleFile('runner-aws'), command], {
+        env: environment,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
     const server = started(word);
     const [said] = await once(server.stdout, 'data');
     expect(String(said)).toContain('the session listens on port');
@@ -52,19 +54,19 @@ describe('the image of the agent', () => {
     const batch = started('run');
     // Nothing is configured here, which the run says and ends.
     expect(await once(batch, 'exit')).toEqual([RUNNER_EXIT.badPayload, null]);
-    runner.remove();
   });
 
   it.each(['sreve', '/bin/sh', ''])('starts nothing at a word that it does not know: %j', async (word) => {
-    const runner = await bundleRunner('aws-main.ts');
-    const child = spawn(process.execPath, [runner.file, word], { env: {}, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [bundleFile('runner-aws'), word], {
+      env: {},
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
     expect(await once(child, 'close')).toEqual([RUNNER_EXIT.badPayload, null]);
     expect(said).toBe(`[baton] unknown word ${JSON.stringify(word)}; there are run and serve\n`);
-    runner.remove();
   });
 
   it('is not root when it runs, and root for nothing after that', () => {

@@ -1,29 +1,13 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { HOST_EXIT } from '../../schemas/ssm-command.ts';
 import { eventually, lives } from '../runtime/engine/local-ecs-fixture.ts';
-import {
-  aCommand,
-  agentDoes,
-  aHost,
-  GOES_ON,
-  type Host,
-  type HostOptions,
-  type HostPrograms,
-  hostPrograms,
-  onLinux,
-  pidIn,
-} from './host-scene.ts';
+import { aCommand, agentDoes, aHost, GOES_ON, type Host, type HostOptions, onLinux, pidIn } from './host-scene.ts';
 import { type MetadataStub, roleCredentials, startMetadataStub } from './metadata-stub.ts';
 
-let programs: HostPrograms;
 let metadata: MetadataStub;
 const hosts: Host[] = [];
-beforeAll(() => {
-  programs = hostPrograms();
-});
-afterAll(() => programs.remove());
 beforeEach(async () => {
   metadata = await startMetadataStub();
 });
@@ -34,7 +18,7 @@ afterEach(async () => {
 
 /** An instance of EC2 with a role. */
 function instance(options: HostOptions = {}): Host {
-  const one = aHost(programs, { metadata: metadata.url, ...options });
+  const one = aHost({ metadata: metadata.url, ...options });
   hosts.push(one);
   return one;
 }

@@ -1,35 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { documentParameters, HOST_EXIT, nothingLeftOf } from '../../schemas/ssm-command.ts';
 import { eventually, lives } from '../runtime/engine/local-ecs-fixture.ts';
-import {
-  aCommand,
-  agentDoes,
-  aHost,
-  GOES_ON,
-  type Host,
-  type HostPrograms,
-  hostPrograms,
-  onLinux,
-  pidIn,
-  SCRIPT,
-} from './host-scene.ts';
+import { aCommand, agentDoes, aHost, GOES_ON, type Host, onLinux, pidIn, SCRIPT } from './host-scene.ts';
 
-let programs: HostPrograms;
 const hosts: Host[] = [];
-beforeAll(() => {
-  programs = hostPrograms();
-});
-afterAll(() => programs.remove());
 afterEach(async () => {
   for (const host of hosts.splice(0)) await host.close();
 });
 
-function host(options: Parameters<typeof aHost>[1] = {}): Host {
-  const one = aHost(programs, options);
+function host(options: Parameters<typeof aHost>[0] = {}): Host {
+  const one = aHost(options);
   hosts.push(one);
   return one;
 }
@@ -279,11 +263,11 @@ onLinux('a host that still has another run', () => {
     // A dead process whose number the first process of the machine has not taken back yet is none.
     agentDoes(
       one,
-      `ls -A > "$BATON_SCRIPT.seen"; grep -qs '^State:.[^Z]' /proc/${pid}/status && echo alive >> "$BATON_SCRIPT.seen"; true`,
+      `{ ls -A; echo all; } > "$BATON_SCRIPT.seen"; grep -qs '^State:.[^Z]' /proc/${pid}/status && echo alive >> "$BATON_SCRIPT.seen"; true`,
     );
     expect(await one.command(aCommand()).ended).toBe(0);
     expect(await old.ended).toBe(HOST_EXIT.killed);
-    expect(one.read('agent.sh.seen')).toBe('');
+    expect(one.read('agent.sh.seen')).toBe('all\n');
   });
 
   it('starts nothing when that cannot be ended, and says that nothing is proven', async () => {
@@ -301,7 +285,7 @@ onLinux('a host that still has another run', () => {
       }),
     );
     one.breakDocker('^rm ');
-    agentDoes(one, 'touch "$BATON_SCRIPT.ran"');
+    agentDoes(one, 'echo ran > "$BATON_SCRIPT.ran"');
     expect(await one.command(aCommand()).ended).toBe(HOST_EXIT.unproven);
     expect(one.read('agent.sh.ran')).toBeUndefined();
     rmSync(join(one.dir, 'containers', 'stuck.json'));
@@ -412,7 +396,7 @@ onLinux('a command that ends an attempt', () => {
 
   it('lets nothing of it begin afterwards', async () => {
     const one = host();
-    agentDoes(one, 'touch "$BATON_SCRIPT.ran"');
+    agentDoes(one, 'echo ran > "$BATON_SCRIPT.ran"');
     const parameters = aCommand();
     expect(await one.command({ ...parameters, action: 'end', payload: '-' }).ended).toBe(0);
     expect(await one.command(parameters).ended).toBe(HOST_EXIT.over);
@@ -518,7 +502,7 @@ onLinux('the parameters of a command', () => {
 
   it('reach no shell, whatever they are: what is not as it must be starts nothing', async () => {
     const one = host();
-    agentDoes(one, 'touch "$BATON_SCRIPT.ran"');
+    agentDoes(one, 'echo ran > "$BATON_SCRIPT.ran"');
     await fc.assert(
       fc.asyncProperty(names, hostile, async (name, text) => {
         const pattern = name === 'instance' ? '^m?i-[0-9a-f]{8,32}$' : documentParameters[name];

@@ -5,26 +5,22 @@ import { runnerEnvironment } from '../../schemas/environment.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { payloadObjectKey } from '../../schemas/record-keys.ts';
 import { type DynamoServer, nearestEngine } from '../aws/dynamo-server.ts';
+import { programs } from '../programs.ts';
 import { eventually } from '../runtime/engine/local-ecs-fixture.ts';
 import { type AwsScene, openAwsScene } from './aws-scene.ts';
 import { booted } from './boot-scene.ts';
-import { aCommand, aHost, type Host, type HostPrograms, hostPrograms, onLinux } from './host-scene.ts';
+import { aCommand, aHost, type Host, onLinux } from './host-scene.ts';
 import { type MetadataStub, roleCredentials, startMetadataStub } from './metadata-stub.ts';
-import { BRANCH, bundleRunner, RUN_TOKEN, TASK_ID } from './scene.ts';
+import { BRANCH, RUN_TOKEN, TASK_ID } from './scene.ts';
 
-let programs: HostPrograms;
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let engine: DynamoServer;
 let metadata: MetadataStub;
 let scene: AwsScene | undefined;
 let host: Host | undefined;
 beforeAll(async () => {
-  programs = hostPrograms();
-  [runner, engine] = await Promise.all([bundleRunner('aws-main.ts'), nearestEngine.start()]);
+  engine = await nearestEngine.start();
 });
 afterAll(async () => {
-  programs?.remove();
-  runner?.remove();
   await engine?.stop();
 });
 beforeEach(async () => {
@@ -44,18 +40,18 @@ const REFERENCE = `${TASK_ID}.${'A'.repeat(43)}`;
 const command = aCommand({ taskId: TASK_ID, payload: REFERENCE });
 
 /** An instance that was booted by its user data, on which containers are the real runner for AWS: with the variables that the boot and the script give it, and no other of Baton's or AWS's. */
-async function open(payload: NonNullable<Parameters<typeof openAwsScene>[2]>['payload'], everyS = 60) {
-  const opened = await openAwsScene(runner.file, engine, { payload: payload ?? {} });
+async function open(payload: NonNullable<Parameters<typeof openAwsScene>[1]>['payload'], everyS = 60) {
+  const opened = await openAwsScene(engine, { payload: payload ?? {} });
   scene = opened;
   const { aws, table } = opened;
   const [whole = ''] = aws.objects.values();
   aws.objects.clear();
   aws.objects.set(`the-bucket/${payloadObjectKey(REFERENCE)}`, whole);
   aws.secrets.set(SECRET, { SecretString: 'key-of-the-model' });
-  const one = aHost(programs, {
+  const one = aHost({
     metadata: metadata.url,
     credentialsEveryS: everyS,
-    runner: [process.execPath, runner.file],
+    runner: programs.runnerOnAws,
     environment: {
       PATH: process.env['PATH'] ?? '',
       GIT_CONFIG_GLOBAL: '/dev/null',

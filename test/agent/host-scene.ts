@@ -1,37 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe } from '@jest/globals';
 import { LOCAL_CONTAINERS_VARIABLE, type LocalContainers } from '../../schemas/local-containers.ts';
-import { bundled, eventually } from '../runtime/engine/local-ecs-fixture.ts';
+import { programs } from '../programs.ts';
+import { eventually } from '../runtime/engine/local-ecs-fixture.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
+import { written } from '../written.ts';
 
 /** Hosts of a fleet are Linux machines: elsewhere there is neither `flock` nor `setsid`, and bash is an old one. */
 export const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
 export const SCRIPT = fileURLToPath(new URL('../../agent/host/run.sh', import.meta.url));
-
-export interface HostPrograms {
-  readonly supervisor: string[];
-  readonly containers: string[];
-  remove(): void;
-}
-
-/** The supervisor and what stands for `docker`, bundled once for a test file. */
-export function hostPrograms(): HostPrograms {
-  const supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
-  const containers = bundled(new URL('../../agent/local-containers.ts', import.meta.url));
-  return {
-    supervisor: supervisor.command,
-    containers: containers.command,
-    remove() {
-      supervisor.remove();
-      containers.remove();
-    },
-  };
-}
 
 /** A command as SSM's agent runs it: in a process group of its own. */
 export interface RunningCommand {
@@ -80,7 +62,7 @@ export interface HostOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-export function aHost(programs: HostPrograms, options: HostOptions = {}): Host {
+export function aHost(options: HostOptions = {}): Host {
   const folder = sceneFolder();
   const dir = join(folder, 'host');
   const bin = join(folder, 'bin');
@@ -108,10 +90,7 @@ export function aHost(programs: HostPrograms, options: HostOptions = {}): Host {
     environment: { BATON_SCRIPT: join(folder, 'agent.sh'), ...options.environment },
     logMaxBytes: 1_000_000,
   });
-  const read: Host['read'] = (...path) => {
-    const file = join(folder, ...path);
-    return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
-  };
+  const read: Host['read'] = (...path) => written(join(folder, ...path));
   return {
     folder,
     dir,

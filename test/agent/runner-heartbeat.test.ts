@@ -2,17 +2,12 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import { FENCED } from './api-stub.ts';
-import { BRANCH, bundleRunner, openScene, type Scene, until } from './scene.ts';
+import { BRANCH, openScene, type Scene, until } from './scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
-beforeAll(async () => {
-  runner = await bundleRunner();
-});
-afterAll(() => runner.remove());
 afterEach(() => scene.close());
 
 const BEATING = { BATON_HEARTBEAT_S: '0.1' };
@@ -23,7 +18,7 @@ const UNAVAILABLE = { status: 503, body: { error: { code: 'world_starting', mess
 describe('a run that shows signs of life', () => {
   it('beats while the repository lets it wait', async () => {
     const repository = await aRepositoryThatNeverAnswers();
-    scene = await openScene(runner.file, { repository: repository.url });
+    scene = await openScene({ repository: repository.url });
     const launched = scene.start(BEATING);
     await until('it beats twice', () => scene.api.of('heartbeat').length > 1);
     launched.kill('SIGTERM');
@@ -32,7 +27,7 @@ describe('a run that shows signs of life', () => {
   });
 
   it('beats while its agent says nothing', async () => {
-    scene = await openScene(runner.file, { agentCommand: 'exec sleep 60' });
+    scene = await openScene({ agentCommand: 'exec sleep 60' });
     const launched = scene.start(BEATING);
     await until('the agent runs', () => launched.output().includes('running the agent'));
     const before = scene.api.of('heartbeat').length;
@@ -42,7 +37,7 @@ describe('a run that shows signs of life', () => {
   });
 
   it('beats while it waits for the leave to push', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     scene.api.answer('confirm', UNAVAILABLE, 4);
     expect(await scene.run(BEATING)).toMatchObject({ code: RUNNER_EXIT.ok });
     const verbs = scene.api.calls.map(({ verb }) => verb);
@@ -50,7 +45,7 @@ describe('a run that shows signs of life', () => {
   });
 
   it('says in its log, once, that its beats go astray, and when they arrive again', async () => {
-    scene = await openScene(runner.file, { agentCommand: 'exec sleep 60' });
+    scene = await openScene({ agentCommand: 'exec sleep 60' });
     scene.api.answer('heartbeat', REFUSED, 3);
     const launched = scene.start(BEATING);
     await until('they arrive again', () => launched.output().includes('signs of life are taken again'));
@@ -64,7 +59,7 @@ describe('a run that shows signs of life', () => {
   });
 
   it('says so, too, when nobody answers them', async () => {
-    scene = await openScene(runner.file, { agentCommand: 'exec sleep 60' });
+    scene = await openScene({ agentCommand: 'exec sleep 60' });
     scene.api.answer('heartbeat', UNAVAILABLE);
     const launched = scene.start(BEATING);
     await until('it says so', () => launched.output().includes('signs of life are not taken'));
@@ -74,7 +69,7 @@ describe('a run that shows signs of life', () => {
   });
 
   it("says that its agent's first word was not taken", async () => {
-    scene = await openScene(runner.file, { agentCommand: 'echo hello; exec sleep 60' });
+    scene = await openScene({ agentCommand: 'echo hello; exec sleep 60' });
     scene.api.answer('first-word', REFUSED);
     const launched = scene.start();
     await until('it says so', () =>
@@ -86,7 +81,7 @@ describe('a run that shows signs of life', () => {
 
   it('starts no agent when a beat was refused while it cloned', async () => {
     const repository = await aRepositoryThatNeverAnswers();
-    scene = await openScene(runner.file, { repository: repository.url });
+    scene = await openScene({ repository: repository.url });
     scene.inRemote('update-server-info');
     scene.api.answer('heartbeat', FENCED);
     const launched = scene.start(BEATING);
@@ -102,20 +97,20 @@ describe('a claim that counts for who makes it', () => {
   const ONCE = { BATON_CLAIM: 'once' };
 
   it('lets the run work when it is its own', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     expect(await scene.run(ONCE)).toMatchObject({ code: RUNNER_EXIT.ok });
     expect(scene.head(BRANCH)).toBeDefined();
   });
 
   it('has the run leave when one of the same name made it before', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     scene.api.answer('claim', { status: 200, body: { outcome: 'already' } });
     expect(await scene.run(ONCE)).toMatchObject({ code: RUNNER_EXIT.fenced });
     expect(scene.api.calls.map(({ verb }) => verb)).toEqual(['payload', 'claim']);
   });
 
   it('is not asked for on back ends whose identities never come back', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     scene.api.answer('claim', { status: 200, body: { outcome: 'already' } });
     expect(await scene.run()).toMatchObject({ code: RUNNER_EXIT.ok });
   });

@@ -1,21 +1,16 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
-import { BRANCH, bundleRunner, git, isAlive, openScene, type Scene, until } from './scene.ts';
+import { BRANCH, git, isAlive, openScene, type Scene, until } from './scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
-beforeAll(async () => {
-  runner = await bundleRunner();
-});
-afterAll(() => runner.remove());
 afterEach(() => scene.close());
 
 const withScene = async (payload: Partial<RunPayload> = {}): Promise<Scene> => {
-  scene = await openScene(runner.file, payload);
+  scene = await openScene(payload);
   git(scene.folder, 'init', '--quiet', '--bare', 'elsewhere.git');
   return scene;
 };
@@ -100,7 +95,7 @@ describe('a repository without its whole history', () => {
     const shallow = join(scene.folder, 'it is: shallow.git');
     git(scene.folder, 'clone', '--quiet', '--bare', '--depth=2', `file://${scene.remote}`, shallow);
     const owner = scene;
-    scene = await openScene(runner.file, { repository: shallow });
+    scene = await openScene({ repository: shallow });
     expect(await scene.run()).toMatchObject({ code: RUNNER_EXIT.ok });
     expect(git(shallow, 'rev-list', '--count', BRANCH).trim()).toBe('3');
     await owner.close();

@@ -1,16 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
-import { BRANCH, bundleRunner, openScene, type Scene, until } from './scene.ts';
+import { BRANCH, openScene, type Scene, until } from './scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
-beforeAll(async () => {
-  runner = await bundleRunner();
-});
-afterAll(() => runner.remove());
 afterEach(() => scene.close());
 
 const WAITING = 'echo mine > mine.txt; until [ -e "$HOME/go" ]; do sleep 0.05; done';
@@ -18,7 +13,7 @@ const letGo = (): void => writeFileSync(join(scene.folder, 'home', 'go'), '');
 
 describe('a control plane that is away', () => {
   it('when the run starts is waited for', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     await scene.api.goAway();
     const launched = scene.start();
     await sleep(700);
@@ -28,7 +23,7 @@ describe('a control plane that is away', () => {
   });
 
   it('while the agent works, and comes back on another port, misses nothing that counts', async () => {
-    scene = await openScene(runner.file, { agentCommand: WAITING });
+    scene = await openScene({ agentCommand: WAITING });
     const launched = scene.start();
     await until('the agent runs', () => launched.output().includes('running the agent'));
     await scene.api.goAway();
@@ -43,7 +38,7 @@ describe('a control plane that is away', () => {
   });
 
   it('for good leaves the report in its file and ends as unavailable', async () => {
-    scene = await openScene(runner.file, { agentCommand: 'until [ -e "$HOME/go" ]; do sleep 0.05; done' });
+    scene = await openScene({ agentCommand: 'until [ -e "$HOME/go" ]; do sleep 0.05; done' });
     const launched = scene.start({ BATON_RETRY_S: '1' });
     await until('the agent runs', () => launched.output().includes('running the agent'));
     await scene.api.goAway();
@@ -53,7 +48,7 @@ describe('a control plane that is away', () => {
   });
 
   it('for good pushes nothing without leave, and keeps the work in the workspace', async () => {
-    scene = await openScene(runner.file, { agentCommand: WAITING });
+    scene = await openScene({ agentCommand: WAITING });
     const launched = scene.start({ BATON_RETRY_S: '1' });
     await until('the agent runs', () => launched.output().includes('running the agent'));
     await scene.api.goAway();
@@ -65,7 +60,7 @@ describe('a control plane that is away', () => {
   });
 
   it('before the claim for good ends as unavailable without cloning', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     await scene.api.goAway();
     const { code, output } = await scene.run({ BATON_RETRY_S: '1' });
     expect(code).toBe(RUNNER_EXIT.unavailable);
@@ -75,7 +70,7 @@ describe('a control plane that is away', () => {
 
 describe('a control plane that stumbles', () => {
   it('is asked again after errors of its own and answers of strangers', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     scene.api.answer('payload', { status: 404, body: 'who are you?' }, 1);
     scene.api.answer('claim', { status: 500, body: { error: { code: 'internal', message: 'oops', remedy: '' } } }, 2);
     scene.api.answer('confirm', { status: 503, body: { error: { code: 'busy', message: 'oops', remedy: '' } } }, 1);
@@ -86,7 +81,7 @@ describe('a control plane that stumbles', () => {
   });
 
   it('only over events does not hold the run up', async () => {
-    scene = await openScene(runner.file);
+    scene = await openScene();
     scene.api.answer('events', { status: 403, body: { error: { code: 'no', message: 'no', remedy: '' } } });
     expect(await scene.run()).toMatchObject({ code: 0 });
     expect(scene.report().outcome).toBe('succeeded');

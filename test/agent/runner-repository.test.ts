@@ -1,21 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
-import { BRANCH, bundleRunner, git, openScene, type Scene, until } from './scene.ts';
+import { BRANCH, git, openScene, type Scene, until } from './scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
-beforeAll(async () => {
-  runner = await bundleRunner();
-});
-afterAll(() => runner.remove());
 afterEach(() => scene.close());
 
 const withScene = async (payload: Partial<RunPayload> = {}): Promise<Scene> => {
-  scene = await openScene(runner.file, payload);
+  scene = await openScene(payload);
   return scene;
 };
 
@@ -75,7 +70,7 @@ describe('a work tree as the repository', () => {
     git(scene.folder, 'clone', '--quiet', scene.remote, tree);
     writeFileSync(join(tree, 'uncommitted.txt'), 'mine');
     const owner = scene;
-    scene = await openScene(runner.file, { repository: tree });
+    scene = await openScene({ repository: tree });
     expect(await scene.run()).toMatchObject({ code: 0 });
     expect(git(tree, 'show', `${BRANCH}:greeting.txt`)).toBe('hello\n');
     expect(git(tree, 'status', '--porcelain', '--branch')).toContain('?? uncommitted.txt');
@@ -131,7 +126,7 @@ describe('a second attempt', () => {
     const commit = scene.commitToRemote(BRANCH, 'first.txt', 'from attempt 1');
     const { remote } = scene;
     const first = scene;
-    scene = await openScene(runner.file, {
+    scene = await openScene({
       repository: remote,
       attempt: 2,
       savedWork: { branch: BRANCH, commit },
@@ -149,7 +144,7 @@ describe('a second attempt', () => {
     scene.inRemote('branch', BRANCH, 'main');
     const commit = scene.commitToRemote(BRANCH, 'first.txt', 'from attempt 1');
     const first = scene;
-    scene = await openScene(runner.file, { repository: first.remote, attempt: 2, agentCommand: 'true' });
+    scene = await openScene({ repository: first.remote, attempt: 2, agentCommand: 'true' });
     expect(await scene.run()).toMatchObject({ code: 0 });
     expect(scene.report().result).toMatchObject({ branch: BRANCH, commit, baseCommit: base, filesChanged: 1 });
     await first.close();
@@ -170,7 +165,7 @@ describe('a second attempt', () => {
     const commit = scene.commitToRemote(BRANCH, 'first.txt', 'from attempt 1');
     scene.inRemote('branch', '-D', BRANCH);
     const first = scene;
-    scene = await openScene(runner.file, {
+    scene = await openScene({
       // Over the protocol: a clone of a path would bring every object.
       repository: `file://${first.remote}`,
       attempt: 2,
@@ -189,7 +184,7 @@ describe('a second attempt', () => {
     scene.inRemote('branch', '--force', BRANCH, 'main');
     const theirs = scene.commitToRemote(BRANCH, 'theirs.txt', 'by a person');
     const first = scene;
-    scene = await openScene(runner.file, { repository: first.remote, attempt: 2, savedWork });
+    scene = await openScene({ repository: first.remote, attempt: 2, savedWork });
     const { code, output } = await scene.run();
     expect(code).toBe(0);
     expect(output).toContain('no longer holds the saved work');

@@ -1,23 +1,18 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { givenVariables } from '../../agent/referred-variables.ts';
 import { AGENT_CONTAINER } from '../../lifecycle/ecs-task.ts';
 import { cloneFor } from '../../lifecycle/user-definition.ts';
 import { RUNNER_EXIT } from '../../schemas/exit-codes.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
-import { BRANCH, bundleRunner, openScene, type Scene } from './scene.ts';
+import { BRANCH, openScene, type Scene } from './scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Scene;
-beforeAll(async () => {
-  runner = await bundleRunner();
-});
-afterAll(() => runner.remove());
 afterEach(() => scene?.close());
 
 const withScene = async (payload: Partial<RunPayload> = {}): Promise<Scene> => {
-  scene = await openScene(runner.file, payload);
+  scene = await openScene(payload);
   return scene;
 };
 

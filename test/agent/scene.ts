@@ -1,12 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { build } from 'esbuild';
 import { type AgentReport, agentReport } from '../../schemas/agent-report.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
 import { taskId } from '../../schemas/task-id.ts';
+import { bundleFile } from '../programs.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type ApiStub, startApi } from './api-stub.ts';
 
@@ -42,30 +41,7 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-/** Bundled CommonJS packages call `require` for Node's own modules. */
-const REQUIRE =
-  "import { createRequire as createBundleRequire } from 'node:module'; const require = createBundleRequire(import.meta.url);";
-
-/** Bundles the runner of a place once for a test file; removed with `remove`. */
-export async function bundleRunner(
-  entry: 'main.ts' | 'aws-main.ts' = 'main.ts',
-): Promise<{ readonly file: string; remove(): void }> {
-  const folder = mkdtempSync(join(tmpdir(), 'baton-runner-'));
-  const file = join(folder, 'runner.mjs');
-  await build({
-    entryPoints: [join(import.meta.dirname, '../../agent', entry)],
-    outfile: file,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'error',
-    banner: { js: REQUIRE },
-  });
-  return { file, remove: () => rmSync(folder, { recursive: true, force: true }) };
-}
-
-export async function openScene(runner: string, payload: Partial<RunPayload> = {}): Promise<Scene> {
+export async function openScene(payload: Partial<RunPayload> = {}): Promise<Scene> {
   const folder = sceneFolder();
   const remote = join(folder, 'remote.git');
   const runDir = join(folder, 'run');
@@ -89,7 +65,7 @@ export async function openScene(runner: string, payload: Partial<RunPayload> = {
   const api = await startApi(worldFile, () => whole);
   const launched: ChildProcess[] = [];
   const start = (environment: Record<string, string> = {}): Launched => {
-    const child = spawn(process.execPath, [runner], {
+    const child = spawn(process.execPath, [bundleFile('runner')], {
       cwd: runDir,
       env: {
         PATH: process.env['PATH'] ?? '',

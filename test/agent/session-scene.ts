@@ -9,6 +9,7 @@ import {
   sessionIdOf,
 } from '../../schemas/agentcore-session.ts';
 import { taskId } from '../../schemas/task-id.ts';
+import { bundleFile } from '../programs.ts';
 import { TASK_ID, until } from './scene.ts';
 
 export const SESSION_ID = sessionIdOf({ stage: 'test', taskId: TASK_ID, attempt: 1 });
@@ -43,15 +44,18 @@ export interface Container {
   close(): Promise<void>;
 }
 
-/** Starts `<runner bundle> serve <words>` on a free port and waits until it listens. */
-export async function startContainer(
-  runner: string,
-  { words = SHELL, environment = {} }: { words?: readonly string[]; environment?: Record<string, string> } = {},
-): Promise<Container> {
+/** Starts the runner for AWS with `serve <words>` on a free port and waits until it listens. */
+export async function startContainer({
+  words = SHELL,
+  environment = {},
+}: {
+  words?: readonly string[];
+  environment?: Record<string, string>;
+} = {}): Promise<Container> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-session-'));
   const runDir = environment['BATON_RUN_DIR'] ?? folder;
   mkdirSync(runDir, { recursive: true });
-  const child: ChildProcess = spawn(process.execPath, [runner, 'serve', ...words], {
+  const child: ChildProcess = spawn(process.execPath, [bundleFile('runner-aws'), 'serve', ...words], {
     cwd: folder,
     env: {
       PATH: process.env['PATH'] ?? '',

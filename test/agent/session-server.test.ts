@@ -1,22 +1,17 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { INVOCATION_MAX_BYTES, sessionIdOf } from '../../schemas/agentcore-session.ts';
-import { bundleRunner, isAlive, TASK_ID, until } from './scene.ts';
+import { isAlive, TASK_ID, until } from './scene.ts';
 import { anInvocation, type Container, OTHER_TASK, SESSION_ID, startContainer } from './session-scene.ts';
 
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 const containers: Container[] = [];
-beforeAll(async () => {
-  runner = await bundleRunner('aws-main.ts');
-});
-afterAll(() => runner.remove());
 afterEach(async () => {
   for (const container of containers.splice(0)) await container.close();
 });
 
-async function aContainer(options?: Parameters<typeof startContainer>[1]): Promise<Container> {
-  const container = await startContainer(runner.file, options);
+async function aContainer(options?: Parameters<typeof startContainer>[0]): Promise<Container> {
+  const container = await startContainer(options);
   containers.push(container);
   return container;
 }

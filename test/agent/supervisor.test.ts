@@ -2,17 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { RunSpec } from '../../schemas/supervised-run.ts';
 import { exitRecord, runMarker, supervisorRecord } from '../../schemas/supervised-run.ts';
-import { bundled, eventually, lives } from '../runtime/engine/local-ecs-fixture.ts';
+import { programs } from '../programs.ts';
+import { eventually, lives } from '../runtime/engine/local-ecs-fixture.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 
-let supervisor: ReturnType<typeof bundled>;
-beforeAll(() => {
-  supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
-});
-afterAll(() => supervisor.remove());
 const runDirs: string[] = [];
 afterEach(async () => {
   for (const runDir of runDirs.splice(0)) await putAway(runDir);
@@ -36,7 +32,7 @@ function aRunDir(script: string, changes: Partial<RunSpec> = {}): string {
 }
 
 function supervise(runDir: string): ChildProcess {
-  const [program = '', ...parameters] = supervisor.command;
+  const [program = '', ...parameters] = programs.supervisor;
   return spawn(program, [...parameters, runDir], { detached: true, stdio: 'ignore' });
 }
 

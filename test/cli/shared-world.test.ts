@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { taskView } from '../../schemas/task-view.ts';
@@ -22,6 +22,12 @@ async function atWork(name: string, then: string, ...more: string[]): Promise<{ 
     () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '',
   );
   return { running, agent: Number(readFileSync(pidFile, 'utf8')) };
+}
+
+/** Words of a shell that wait for a gate, and the gate: no test guesses how long a command takes to start. */
+function aGate(name: string): { readonly wait: string; open(): void } {
+  const file = join(scene.folder, `${name}.gate`);
+  return { wait: `until [ -e '${file}' ]; do sleep 0.05; done`, open: () => writeFileSync(file, '') };
 }
 
 /** The task of the data directory, seen by a world that takes up what was left. */
@@ -71,11 +77,13 @@ describe('Ctrl-C twice at once', () => {
 
 describe('SIGTERM while a task runs', () => {
   it('leaves the agent at work, and the next start sees its end', async () => {
-    const { running, agent } = await atWork('one', 'sleep 3; echo x > x.txt');
+    const gate = aGate('one');
+    const { running, agent } = await atWork('one', `${gate.wait}; echo x > x.txt`);
     running.kill('SIGTERM');
     const { code, stderr } = await running.ended;
     expect(code).toBe(143);
     expect(isAlive(agent)).toBe(true);
+    gate.open();
     const taskId = /left (t\w+) in \w+; the next/.exec(stderr)?.[1] ?? '';
     const { code: watched, view } = await followedByDev(taskId);
     expect({ watched, view }).toMatchObject({ watched: 0, view: { status: 'COMPLETED', attempt: 1 } });
@@ -84,13 +92,16 @@ describe('SIGTERM while a task runs', () => {
 
 describe('two runs on one data directory', () => {
   it('share a world, which its opener hands over when its own task has ended first', async () => {
-    const first = await atWork('first', 'sleep 2');
-    const second = await atWork('second', 'sleep 4; touch second.txt');
+    const [mine, yours] = [aGate('first'), aGate('second')];
+    const first = await atWork('first', mine.wait);
+    const second = await atWork('second', `${yours.wait}; touch second.txt`);
     expect(second.running.stdout()).toContain(`Joined the world of process ${first.running.pid}`);
+    mine.open();
     const opener = await first.running.ended;
     expect(opener).toMatchObject({ code: 0, stderr: '' });
     expect(opener.stdout).toContain(`Handed the world over to process ${second.running.pid}.`);
     expect(isAlive(second.agent)).toBe(true);
+    yours.open();
     const heir = await second.running.ended;
     expect(heir).toMatchObject({ code: 0, stderr: '' });
     expect(heir.stdout).toContain('Took the world over');
@@ -98,9 +109,12 @@ describe('two runs on one data directory', () => {
   });
 
   it('lose nothing when the one that keeps the world is killed', async () => {
-    const first = await atWork('first', 'sleep 4; touch first.txt');
-    const second = await atWork('second', 'sleep 2; touch second.txt', '--json');
+    const [orphaned, own] = [aGate('first'), aGate('second')];
+    const first = await atWork('first', `${orphaned.wait}; sleep 2; touch first.txt`);
+    const second = await atWork('second', `${own.wait}; touch second.txt`, '--json');
     first.running.kill('SIGKILL');
+    own.open();
+    orphaned.open();
     const { code, stdout } = await second.running.ended;
     expect(code).toBe(0);
     expect(taskView.parse(lastJson(stdout))).toMatchObject({ status: 'COMPLETED', attempt: 1 });
@@ -112,13 +126,15 @@ describe('two runs on one data directory', () => {
 
 describe('a run whose world got another task meanwhile', () => {
   it('keeps the world until that one is settled', async () => {
-    const { running } = await atWork('own', 'sleep 2');
-    const agent = 'sleep 3; touch other.txt';
+    const [own, other] = [aGate('own'), aGate('other')];
+    const { running } = await atWork('own', own.wait);
+    const agent = `${other.wait}; touch other.txt`;
     const words = ['submit', '--repo', 'repo', '--prompt', 'more', '--agent', agent, '--json'];
     const { taskId } = lastJson((await scene.run(words)).stdout) as { taskId: string };
-    const { code, stdout } = await running.ended;
-    expect(code).toBe(0);
-    expect(stdout).toContain('Keeping the world for 1 more task');
+    own.open();
+    await running.says('Keeping the world for 1 more task');
+    other.open();
+    expect(await running.ended).toMatchObject({ code: 0 });
     expect(scene.git('for-each-ref', '--format=%(refname)', 'refs/heads/baton')).toContain(taskId);
   });
 });

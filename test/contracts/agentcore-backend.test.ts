@@ -11,7 +11,7 @@ import { type KnownLife, type SessionService, SessionTrouble, sessionBackend } f
 import { type AgentcoreHandle, type SessionOwner, sessionIdOf } from '../../schemas/agentcore-session.ts';
 import { aRunRecord } from '../builders.ts';
 import { served } from '../runtime/aws/served.ts';
-import { agentcoreWorld, programs, RUNTIME_ARN } from '../runtime/engine/local-agentcore-fixture.ts';
+import { agentcoreWorld, RUNTIME_ARN, servedBy } from '../runtime/engine/local-agentcore-fixture.ts';
 import { aRun, eventually } from '../runtime/engine/local-ecs-fixture.ts';
 import { sessionServiceTwin } from '../sessions-twin.ts';
 import { type ComputeBackendHarness, computeBackendContract } from './compute-backend.ts';
@@ -96,9 +96,7 @@ computeBackendContract('AgentCore in memory, of the handler tests', async () => 
 async function aHarness(
   reach: (agentcore: LocalAgentcore) => Promise<{ sessions: SessionService; close: () => Promise<void> }>,
 ): Promise<ComputeBackendHarness> {
-  const bundles = programs();
-  const serverCommand = [...bundles.serverCommand.slice(0, 3), ...RUNNER];
-  const world = await agentcoreWorld({ ...bundles, serverCommand });
+  const world = await agentcoreWorld({ serverCommand: servedBy(...RUNNER) });
   const { sessions, close } = await reach(world.agentcore);
   const records = recordsIn(join(world.dataDir, 'runs'));
   const backend = sessionBackend({ ...PLACE, sessions, lifeOf: async (owner) => records.lifeOf(owner) });
@@ -127,7 +125,6 @@ async function aHarness(
     close: async () => {
       await close();
       await world.close();
-      bundles.remove();
     },
   };
 }

@@ -4,7 +4,7 @@ import { ecsService } from '../../runtime/endpoint/aws/ecs.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { EcsHandle } from '../../schemas/run-handle.ts';
 import { served } from '../runtime/aws/served.ts';
-import { aDefinition, aRun, bundled, ecsWorld } from '../runtime/engine/local-ecs-fixture.ts';
+import { aDefinition, aRun, ecsWorld } from '../runtime/engine/local-ecs-fixture.ts';
 import { putAway } from '../scene-folder.ts';
 import { type EcsBackendHarness, ecsBackendContract } from './compute-backend.ts';
 
@@ -21,8 +21,7 @@ const aRunThat: EcsBackendHarness['aRun'] = (behaviour) =>
   aRun(behaviour === 'goes on' ? 'sleep 300' : `exit ${behaviour.exitCode}`);
 
 async function embeddedEcs() {
-  const supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
-  const world = await ecsWorld({ supervisorCommand: supervisor.command, store: memoryStore({ freezeValues: true }) });
+  const world = await ecsWorld({ store: memoryStore({ freezeValues: true }) });
   const definitions = {
     active: await world.registry.register(aDefinition()),
     inactive: await world.registry.register(aDefinition()),
@@ -36,7 +35,6 @@ async function embeddedEcs() {
     close: async () => {
       await world.close();
       await putAway(world.dataDir);
-      supervisor.remove();
     },
   };
 }

@@ -10,7 +10,7 @@ import { workersOver } from '../../runtime/workers.ts';
 import type { Ec2Handle } from '../../schemas/ssm-command.ts';
 import { machinesTwin } from '../machines-twin.ts';
 import { served } from '../runtime/aws/served.ts';
-import { fleetPrograms, fleetWorld, parametersOf } from '../runtime/engine/local-fleet-fixture.ts';
+import { fleetWorld, parametersOf } from '../runtime/engine/local-fleet-fixture.ts';
 import { computeBackendContract } from './compute-backend.ts';
 
 const FLEET = 'builders';
@@ -30,10 +30,8 @@ const unknownHandle: Ec2Handle = {
 
 // Real SDK client, wire protocol, host script and processes; only AWS's own ends of the wire are played.
 computeBackendContract('EC2 fleet, as the client of Systems Manager sees it', async () => {
-  const programs = fleetPrograms();
   const scripts = new Map<string, string>();
   const world = await fleetWorld({
-    ...programs,
     capacity: WORKERS,
     containerOf: ({ commandId, parameters }) => ({
       runDirName: commandId,
@@ -96,7 +94,6 @@ computeBackendContract('EC2 fleet, as the client of Systems Manager sees it', as
       for (const one of [client, sender]) one.destroy();
       await service.close();
       await world.close();
-      programs.remove();
     },
   };
 });

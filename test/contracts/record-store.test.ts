@@ -1,17 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { RecordStore } from '../../runtime/ports.ts';
 import { dynamo, onEveryDynamo } from './dynamo-stores.ts';
 import { embedded, recordStoreContract, type StoreUnderTest } from './record-store.ts';
-import { bundleStore } from './record-store-bundle.ts';
-
-const bundle = bundleStore();
-afterAll(() => bundle.remove());
 
 recordStoreContract('memory', embedded, openMemory);
 recordStoreContract('libsql', embedded, openLibsql);
@@ -32,8 +28,7 @@ async function openMemory(): Promise<StoreUnderTest> {
 
 async function openLibsql(): Promise<StoreUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-store-'));
-  const open = () =>
-    openLibsqlStore({ file: join(folder, 'baton.db'), workerUrl: bundle.workerUrl, freezeValues: true });
+  const open = () => openLibsqlStore({ file: join(folder, 'baton.db'), freezeValues: true });
   let store = await open();
   return {
     store,

@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe } from '@jest/globals';
+import { afterEach, beforeEach, describe } from '@jest/globals';
 import { openLibsqlStore } from '../../runtime/engine/libsql-store.ts';
 import { memoryStore } from '../../runtime/engine/memory-store.ts';
 import type { RecordStore } from '../../runtime/ports.ts';
 import { nearestEngines } from '../aws/dynamo-server.ts';
 import { dynamo, onEveryDynamo } from './dynamo-stores.ts';
 import { embedded, type StoreTraits, type StoreUnderTest } from './record-store.ts';
-import { bundleStore } from './record-store-bundle.ts';
 
 /** The store of the test that runs; `reopen` ends it and opens what it left on disk. */
 export interface PresentStore {
@@ -27,11 +26,8 @@ export function onEveryStore(suite: Suite): void {
 
 /** The same for parts of the in-process engine, which never run on another. */
 export function onEmbeddedStores(suite: Suite): void {
-  const bundle = bundleStore();
-  afterAll(() => bundle.remove());
-
   describe('over memory', () => onStore(embedded, openMemory, suite));
-  describe('over libsql', () => onStore(embedded, () => openLibsql(bundle.workerUrl), suite));
+  describe('over libsql', () => onStore(embedded, openLibsql, suite));
 }
 
 function onStore(traits: StoreTraits, open: () => Promise<StoreUnderTest>, suite: Suite): void {
@@ -65,9 +61,9 @@ async function openMemory(): Promise<StoreUnderTest> {
   };
 }
 
-async function openLibsql(workerUrl: URL): Promise<StoreUnderTest> {
+async function openLibsql(): Promise<StoreUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'baton-ports-'));
-  const open = () => openLibsqlStore({ file: join(folder, 'baton.db'), workerUrl, freezeValues: true });
+  const open = () => openLibsqlStore({ file: join(folder, 'baton.db'), freezeValues: true });
   let store = await open();
   return {
     store,

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BedrockAgentCoreClient } from '@aws-sdk/client-bedrock-agentcore';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { startedByOf } from '../../lifecycle/ecs-task.ts';
 import { type Life, lookAtLife, type SeenLife } from '../../lifecycle/life-signs.ts';
 import { agentcoreSessions } from '../../runtime/aws/agentcore-sessions.ts';
@@ -19,11 +19,12 @@ import type { StartSession } from '../../runtime/ports.ts';
 import { sessionBackend } from '../../runtime/session-backend.ts';
 import { sessionIdOf, sessionInvocation } from '../../schemas/agentcore-session.ts';
 import type { RunPayload } from '../../schemas/run-payload.ts';
-import { bundleRunner, commitTo, git } from '../agent/scene.ts';
+import { commitTo, git } from '../agent/scene.ts';
 import { aTaskId, testTimings } from '../builders.ts';
+import { programs } from '../programs.ts';
 import { clientConfig } from '../runtime/aws/wire.ts';
 import { RUNTIME_ARN } from '../runtime/engine/local-agentcore-fixture.ts';
-import { bundled, eventually } from '../runtime/engine/local-ecs-fixture.ts';
+import { eventually } from '../runtime/engine/local-ecs-fixture.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 
 const SECRET = 'secret of the deployment';
@@ -34,17 +35,7 @@ const NAME: SessionName = { runtimeArn: RUNTIME_ARN, qualifier: 'DEFAULT', sessi
 const BEAT_S = '0.2';
 const WAITS = { START_CHECK_S: 60, HEARTBEAT_SILENCE_S: 2 };
 
-let supervisor: ReturnType<typeof bundled>;
-let runner: Awaited<ReturnType<typeof bundleRunner>>;
 let scene: Awaited<ReturnType<typeof aScene>> | undefined;
-beforeAll(async () => {
-  supervisor = bundled(new URL('../../agent/supervisor.ts', import.meta.url));
-  runner = await bundleRunner();
-});
-afterAll(() => {
-  supervisor.remove();
-  runner.remove();
-});
 afterEach(async () => {
   await scene?.close();
   scene = undefined;
@@ -87,8 +78,8 @@ async function aScene(agentCommand: string) {
     clock,
     dataDir: folder,
     worldFile,
-    serverCommand: [process.execPath, runner.file, 'serve'],
-    supervisorCommand: supervisor.command,
+    serverCommand: [...programs.runner, 'serve'],
+    supervisorCommand: programs.supervisor,
     limits: { pingIntervalMs: 100 },
     dirNameOf: () => 'session',
     environment: (_, payload) => {

@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { buildSync } from 'esbuild';
 import { worldClient } from '../../cli/world-client.ts';
 import { openWorld } from '../../runtime/embedded-world.ts';
+import { testProgram } from '../programs.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { eventually, linesOf, quickTimings, sampleRepository } from './scene.ts';
 
@@ -24,26 +23,15 @@ const TASKS = 4;
  */
 const waits = { START_CHECK_S: 60 };
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const bundle = join(root, 'dist', `.agentcore-world-${process.pid}.mjs`);
 let folder: string;
+let bundle: string;
 let remote: string;
 beforeAll(() => {
-  // Beside the real bundles, where it finds the writer, runner and supervisor that it is going to start.
-  buildSync({
-    entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    external: ['libsql'],
-  });
+  bundle = testProgram(new URL('./world-process.ts', import.meta.url));
   folder = sceneFolder();
   remote = sampleRepository(folder);
 });
 afterAll(async () => {
-  rmSync(bundle, { force: true });
   await putAway(folder);
 });
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   AutoScalingClient,
@@ -10,6 +9,7 @@ import type { WorldOptions } from '../../runtime/embedded-world.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { onLinux } from '../agent/host-scene.ts';
 import { clientConfig } from '../runtime/aws/wire.ts';
+import { written } from '../written.ts';
 import { eventually, openScene, quickTimings, type Scene } from './scene.ts';
 
 /** The script of a host takes its time: every step of it is a process. */
@@ -48,7 +48,7 @@ onLinux('a machine of a fleet', () => {
     const half = join(scene.folder, 'half');
     const command = `if [ -e first.txt ]; then echo b > second.txt; else echo a > first.txt; echo half > ${half}; sleep 300; fi`;
     const taskId = await scene.submit(command, { compute: 'ec2' });
-    await eventually(() => existsSync(half) || undefined, 'half of the work');
+    await eventually(() => written(half), 'half of the work');
     const worker = workerOf(await scene.until(taskId, ({ status }) => status === 'RUNNING', 'to run'));
     expect((await machines()).find(({ InstanceId }) => InstanceId === worker)).toMatchObject({
       ...{ LifecycleState: 'InService', ProtectedFromScaleIn: true },

@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { buildSync } from 'esbuild';
 import { worldClient } from '../../cli/world-client.ts';
 import { openWorld } from '../../runtime/embedded-world.ts';
 import { onLinux } from '../agent/host-scene.ts';
+import { testProgram } from '../programs.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { eventually, linesOf, quickTimings, sampleRepository } from './scene.ts';
 
@@ -22,29 +21,18 @@ const TASKS = 4;
 /** The script of a host takes its time: every step of it is a process. */
 const waits = { STOP_PROOF_S: 90, EXIT_GRACE_S: 30 };
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const bundle = join(root, 'dist', `.fleet-world-${process.pid}.mjs`);
 let folder: string;
+let bundle: string;
 let remote: string;
 /** Worlds, also those that a test which failed did not kill. */
 const worlds: ChildProcess[] = [];
 beforeAll(() => {
-  // Beside the real bundles, where it finds the script of the host, the writer, runner and supervisor that it is going to start.
-  buildSync({
-    entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    external: ['libsql'],
-  });
+  bundle = testProgram(new URL('./world-process.ts', import.meta.url));
   folder = sceneFolder();
   remote = sampleRepository(folder);
 });
 afterAll(async () => {
   for (const child of worlds) child.kill('SIGKILL');
-  rmSync(bundle, { force: true });
   await putAway(folder);
 });
 

@@ -4,6 +4,7 @@ import { afterEach, expect, it } from '@jest/globals';
 import type { WorldOptions } from '../../runtime/embedded-world.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { onLinux } from '../agent/host-scene.ts';
+import { written } from '../written.ts';
 import { eventually, linesOf, lives, numberIn, openScene, quickTimings, type Scene } from './scene.ts';
 
 /** The script of a host takes its time: every step of it is a process. */
@@ -25,8 +26,7 @@ const workerOf = ({ run }: TaskView): string => run?.nativeId?.split('/')[0] ?? 
 /** Does one half of its work in each attempt, and waits for ever behind the first half. */
 const inHalves = (scene: Scene): string =>
   `if [ -e first.txt ]; then echo b > second.txt; else echo a > first.txt; echo half > ${join(scene.folder, 'half')}; sleep 300; fi`;
-const half = (scene: Scene) =>
-  eventually(() => (existsSync(join(scene.folder, 'half')) ? true : undefined), 'half of the work');
+const half = (scene: Scene) => eventually(() => written(join(scene.folder, 'half')), 'half of the work');
 
 onLinux('an agent on a worker of the fleet', () => {
   it('completes with its work on a pushed branch, and leaves its log and nothing else', async () => {

@@ -3,6 +3,7 @@ import { onEveryWorld } from './every-world.ts';
 import type { FlowScene } from './scene.ts';
 import { agentFails } from './stories/agent-fails.ts';
 import { completes } from './stories/completes.ts';
+import { livesOn } from './stories/lives-on.ts';
 import { lostRun } from './stories/lost-run.ts';
 import { stubborn } from './stories/stubborn.ts';
 import { takenAway } from './stories/taken-away.ts';
@@ -16,5 +17,5 @@ onEveryWorld((openScene, traits) => {
   });
   afterAll(() => scene.close());
 
-  for (const tell of [completes, agentFails, timeOut, lostRun, takenAway, stubborn]) tell(() => scene, traits);
+  for (const tell of [completes, agentFails, timeOut, lostRun, takenAway, stubborn, livesOn]) tell(() => scene, traits);
 });

@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { buildSync } from 'esbuild';
 import { openWorld } from '../../runtime/embedded-world.ts';
 import type { TaskView } from '../../schemas/task-view.ts';
 import { aRequest } from '../builders.ts';
+import { testProgram } from '../programs.ts';
 import { type PublicReceiver, publicReceiver } from '../public-receiver.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { type WebhookReceiver, webhookReceiver } from '../webhook-receiver.ts';
@@ -74,25 +72,13 @@ describe('a webhook that subscribed to a repository', () => {
 });
 
 describe('a world that is killed between a post and its acknowledgement', () => {
-  const bundle = join(
-    fileURLToPath(new URL('../../dist', import.meta.url)),
-    `.webhook-world-process-${process.pid}.mjs`,
-  );
   let folder: string;
+  let bundle: string;
   beforeAll(() => {
-    buildSync({
-      entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],
-      outfile: bundle,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      external: ['libsql'],
-    });
+    bundle = testProgram(new URL('./world-process.ts', import.meta.url));
     folder = sceneFolder();
   });
   afterAll(async () => {
-    rmSync(bundle, { force: true });
     await putAway(folder);
   });
 

@@ -1,12 +1,9 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { buildSync } from 'esbuild';
 import { stepOf } from '../../lifecycle/fold.ts';
 import { openWorld } from '../../runtime/embedded-world.ts';
 import { slicesIn } from '../../runtime/engine/file-archive.ts';
@@ -14,6 +11,7 @@ import { rebuildWorld } from '../../runtime/rebuilt-world.ts';
 import type { BatonDetail } from '../../schemas/envelope.ts';
 import { type TaskView, taskView } from '../../schemas/task-view.ts';
 import { apiError } from '../../schemas/world-api.ts';
+import { testProgram } from '../programs.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
 import { linesOf, quickTimings, sampleRepository } from './scene.ts';
 
@@ -26,27 +24,16 @@ const OPENING_MAX_MS = 350;
 /** Requests of the producer; each is sent again under its key until it was answered. */
 const TASKS = 8;
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const bundle = join(root, 'dist', `.world-process-${process.pid}.mjs`);
 let folder: string;
+let bundle: string;
 let remote: string;
 
 beforeAll(() => {
-  // Beside the real bundles, where it finds the writer, runner and supervisor that it is going to start.
-  buildSync({
-    entryPoints: [fileURLToPath(new URL('./world-process.ts', import.meta.url))],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    external: ['libsql'],
-  });
+  bundle = testProgram(new URL('./world-process.ts', import.meta.url));
   folder = sceneFolder();
   remote = sampleRepository(folder);
 });
 afterAll(async () => {
-  rmSync(bundle, { force: true });
   await putAway(folder);
 });
 

@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,6 +52,25 @@ describe('bin/baton in a checkout', () => {
     expect(readdirSync(join(checkout, 'dist')).sort()).toEqual(['.sources', 'baton.js', 'baton.js.map']);
   });
 
+  it('keeps a part that a running process may still load, for a while from the build that has it no more', async () => {
+    const parts = () => readdirSync(join(checkout, 'dist')).filter((name) => /^baton-part-.*\.js$/.test(name));
+    const long = new Date(Date.now() - 3_600_000);
+    const age = (name: string): void => utimesSync(join(checkout, 'dist', name), long, long);
+    latePartSays('first');
+    expect(await baton()).toMatchObject({ stdout: 'first\n' });
+    const [first = ''] = parts();
+    age(first);
+    latePartSays('second');
+    expect(await baton()).toMatchObject({ stdout: 'second\n' });
+    expect(parts()).toHaveLength(2);
+    expect(parts()).toContain(first);
+    age(first);
+    latePartSays('third');
+    expect(await baton()).toMatchObject({ stdout: 'third\n' });
+    expect(parts()).toHaveLength(2);
+    expect(parts()).not.toContain(first);
+  });
+
   it('says what does not build, and where', async () => {
     writeFileSync(join(checkout, 'cli', 'main.ts'), 'export const main = ;\n');
     const { stderr, code } = await baton();
@@ -60,6 +89,13 @@ describe('bin/baton in a checkout', () => {
 
 function commandLineSays(word: string): void {
   const source = `export function main(words: string[]): void {\n  console.log('${word}', words.join(' '));\n}\n`;
+  writeFileSync(join(checkout, 'cli', 'main.ts'), source);
+}
+
+/** A command line that loads a part of itself when it runs. */
+function latePartSays(word: string): void {
+  writeFileSync(join(checkout, 'cli', 'part.ts'), `export const word = '${word}';\n`);
+  const source = "export const main = async () => console.log((await import('./part.ts')).word);\n";
   writeFileSync(join(checkout, 'cli', 'main.ts'), source);
 }
 

@@ -44,6 +44,7 @@ const LONGEST = [
   'test/agent/aws-runner.test.ts',
   'test/runtime/engine/local-agentcore.test.ts',
   'test/simulation/explained.test.ts',
+  'test/flows/requests.test.ts',
   'test/contracts/tasks.test.ts',
   'test/flows/world-killed.test.ts',
 ];

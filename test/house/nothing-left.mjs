@@ -1,8 +1,13 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { tsImport } from 'tsx/esm/api';
 
 /** What a test has ended may still be ending, for so long, in milliseconds; scenes have seen their processes end. */
 const ENDING_MS = 5_000;
+
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 
 /**
  * Runs once after the last test: what tests left in the temporary directory is removed, and a process that works there fails the run.
@@ -11,12 +16,15 @@ const ENDING_MS = 5_000;
 export default async function nothingLeft({ testPathPatterns, testNamePattern }) {
   const folder = process.env.TMPDIR;
   const { putAway, runningIn } = await tsImport('../scene-folder.ts', import.meta.url);
+  const { testProgramsMark } = await tsImport('../programs.ts', import.meta.url);
   for (const endMs = Date.now() + ENDING_MS; runningIn(folder).length > 0 && Date.now() < endMs; ) await sleep(100);
   const left = runningIn(folder);
   if (left.length > 0) {
     console.error(`tests left processes behind:\n${left.join('\n')}`);
     process.exitCode = 1;
   }
+  for (const name of readdirSync(dist))
+    if (name.includes(testProgramsMark(folder))) rmSync(join(dist, name), { force: true });
   if (testPathPatterns.patterns.length === 0 && !testNamePattern) await everyFunctionRan();
   await putAway(folder);
 }

@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from '@jest/globals';
@@ -60,8 +70,7 @@ let serial = 0;
 /** Synthesises a deployment with bundles that do nothing, and reads it with every reference resolved. */
 export function synthesised(context: Readonly<Record<string, string>> = {}, options: Options = {}): Synthesised {
   const { rules = allRules } = options;
-  const outdir = join(scratch, `out-${++serial}`);
-  synthesise(() => batonApp({ context, outdir, bundles: bundlesFor(rules), rules, checked: false }));
+  const outdir = rules === allRules ? assemblyOf(context) : made(context, rules, join(scratch, `out-${++serial}`));
   const resources = readTemplates(outdir);
   const all = (type: string) => resources.filter((resource) => resource.type === type);
   return {
@@ -82,6 +91,26 @@ export function synthesised(context: Readonly<Record<string, string>> = {}, opti
       return template.Resources[id]?.DeletionPolicy;
     },
   };
+}
+
+/** The cloud assembly of these settings, made once for all files of a run: synthesis is most of what tests of the infrastructure take. */
+function assemblyOf(context: Readonly<Record<string, string>>): string {
+  const settings = JSON.stringify(Object.entries(context).sort());
+  const outdir = join(tmpdir(), `baton-assembly-${createHash('sha256').update(settings).digest('hex').slice(0, 24)}`);
+  if (existsSync(outdir)) return outdir;
+  const draft = made(context, allRules, join(scratch, `out-${++serial}`));
+  try {
+    renameSync(draft, outdir);
+  } catch (error) {
+    // Another file was faster.
+    if (!existsSync(outdir)) throw error;
+  }
+  return outdir;
+}
+
+function made(context: Readonly<Record<string, string>>, rules: readonly Rule[], outdir: string): string {
+  synthesise(() => batonApp({ context, outdir, bundles: bundlesFor(rules), rules, checked: false }));
+  return outdir;
 }
 
 function outputsIn(outdir: string): Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   AutoScalingClient,
@@ -15,6 +15,7 @@ import { onLinux } from '../agent/host-scene.ts';
 import { aReport, aTaskId } from '../builders.ts';
 import { eventually, quickTimings } from '../flows/scene.ts';
 import { putAway, sceneFolder } from '../scene-folder.ts';
+import { written } from '../written.ts';
 import { clientConfig } from './aws/wire.ts';
 
 let folder: string;
@@ -89,8 +90,7 @@ const dataOf = (detail: unknown): Record<string, string> => (detail as { data: R
 const typed = ({ events }: Seen, wanted: string, others: readonly string[]): Envelope | undefined =>
   events.find(({ 'detail-type': type, detail }) => type === wanted && !others.includes(dataOf(detail)['worker'] ?? ''));
 const runnerDoes = (script: string): void => writeFileSync(join(folder, 'runner.sh'), script);
-const beside = (name: string): string | undefined =>
-  existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : undefined;
+const beside = (name: string): string | undefined => written(join(folder, name));
 const saysOf = ({ events }: Seen, command: string): unknown[] =>
   events.flatMap(({ detail }) => {
     const { 'command-id': id, status } = detail as Record<string, unknown>;
@@ -147,7 +147,7 @@ onLinux('the fleet of an embedded world', () => {
     const workers = await seen.ready(2);
     const worker = workers[0] ?? '';
     runnerDoes(
-      `touch '${folder}/begun'; until [ -e '${folder}/go' ]; do sleep 0.05; done; touch '${folder}/done'; exit 3`,
+      `echo begun > '${folder}/begun'; until [ -e '${folder}/go' ]; do sleep 0.05; done; echo done > '${folder}/done'; exit 3`,
     );
     const command = await seen.send(worker, aTaskId());
     await eventually(() => beside('begun'), 'its beginning');

@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { bundled } from '../runtime/engine/local-ecs-fixture.ts';
+import { testProgram } from '../programs.ts';
 import type { Asked, Told } from './simulator.ts';
 
 /** The simulation in a process of its own: inside the test runner worlds take four times as long. One question after the other. */
 export function besideJest() {
-  const { command, remove } = bundled(new URL('./simulator.ts', import.meta.url));
-  const [program = '', ...parameters] = command;
-  const simulator = spawn(program, parameters);
+  const simulator = spawn(process.execPath, [testProgram(new URL('./simulator.ts', import.meta.url))]);
   simulator.stderr.pipe(process.stderr);
   const answers = createInterface({ input: simulator.stdout })[Symbol.asyncIterator]();
   return {
@@ -19,7 +17,6 @@ export function besideJest() {
     },
     close(): void {
       simulator.kill();
-      remove();
     },
   };
 }

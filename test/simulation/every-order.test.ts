@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { besideJest } from './beside-jest.ts';
 import type { Bounds, Found } from './every-order.ts';
 
-/** States of the larger searches; `BATON_SEARCH_STATES=1000000` looks at more by hand. */
-const STATES = Number(process.env['BATON_SEARCH_STATES'] ?? 1_500);
+/** States of the larger searches; `BATON_TEST_STATES=1000000` looks at more by hand. */
+const STATES = Number(process.env['BATON_TEST_STATES'] ?? 1_000);
 /** No test is timed: only one that hangs on a busy machine is ended, in milliseconds. */
 const SLOW_MS = 600_000;
 

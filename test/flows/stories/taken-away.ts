@@ -1,8 +1,9 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Interruption } from '../../../runtime/engine/local-ecs.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
+import { written } from '../../written.ts';
 import { configure } from '../configure.ts';
 import type { Stories } from '../every-world.ts';
 import { eventually, linesOf } from '../scene.ts';
@@ -65,7 +66,7 @@ export const takenAway: Stories = (scene, { itEmbedded }) => {
       const taskId = await scene().submit(
         `echo start >> ${starts}; if [ $(wc -l < ${starts}) -ge 2 ]; then echo done > done.txt; else sleep 300; fi`,
       );
-      await eventually(() => (existsSync(starts) ? true : undefined), 'the first start');
+      await eventually(() => written(starts), 'the first start');
       await interrupted(taskId, 'host');
 
       const task = await scene().settled(taskId);

@@ -3,17 +3,16 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'libsql';
 import { type LibsqlStoreOptions, openLibsqlStore } from '../../../runtime/engine/libsql-store.ts';
-import { bundleStore } from '../../contracts/record-store-bundle.ts';
 import { stateAfter } from '../../contracts/record-store-operations.ts';
+import { testProgram } from '../../programs.ts';
 
 /** Enough to kill in start-up, in commits and between them. */
 const KILLS = 12;
 
-const bundle = bundleStore();
-afterAll(() => bundle.remove());
+const writer = testProgram(new URL('../../contracts/record-store-writer.ts', import.meta.url));
 
 let folder: string;
 let file: string;
@@ -23,8 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const open = (options: Partial<LibsqlStoreOptions> = {}) =>
-  openLibsqlStore({ file, workerUrl: bundle.workerUrl, ...options });
+const open = (options: Partial<LibsqlStoreOptions> = {}) => openLibsqlStore({ file, ...options });
 
 describe('a process killed while it writes', () => {
   it('leaves a prefix of its operations, with everything that it was told is durable', async () => {
@@ -169,7 +167,7 @@ describe('operations that nobody waits for', () => {
 
 /** Starts the writer at operation `from`, kills it after its first acknowledgement and a while, and answers all acknowledgements. */
 async function killAfterFirstAcknowledgement(from: number, whileMs: number): Promise<number[]> {
-  const child: ChildProcess = spawn(process.execPath, [bundle.writer, file, String(from)], {
+  const child: ChildProcess = spawn(process.execPath, [writer, file, String(from)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let said = '';
@@ -240,6 +238,6 @@ function rows(): number {
 }
 
 async function eventuallyRows(wanted: number): Promise<number> {
-  for (let tries = 0; tries < 100 && rows() !== wanted; tries++) await sleep(20);
+  for (let tries = 0; tries < 2_000 && rows() !== wanted; tries++) await sleep(20);
   return rows();
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { localAgentcore } from '../../../runtime/engine/local-agentcore.ts';
 import type {
@@ -9,28 +9,18 @@ import type {
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import { type SessionInvocation, sessionIdOf } from '../../../schemas/agentcore-session.ts';
 import { taskId } from '../../../schemas/task-id.ts';
+import { programs } from '../../programs.ts';
 import { putAway, sceneFolder } from '../../scene-folder.ts';
-import { bundled, eventually } from './local-ecs-fixture.ts';
+import { written } from '../../written.ts';
+import { eventually } from './local-ecs-fixture.ts';
 
 export const RUNTIME_ARN = 'arn:aws:bedrock-agentcore:local:000000000000:runtime/baton_agent-0123456789';
 
 /** A runner that does what its payload says, in words of the shell. */
 export const SHELL = ['/bin/sh', '-c', 'eval "$BATON_PAYLOAD"'];
 
-/** The supervisor and the runner, bundled once for a test file. */
-export function programs() {
-  const supervisor = bundled(new URL('../../../agent/supervisor.ts', import.meta.url));
-  const runner = bundled(new URL('../../../agent/main.ts', import.meta.url));
-  return {
-    supervisorCommand: supervisor.command,
-    serverCommand: [...runner.command, 'serve', ...SHELL],
-    remove() {
-      supervisor.remove();
-      runner.remove();
-    },
-  };
-}
-export type Programs = ReturnType<typeof programs>;
+/** The server of sessions whose runs do what these words say. */
+export const servedBy = (...words: string[]): string[] => [...programs.runner, 'serve', ...words];
 
 export interface AgentcoreWorld {
   readonly agentcore: LocalAgentcore;
@@ -64,9 +54,7 @@ export function invocationOf({ sessionId }: SessionName, script: string): Sessio
 }
 
 /** Pings often, so that a test need not wait; everything else as on AWS. */
-export async function agentcoreWorld(
-  options: Partial<LocalAgentcoreOptions> & Pick<LocalAgentcoreOptions, 'supervisorCommand' | 'serverCommand'>,
-): Promise<AgentcoreWorld> {
+export async function agentcoreWorld(options: Partial<LocalAgentcoreOptions> = {}): Promise<AgentcoreWorld> {
   const dataDir = options.dataDir ?? sceneFolder();
   const store = options.store ?? memoryStore({ freezeValues: true });
   const ends: { sessionId: string; why: string }[] = [];
@@ -74,6 +62,8 @@ export async function agentcoreWorld(
     clock: { now: () => new Date().toISOString() },
     worldFile: join(dataDir, 'world.json'),
     dirNameOf: ({ sessionId }) => sessionId,
+    supervisorCommand: programs.supervisor,
+    serverCommand: servedBy(...SHELL),
     onEnd: async ({ name, why }) => {
       ends.push({ sessionId: name.sessionId, why });
     },
@@ -99,7 +89,7 @@ export async function agentcoreWorld(
     },
     file({ sessionId }, file, nth = 1) {
       const path = join(runs, nth === 1 ? sessionId : `${sessionId}-${nth}`, file);
-      return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+      return written(path);
     },
     containers: () => (existsSync(runs) ? readdirSync(runs).sort() : []),
     ended: ({ sessionId }) =>

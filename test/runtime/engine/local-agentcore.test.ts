@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { identityOfChild, killAll } from '../../../agent/supervisor-processes.ts';
 import {
   type LocalAgentcoreOptions,
@@ -11,21 +11,16 @@ import {
 } from '../../../runtime/engine/local-agentcore-session.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import { type ProcessIdentity, runMarker } from '../../../schemas/supervised-run.ts';
-import { type AgentcoreWorld, agentcoreWorld, aSession, type Programs, programs } from './local-agentcore-fixture.ts';
+import { type AgentcoreWorld, agentcoreWorld, aSession, SHELL, servedBy } from './local-agentcore-fixture.ts';
 import { eventually, lives } from './local-ecs-fixture.ts';
 
-let bundles: Programs;
 const worlds: AgentcoreWorld[] = [];
-beforeAll(() => {
-  bundles = programs();
-});
-afterAll(() => bundles.remove());
 afterEach(async () => {
   for (const world of worlds.splice(0)) await world.close();
 });
 
 async function aWorld(options: Partial<LocalAgentcoreOptions> = {}): Promise<AgentcoreWorld> {
-  const world = await agentcoreWorld({ ...bundles, ...options });
+  const world = await agentcoreWorld(options);
   worlds.push(world);
   return world;
 }
@@ -152,7 +147,7 @@ describe('a session that is stopped', () => {
       '-c',
       'until [ -e go ]; do sleep 0.05; done; exec "$@"',
       'late',
-      ...bundles.serverCommand,
+      ...servedBy(...SHELL),
     ];
     const world = await aWorld({ serverCommand });
     const name = aSession();

@@ -1,27 +1,22 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { LocalEcsOptions } from '../../../runtime/engine/local-ecs.ts';
 import type { LocalRun } from '../../../runtime/engine/local-ecs-run.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import { putAway, sceneFolder } from '../../scene-folder.ts';
-import { aDefinition, aRun, bundled, type EcsWorld, ecsWorld } from './local-ecs-fixture.ts';
+import { aDefinition, aRun, type EcsWorld, ecsWorld } from './local-ecs-fixture.ts';
 import { journalStore } from './local-ecs-journal.ts';
 
-let supervisor: ReturnType<typeof bundled>;
 const worlds: EcsWorld[] = [];
-beforeAll(() => {
-  supervisor = bundled(new URL('../../../agent/supervisor.ts', import.meta.url));
-});
 afterEach(async () => {
   const opened = worlds.splice(0);
   for (const world of opened) await world.close();
   for (const dataDir of new Set(opened.map((world) => world.dataDir))) await putAway(dataDir);
 });
-afterAll(() => supervisor.remove());
 
 async function aWorld(options: Partial<LocalEcsOptions> = {}): Promise<EcsWorld> {
-  const world = await ecsWorld({ supervisorCommand: supervisor.command, ...options });
+  const world = await ecsWorld({ ...options });
   worlds.push(world);
   return world;
 }
@@ -94,7 +89,6 @@ describe('a run of a task definition', () => {
     const dies = () => (crashed ? new Promise<void>(() => undefined) : store.durable());
     // It is left as it is: whoever is killed closes nothing.
     const crashing = await ecsWorld({
-      supervisorCommand: supervisor.command,
       dataDir,
       store: { ...store, durable: dies },
     });

@@ -1,32 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
 import { AGENT_CONTAINER } from '../../../lifecycle/ecs-task.ts';
 import { type EcsTaskEvent, type LocalEcs, type LocalEcsOptions, localEcs } from '../../../runtime/engine/local-ecs.ts';
 import type { LocalRun } from '../../../runtime/engine/local-ecs-run.ts';
 import { type LocalRegistry, localRegistry } from '../../../runtime/engine/local-registry.ts';
 import type { EcsHandle } from '../../../schemas/run-handle.ts';
+import { programs } from '../../programs.ts';
 import { sceneFolder } from '../../scene-folder.ts';
 import { journalStore } from './local-ecs-journal.ts';
-
-/** A bundle of an entry point in a folder of its own, and the program that runs it. */
-export function bundled(entry: URL): { command: string[]; remove: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'baton-bundle-'));
-  const outfile = join(folder, 'bundle.mjs');
-  buildSync({
-    entryPoints: [fileURLToPath(entry)],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-  });
-  return { command: [process.execPath, outfile], remove: () => rmSync(folder, { recursive: true, force: true }) };
-}
 
 export interface EcsWorld {
   readonly ecs: LocalEcs;
@@ -45,7 +28,7 @@ export interface EcsWorld {
   close(): Promise<void>;
 }
 
-export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorCommand: string[] }): Promise<EcsWorld> {
+export async function ecsWorld(options: Partial<LocalEcsOptions> = {}): Promise<EcsWorld> {
   const dataDir = options.dataDir ?? sceneFolder();
   const events: EcsTaskEvent[] = [];
   const store = options.store ?? journalStore(join(dataDir, 'journal'));
@@ -59,6 +42,7 @@ export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorC
     clock: { now: () => new Date().toISOString() },
     worldFile: join(dataDir, 'world.json'),
     runnerCommand: ['/bin/sh'],
+    supervisorCommand: programs.supervisor,
     stopTimeoutSeconds: 1,
     ...options,
     store,
@@ -87,7 +71,7 @@ export async function ecsWorld(options: Partial<LocalEcsOptions> & { supervisorC
       const path = ecs.logPath(taskArn) ?? '';
       return existsSync(path) ? readFileSync(path, 'utf8') : '';
     },
-    reopen: (changes) => ecsWorld({ supervisorCommand: options.supervisorCommand, ...changes, dataDir }),
+    reopen: (changes) => ecsWorld({ ...changes, dataDir }),
     close: async () => {
       if (closed) return;
       closed = true;

@@ -4,14 +4,15 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { ecsTaskStateChangeDetail } from '../../../events/aws/ecs-task-state-change.ts';
 import type { LocalEcsOptions } from '../../../runtime/engine/local-ecs.ts';
 import { envelope } from '../../../schemas/envelope.ts';
 import { because } from '../../../schemas/reason.ts';
 import type { EcsHandle } from '../../../schemas/run-handle.ts';
+import { programs, testProgram } from '../../programs.ts';
 import { putAway, sceneFolder } from '../../scene-folder.ts';
-import { aRun, bundled, type EcsWorld, ecsWorld, eventually, lives } from './local-ecs-fixture.ts';
+import { aRun, type EcsWorld, ecsWorld, eventually, lives } from './local-ecs-fixture.ts';
 import { journalStore } from './local-ecs-journal.ts';
 
 const WHOLE_LIFE = [
@@ -25,26 +26,20 @@ const WHOLE_LIFE = [
   'STOPPED',
 ];
 
-let supervisor: ReturnType<typeof bundled>;
-let opener: ReturnType<typeof bundled>;
+let opener: string;
 const worlds: EcsWorld[] = [];
 
 beforeAll(() => {
-  supervisor = bundled(new URL('../../../agent/supervisor.ts', import.meta.url));
-  opener = bundled(new URL('./local-ecs-opener.ts', import.meta.url));
+  opener = testProgram(new URL('./local-ecs-opener.ts', import.meta.url));
 });
 afterEach(async () => {
   const opened = worlds.splice(0);
   for (const world of opened) await world.close();
   for (const dataDir of new Set(opened.map((world) => world.dataDir))) await putAway(dataDir);
 });
-afterAll(() => {
-  supervisor.remove();
-  opener.remove();
-});
 
 async function aWorld(options: Partial<LocalEcsOptions> = {}): Promise<EcsWorld> {
-  const world = await ecsWorld({ supervisorCommand: supervisor.command, ...options });
+  const world = await ecsWorld({ ...options });
   worlds.push(world);
   return world;
 }
@@ -499,7 +494,6 @@ describe('a restart', () => {
     const dataDir = sceneFolder();
     const store = journalStore(join(dataDir, 'journal'));
     const crashing = await ecsWorld({
-      supervisorCommand: supervisor.command,
       dataDir,
       store: { ...store, durable: () => new Promise(() => undefined) },
     });
@@ -565,7 +559,6 @@ describe('a restart', () => {
     const dataDir = sceneFolder();
     const store = journalStore(join(dataDir, 'journal'));
     const crashing = await ecsWorld({
-      supervisorCommand: supervisor.command,
       dataDir,
       store: { ...store, durable: () => new Promise(() => undefined) },
     });
@@ -634,9 +627,8 @@ describe('a restart', () => {
 });
 
 function open(dataDir: string, count: number, supervisorDelay: number): ChildProcess {
-  const [program = '', ...parameters] = opener.command;
-  const settings = [dataDir, supervisor.command[1] ?? '', String(count), String(supervisorDelay)];
-  return spawn(program, [...parameters, ...settings], { stdio: 'inherit' });
+  const settings = [dataDir, programs.supervisor.at(-1) ?? '', String(count), String(supervisorDelay)];
+  return spawn(process.execPath, [opener, ...settings], { stdio: 'inherit' });
 }
 
 function published(dataDir: string): { taskArn: string; startedBy: string; lastStatus: string; version: number }[] {

@@ -10,23 +10,10 @@ import type {
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import type { Envelope } from '../../../schemas/envelope.ts';
 import { runDocument } from '../../../schemas/run-document.ts';
+import { programs } from '../../programs.ts';
 import { putAway, sceneFolder } from '../../scene-folder.ts';
-import { bundled, eventually } from './local-ecs-fixture.ts';
-
-/** The programs that a fleet needs, bundled once for a test file. Its runner does what a file beside its data says, in words of the shell. */
-export function fleetPrograms() {
-  const supervisor = bundled(new URL('../../../agent/supervisor.ts', import.meta.url));
-  const containers = bundled(new URL('../../../agent/local-containers.ts', import.meta.url));
-  return {
-    supervisorCommand: supervisor.command,
-    containersCommand: containers.command,
-    remove() {
-      supervisor.remove();
-      containers.remove();
-    },
-  };
-}
-export type FleetPrograms = ReturnType<typeof fleetPrograms>;
+import { written } from '../../written.ts';
+import { eventually } from './local-ecs-fixture.ts';
 
 /** The script that instances run on AWS. */
 export const hostScript = readFileSync(new URL('../../../agent/host/run.sh', import.meta.url), 'utf8');
@@ -68,9 +55,8 @@ export function parametersOf(changes: Readonly<Record<string, string>> = {}): Re
   };
 }
 
-export async function fleetWorld(
-  options: Partial<LocalFleetOptions> & Pick<LocalFleetOptions, 'supervisorCommand' | 'containersCommand'>,
-): Promise<FleetWorld> {
+/** A fleet whose runners do what their task's script says, in words of the shell. */
+export async function fleetWorld(options: Partial<LocalFleetOptions> = {}): Promise<FleetWorld> {
   const dataDir = options.dataDir ?? sceneFolder();
   const store = options.store ?? memoryStore({ freezeValues: true });
   const events: Envelope[] = [];
@@ -88,6 +74,8 @@ export async function fleetWorld(
     },
     documents: { 'baton-run': runDocument(hostScript) },
     runnerCommand: ['/bin/sh', '-c', 'eval "$SCRIPT"', 'runner'],
+    supervisorCommand: programs.supervisor,
+    containersCommand: programs.containers,
     stopTimeoutSeconds: 2,
     containerOf: ({ commandId, parameters }) => ({
       runDirName: commandId,
@@ -131,13 +119,7 @@ export async function fleetWorld(
       events
         .filter(({ detail }) => detailOf(detail)['command-id'] === commandId)
         .map(({ detail }) => detailOf(detail)['status']),
-    file: (name) => {
-      try {
-        return readFileSync(join(dataDir, name), 'utf8');
-      } catch {
-        return undefined;
-      }
-    },
+    file: (name) => written(join(dataDir, name)),
     async reopen(changes) {
       await fleet.close();
       return fleetWorld({ ...options, ...changes, store, dataDir });

@@ -1,34 +1,23 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import { FleetFault, type LocalFleetOptions } from '../../../runtime/engine/local-fleet-records.ts';
 import { memoryStore } from '../../../runtime/engine/memory-store.ts';
 import { runDocument } from '../../../schemas/run-document.ts';
 import { HOST_EXIT } from '../../../schemas/ssm-command.ts';
 import { HOOK_WAIT_S } from '../../../schemas/worker.ts';
 import { onLinux } from '../../agent/host-scene.ts';
+import { programs } from '../../programs.ts';
 import { eventually, lives } from './local-ecs-fixture.ts';
-import {
-  detailOf,
-  type FleetPrograms,
-  type FleetWorld,
-  fleetPrograms,
-  fleetWorld,
-  parametersOf,
-} from './local-fleet-fixture.ts';
+import { detailOf, type FleetWorld, fleetWorld, parametersOf } from './local-fleet-fixture.ts';
 
-let programs: FleetPrograms;
 const worlds: FleetWorld[] = [];
-beforeAll(() => {
-  programs = fleetPrograms();
-});
-afterAll(() => programs.remove());
 afterEach(async () => {
   for (const world of worlds.splice(0)) await world.close();
 });
 
 async function aWorld(options: Partial<LocalFleetOptions> = {}): Promise<FleetWorld> {
-  const world = await fleetWorld({ ...programs, ...options });
+  const world = await fleetWorld(options);
   worlds.push(world);
   return world;
 }
@@ -134,8 +123,8 @@ onLinux('a command', () => {
     const { world, worker } = await aWorker();
     const first = await world.run(worker, 'echo secret > left');
     expect(await world.ended(first)).toMatchObject({ status: 'Success', responseCode: 0 });
-    await world.ended(await world.run(worker, 'ls -A > "$BESIDE/seen"'));
-    expect(world.file('seen')).toBe('');
+    await world.ended(await world.run(worker, '{ ls -A; echo all; } > "$BESIDE/seen"'));
+    expect(world.file('seen')).toBe('all\n');
   });
 
   it('that is sent twice for one attempt runs it once, and both tell the same', async () => {
@@ -448,7 +437,7 @@ onLinux('a world that comes back', () => {
     const [worker = ''] = await world.ready();
     const command = await world.run(worker, 'echo run >> "$BESIDE/runs"');
     await eventually(() => world.statuses(command).includes('InProgress'), 'its beginning');
-    const next = await reopened(world, { supervisorCommand: programs.supervisorCommand });
+    const next = await reopened(world, { supervisorCommand: programs.supervisor });
     expect(await next.ended(command)).toMatchObject({ status: 'Success' });
     expect(next.statuses(command)).toEqual(['Success']);
   });

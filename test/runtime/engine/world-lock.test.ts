@@ -2,12 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { acquireWorldLock } from '../../../runtime/engine/world-lock.ts';
-import { bundleStore } from '../../contracts/record-store-bundle.ts';
+import { testProgram } from '../../programs.ts';
 
-const bundle = bundleStore();
-afterAll(() => bundle.remove());
+const lockHolder = testProgram(new URL('./world-lock-holder.ts', import.meta.url));
 
 let dataDir: string;
 beforeEach(() => {
@@ -68,7 +67,7 @@ describe('a data directory that cannot be', () => {
 
 /** A process that holds the lock. */
 async function holder(): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [bundle.lockHolder, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [lockHolder, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
     child.once('exit', () => reject(new Error('The holder ended by itself')));

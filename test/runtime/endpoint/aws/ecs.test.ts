@@ -18,10 +18,9 @@ import { describedTask } from '../../../../runtime/endpoint/aws/ecs-task-shape.t
 import { because, type Reason } from '../../../../schemas/reason.ts';
 import { anEcsTask } from '../../../builders.ts';
 import { putAway } from '../../../scene-folder.ts';
-import { bundled, type EcsWorld, ecsWorld } from '../../engine/local-ecs-fixture.ts';
+import { type EcsWorld, ecsWorld } from '../../engine/local-ecs-fixture.ts';
 import { awsServer, errorOf } from './aws-server.ts';
 
-const supervisor = bundled(new URL('../../../../agent/supervisor.ts', import.meta.url));
 const place = { account: '000000000000', region: 'local' };
 let world: EcsWorld;
 let refusal: Reason | undefined;
@@ -29,7 +28,7 @@ let server: Awaited<ReturnType<typeof awsServer>>;
 let client: ECSClient;
 
 beforeAll(async () => {
-  world = await ecsWorld({ supervisorCommand: supervisor.command, failStart: () => refusal });
+  world = await ecsWorld({ failStart: () => refusal });
   server = await awsServer([ecsService({ place, tasks: world.ecs, clusters: ['baton'], registry: world.registry })]);
   client = new ECSClient(server.client);
 });
@@ -37,7 +36,6 @@ afterAll(async () => {
   client.destroy();
   await server.close();
   await world.close();
-  supervisor.remove();
   await putAway(world.dataDir);
 });
 

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Envelope } from '../../schemas/envelope.ts';
-import { onEveryWorld } from './every-world.ts';
-import { eventually, type FlowScene } from './scene.ts';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { Envelope } from '../../../schemas/envelope.ts';
+import type { Stories } from '../every-world.ts';
+import { eventually } from '../scene.ts';
 
 const UNKNOWN = `t${'0'.repeat(24)}`;
 let events = 0;
@@ -17,17 +17,11 @@ const event = (source: string, type: string, detail: unknown): Envelope => ({
   detail,
 });
 
-onEveryWorld((openScene, { poisonTries }) => {
-  let scene: FlowScene;
-  beforeAll(async () => {
-    scene = await openScene();
-  });
-  afterAll(() => scene.close());
-
+export const strangeEvents: Stories = (scene, { poisonTries }) => {
   /** What ECS says about a run of this world. */
   const ofEcs = (taskId: string) => ({
-    clusterArn: scene.world.clusterArn,
-    startedBy: `baton/${scene.world.stage}/${taskId}/1`,
+    clusterArn: scene().world.clusterArn,
+    startedBy: `baton/${scene().world.stage}/${taskId}/1`,
     lastStatus: 'STOPPED',
   });
 
@@ -46,39 +40,39 @@ onEveryWorld((openScene, { poisonTries }) => {
       for (const [source, type, detail] of cases) {
         malformed.set(nameOf(source, type, detail), event(source, type, detail()));
       }
-      await scene.world.publish([...malformed.values()]);
+      await scene().world.publish([...malformed.values()]);
     });
 
     it.each(cases)('%s %s is given up after the tries of this world, and kept', async (source, type, detail, tries) => {
       const id = malformed.get(nameOf(source, type, detail))?.id ?? '';
       const letters = await eventually(() => {
-        const found = scene.deadLetters.filter((letter) => letter.event.id === id);
+        const found = scene().deadLetters.filter((letter) => letter.event.id === id);
         return found.length > 0 ? found : undefined;
       }, 'the dead letter');
-      await scene.quiet();
+      await scene().quiet();
       for (const letter of letters) {
         expect(letter).toMatchObject({ tries, error: { code: 'malformed_event' } });
       }
-      expect((await scene.world.keptLetters()).filter((kept) => kept.id === id)).toHaveLength(letters.length);
+      expect((await scene().world.keptLetters()).filter((kept) => kept.id === id)).toHaveLength(letters.length);
     });
 
     it('that asks for a task is answered with a stored rejection', async () => {
       const asking = event('baton.request', 'TaskRequested', {
         data: { repository: '', prompt: ' ', idempotencyKey: 'bad', surprise: 1 },
       });
-      await scene.world.publish([asking]);
+      await scene().world.publish([asking]);
       const rejected = await eventually(
-        () => scene.events.find((one) => one['detail-type'] === 'TaskRejected'),
+        () => scene().events.find((one) => one['detail-type'] === 'TaskRejected'),
         'the rejection',
       );
       const { taskId } = (rejected.detail as { data: { taskId: string } }).data;
-      await scene.quiet();
-      await expect(scene.world.view(taskId)).rejects.toMatchObject({
+      await scene().quiet();
+      await expect(scene().world.view(taskId)).rejects.toMatchObject({
         code: 'rejected',
         message: expect.stringMatching(/repository.*prompt|prompt.*repository/),
       });
-      const request = { repository: scene.remote, prompt: 'Good now.', idempotencyKey: 'bad' };
-      await expect(scene.world.submit(request)).rejects.toMatchObject({ code: 'rejected' });
+      const request = { repository: scene().remote, prompt: 'Good now.', idempotencyKey: 'bad' };
+      await expect(scene().world.submit(request)).rejects.toMatchObject({ code: 'rejected' });
     });
   });
 
@@ -113,26 +107,26 @@ onEveryWorld((openScene, { poisonTries }) => {
     ];
 
     it.each(cases)('%s %s is noted and changes nothing else', async (source, type, detail) => {
-      await scene.quiet();
-      const before = await scene.world.recordCount();
-      const deadBefore = scene.deadLetters.length;
-      await scene.world.publish([event(source, type, detail())]);
-      await scene.quiet();
+      await scene().quiet();
+      const before = await scene().world.recordCount();
+      const deadBefore = scene().deadLetters.length;
+      await scene().world.publish([event(source, type, detail())]);
+      await scene().quiet();
       const noted = await eventually(async () => {
-        const { ignored } = await scene.world.journal(UNKNOWN);
+        const { ignored } = await scene().world.journal(UNKNOWN);
         return ignored.find(({ cause }) => cause.type === type);
       }, 'the note');
       expect(noted.reason).not.toBe('');
-      expect(scene.deadLetters).toHaveLength(deadBefore);
-      expect(await scene.world.recordCount()).toBe(before);
+      expect(scene().deadLetters).toHaveLength(deadBefore);
+      expect(await scene().world.recordCount()).toBe(before);
     });
   });
 
   describe('an event of a type that nobody knows', () => {
     it('is dropped', async () => {
-      await scene.quiet();
-      await scene.world.publish([event('somebody.else', 'Something Happened', { a: 1 })]);
-      expect(scene.world.isQuiet()).toBe(true);
+      await scene().quiet();
+      await scene().world.publish([event('somebody.else', 'Something Happened', { a: 1 })]);
+      expect(scene().world.isQuiet()).toBe(true);
     });
   });
-});
+};
