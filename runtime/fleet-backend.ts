@@ -9,7 +9,7 @@ import { type CommandService, CommandTrouble } from './command-service.ts';
 import { ComputeError, type ErrorCode } from './errors.ts';
 import { fleetClaims, releasing } from './fleet-claims.ts';
 import { endCommand, ownerOf, refusalOf, runCommand } from './fleet-commands.ts';
-import { type Found, fleetReader, foundLater, goneWith, observationOf, statusOf, UNSENT } from './fleet-reading.ts';
+import { type Found, fleetReader, goneWith, observationOf, statusOf, UNSENT } from './fleet-reading.ts';
 import { fleetSignals } from './fleet-signals.ts';
 import type {
   Clock,
@@ -149,7 +149,9 @@ export function fleetBackend(options: FleetBackendOptions): FleetBackend {
     if (worker?.state === 'quarantined' && isFor(worker.owner, handle)) {
       return (await isGone(handle.instanceId)) ? 'already_ended' : 'stopping';
     }
-    return isFor(worker?.last, handle) ? 'already_ended' : 'not_found';
+    if (!isFor(worker?.last, handle)) return 'not_found';
+    await workers.release(handle.instanceId);
+    return 'already_ended';
   }
 
   /** The host is asked to end the run and to prove it, and again when a command for that came to nothing. */
@@ -197,7 +199,7 @@ export function fleetBackend(options: FleetBackendOptions): FleetBackend {
       if (await isGone(handle.instanceId)) return goneWith(HOST_LOST);
       return { phase: 'lost', end: { kind: 'lost', reason: worker.reason } };
     }
-    if (!isOwnedBy(worker, ownerOf(handle))) return foundLater(worker, handle);
+    if (!isOwnedBy(worker, ownerOf(handle))) return reader.later(worker, handle);
     switch (worker.state) {
       case 'claimed': {
         // Whoever claimed it is over by the time that somebody asks; unless it begins to send just now.

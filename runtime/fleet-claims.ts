@@ -1,3 +1,4 @@
+import { isOwnedBy } from '../lifecycle/worker.ts';
 import { because } from '../schemas/reason.ts';
 import type { WorkerOwner } from '../schemas/ssm-command.ts';
 import type { FleetBackend, Machines, WorkerAnswer, Workers } from './ports.ts';
@@ -12,9 +13,13 @@ export interface FleetClaimsOver {
   readonly warn: (message: string, cause?: unknown) => void;
 }
 
-/** Workers for attempts, whose machines stay for as long as they are theirs. The workers are `releasing`. */
-export function fleetClaims({ workers, machines, warn }: FleetClaimsOver): Pick<FleetBackend, 'claim' | 'giveBack'> {
-  return { claim, giveBack: async (worker, owner) => void (await workers.giveBack(worker, owner)) };
+/** Workers for attempts, whose machines stay for as long as they are theirs. */
+export function fleetClaims({
+  workers,
+  machines,
+  warn,
+}: FleetClaimsOver & { readonly workers: ReleasingWorkers }): Pick<FleetBackend, 'claim' | 'giveBack'> {
+  return { claim, giveBack };
 
   async function claim(fleet: string, owner: WorkerOwner): Promise<string | undefined> {
     for (let tries = 0; tries < CLAIM_TRIES; tries++) {
@@ -24,6 +29,21 @@ export function fleetClaims({ workers, machines, warn }: FleetClaimsOver): Pick<
       await workers.giveBack(worker, owner);
     }
     return undefined;
+  }
+
+  /**
+   * The group may have the machine again before the worker is anybody's: nobody would be told of one that was given back by somebody who
+   * died then. And after it, where another delivery gave it back: what this one asked of the group may have come later.
+   */
+  async function giveBack(id: string, owner: WorkerOwner): Promise<void> {
+    const worker = await workers.get(id);
+    if (worker?.state === 'claimed' && isOwnedBy(worker, owner)) {
+      await machines
+        .protect(worker, false)
+        .catch((cause) => warn(`the group of worker ${id} could not be told`, cause));
+    }
+    const { answer } = await workers.giveBack(id, owner);
+    if (answer === 'already') await workers.release(id);
   }
 
   /** Whether a machine stays for the run that it is claimed for. Where nobody can say, the claim goes back; where that fails too, it lapses. */
@@ -37,10 +57,17 @@ export function fleetClaims({ workers, machines, warn }: FleetClaimsOver): Pick<
   }
 }
 
+/** Workers whose machines' groups are told when they get free. */
+export interface ReleasingWorkers extends Workers {
+  /** Tells the group of a machine how its worker stands: whoever let go of the worker may have died before. */
+  release(worker: string): Promise<void>;
+}
+
 /** The same workers, and whenever one gets free, its machine's group is told. That it was not is no reason to do the rest again. */
-export function releasing({ workers, machines, warn }: FleetClaimsOver): Workers {
+export function releasing({ workers, machines, warn }: FleetClaimsOver): ReleasingWorkers {
   return {
     ...workers,
+    release,
     free: async (worker, ...given) => told(worker, await workers.free(worker, ...given)),
     giveBack: async (worker, ...given) => told(worker, await workers.giveBack(worker, ...given)),
     returning: async (worker, ...given) => told(worker, await workers.returning(worker, ...given)),
@@ -48,13 +75,16 @@ export function releasing({ workers, machines, warn }: FleetClaimsOver): Workers
   };
 
   async function told<Answer extends WorkerAnswer<string>>(id: string, done: Answer): Promise<Answer> {
-    if (!FREED.has(done.answer)) return done;
+    if (FREED.has(done.answer)) await release(id);
+    return done;
+  }
+
+  async function release(id: string): Promise<void> {
     try {
       await releaseWorker({ workers, machines }, id);
     } catch (error) {
       warn(`the group of worker ${id} could not be told that it is free`, error);
     }
-    return done;
   }
 }
 

@@ -3,10 +3,10 @@ import type { Owned } from '../lifecycle/worker.ts';
 import { RUNNER_EXIT } from '../schemas/exit-codes.ts';
 import { because, type Reason } from '../schemas/reason.ts';
 import type { RunObservation } from '../schemas/run-observation.ts';
-import { type Ec2Handle, nothingLeftOf, workerRunId } from '../schemas/ssm-command.ts';
+import { type Ec2Handle, nothingLeftOf, type WorkerOwner, workerRunId } from '../schemas/ssm-command.ts';
 import type { Worker } from '../schemas/worker.ts';
 import type { Invocation } from './command-service.ts';
-import type { Workers } from './ports.ts';
+import type { ReleasingWorkers } from './fleet-claims.ts';
 
 /** What was found out about a run on a worker. Only `ended` gave the worker back. */
 export type Found = Pick<RunObservation, 'phase' | 'end' | 'sequence'>;
@@ -17,9 +17,14 @@ export interface FleetReader {
   ofRun(worker: Owned, status: SsmStatus, answer: () => Promise<Invocation | undefined>): Promise<Found>;
   /** The status of a command that was to prove the end; undefined where it proved nothing, and nothing against it either. */
   ofEnd(worker: Owned, status: SsmStatus, answer: () => Promise<Invocation | undefined>): Promise<Found | undefined>;
+  /**
+   * Of an attempt whose worker is not its own any more: it was given back, and that takes a proof, or that nothing was sent. The group
+   * of its machine is told again, since whoever gave it back may have died before.
+   */
+  later(worker: Worker, owner: WorkerOwner): Promise<Found>;
 }
 
-export function fleetReader(workers: Pick<Workers, 'free' | 'quarantine'>): FleetReader {
+export function fleetReader(workers: Pick<ReleasingWorkers, 'free' | 'quarantine' | 'release'>): FleetReader {
   return {
     async ofRun(worker, status, answer) {
       const sequence = status.rank;
@@ -57,6 +62,11 @@ export function fleetReader(workers: Pick<Workers, 'free' | 'quarantine'>): Flee
       await workers.quarantine(worker.worker, end.reason, worker.owner);
       return { phase: 'lost', end };
     },
+
+    async later(worker, owner) {
+      await workers.release(worker.worker);
+      return foundLater(worker, owner);
+    },
   };
 }
 
@@ -77,8 +87,7 @@ async function endFrom(
 export const statusOf = ({ status, statusDetails = '' }: Invocation): SsmStatus | undefined =>
   ssmStatusOf(statusDetails) ?? ssmStatusOf(status);
 
-/** What is known of an attempt whose worker is not its own any more: it was given back, and that takes a proof, or that nothing was sent. */
-export function foundLater({ last }: Worker, { taskId, attempt }: Ec2Handle): Found {
+function foundLater({ last }: Worker, { taskId, attempt }: WorkerOwner): Found {
   if (last?.taskId !== taskId || last.attempt !== attempt)
     return { phase: 'ended', end: { kind: 'lost', reason: GONE } };
   if (last.exitCode !== undefined) {

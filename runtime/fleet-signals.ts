@@ -1,9 +1,9 @@
 import { ssmStatusOf } from '../lifecycle/ssm-status.ts';
-import { isOwned } from '../lifecycle/worker.ts';
+import { isOwned, isOwnedBy } from '../lifecycle/worker.ts';
 import { type Ec2Handle, ec2Handle, parseComment, type WorkerOwner } from '../schemas/ssm-command.ts';
 import type { Worker } from '../schemas/worker.ts';
 import type { CommandService } from './command-service.ts';
-import { type FleetReader, type Found, foundLater, goneWith, observationOf } from './fleet-reading.ts';
+import { type FleetReader, type Found, goneWith, observationOf } from './fleet-reading.ts';
 import type { FleetBackend, FleetReading, Workers } from './ports.ts';
 
 export interface FleetSignalsOver {
@@ -38,7 +38,7 @@ export function fleetSignals({
           return found ? seen(now, now.owner, found) : { remark: 'end_is_not_proven' };
         }
         case 'last':
-          return now.last ? seen(now, now.last, foundLater(now, handleOf(now, now.last))) : NOTHING;
+          return now.last ? seen(now, now.last, await reader.later(now, handleOf(now, now.last))) : NOTHING;
         case 'out':
           return now.state === 'quarantined' && now.owner
             ? seen(now, now.owner, { phase: 'lost', end: { kind: 'lost', reason: now.reason } })
@@ -80,8 +80,10 @@ export function fleetSignals({
       action === 'run'
         ? await workers.dispatched(worker.worker, owner, commandId)
         : await workers.endSent(worker.worker, owner, commandId);
-    // The host tells the same to each command of an attempt, so what is said of a second one may be left out.
-    return answer === 'noted' && now ? { role: action, now } : { role: 'none', now: worker };
+    if (answer === 'noted' && now) return { role: action, now };
+    // The host tells the same to each command of an attempt, so what is said of a second one may be left out; unless its word has freed the
+    // worker, and who heard it came no further.
+    return { role: action === 'end' && worker.last && isSame(worker.last, owner) ? 'last' : 'none', now: worker };
   }
 
   function seen(worker: Worker, owner: WorkerOwner, found: Found): FleetReading {
@@ -89,7 +91,9 @@ export function fleetSignals({
   }
 
   function handleOf(worker: Worker, { taskId, attempt }: WorkerOwner): Ec2Handle {
-    const commandId = 'commandId' in worker ? worker.commandId : worker.last?.commandId;
+    const owned = isOwnedBy(worker, { taskId, attempt }) && 'commandId' in worker ? worker.commandId : undefined;
+    const last = isSame(worker.last, { taskId, attempt }) ? worker.last?.commandId : undefined;
+    const commandId = owned ?? last;
     const { worker: instanceId, fleet } = worker;
     return ec2Handle.parse({ backend: 'ec2', fleet, instanceId, region, taskId, attempt, commandId });
   }

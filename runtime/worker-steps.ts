@@ -8,8 +8,11 @@ import type { Outcome } from './outcome.ts';
 import type { Ports } from './ports.ts';
 import { causeOf, subject } from './react.ts';
 
-/** How often what a machine's group was told is compared with its worker: each further time somebody took the worker, or gave it back. */
-const TELL_TRIES = 3;
+/**
+ * How often what a machine's group was told is compared with its worker: each further time somebody took the worker, or gave it back. Few
+ * do so during one call, and whoever is the last to tell must be right, so there are more tries than that.
+ */
+const TELL_TRIES = 10;
 
 /**
  * Tells the group of a machine that is free what it may do with it: one that may go goes if it is waited for, and an idle one may be taken.
@@ -34,6 +37,8 @@ export async function releaseWorker(
     told = standing;
     worker = await workers.get(id);
   }
+  // Whoever has it then has not asked for it: better one too many that stays.
+  if (worker && told === 'idle' && standingOf(worker) === 'used') await machines.protect(worker, true);
 }
 
 type Standing = 'used' | 'idle' | 'leaving' | 'out';

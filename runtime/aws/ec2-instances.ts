@@ -59,10 +59,11 @@ export function ec2Instances({ config }: AutoScalingClient, { endpoint }: Ec2Pla
   }
 
   async function answered(body: string): Promise<{ status: number; text: string }> {
-    const [region, UseFIPS, UseDualStack] = await Promise.all([
+    const [region, UseFIPS, UseDualStack, appId] = await Promise.all([
       config.region(),
       config.useFipsEndpoint(),
       config.useDualstackEndpoint(),
+      config.userAgentAppId(),
     ]);
     const { protocol, hostname, port, pathname } = place({ Region: region, UseFIPS, UseDualStack });
     const signer = await config.signer({ name: 'sigv4', signingName: SERVICE, signingRegion: region, properties: {} });
@@ -77,6 +78,8 @@ export function ec2Instances({ config }: AutoScalingClient, { endpoint }: Ec2Pla
         host: port === '' ? hostname : `${hostname}:${port}`,
         'content-type': 'application/x-www-form-urlencoded',
         'content-length': String(Buffer.byteLength(body)),
+        // Who asks, in the words of the SDK: CloudTrail keeps them.
+        'user-agent': appId === undefined ? 'baton' : `baton app/${appId}`,
       },
       body,
     };

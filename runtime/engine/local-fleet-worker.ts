@@ -74,7 +74,7 @@ export function localWorker(dir: string, instanceId: string): LocalWorker {
       writeFileSync(join(host, 'image'), 'this-machine\n');
       writeFileSync(join(host, 'container.env'), '');
       const docker = join(bin, 'docker');
-      writeFileSync(docker, `#!/bin/sh\nexec ${containersCommand.map(quoted).join(' ')} "$@"\n`);
+      writeFileSync(docker, `#!/bin/sh\n${dockerScript(containersCommand)}`);
       chmodSync(docker, 0o700);
     },
 
@@ -132,5 +132,18 @@ export function localWorker(dir: string, instanceId: string): LocalWorker {
     remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }),
   };
 }
+
+/**
+ * `docker` on the path of a worker. Most questions are asked of a host without containers, and a shell has their answer in a few
+ * milliseconds; all else is for the program that stands for the engine.
+ */
+export const dockerScript = (containersCommand: readonly string[]): string => `
+is_bare() {
+  [ -n "$BATON_HOST_DIR" ] || return 1
+  for file in "$BATON_HOST_DIR"/containers/*.json; do if [ -e "$file" ]; then return 1; fi; done
+}
+case "$*" in 'ps --all --quiet --filter label='* | 'container prune --force') if is_bare; then exit 0; fi ;; esac
+exec ${containersCommand.map(quoted).join(' ')} "$@"
+`;
 
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

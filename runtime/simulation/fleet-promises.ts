@@ -16,11 +16,16 @@ const LOSS_HEARD_WITHIN_MS = 60_000;
 /** How much longer it may take where nobody says so: until Auto Scaling has missed it, in milliseconds. Then the next look finds out. */
 const LOSS_MISSED_WITHIN_MS = 660_000;
 
+/** Rules by which a worker gets free. */
+const MAY_FREE = ['observe-run-command', 'check-run-on-ec2', 'stop-run-on-ec2', 'start-run-on-ec2', 'return-worker'];
+
 interface Surroundings {
   readonly records: Records;
   readonly nowMs: () => number;
   readonly later: (ms: number, work: () => void) => void;
   readonly isCalm: boolean;
+  /** No call is refused: whoever is to tell a group something tells it, unless it dies before. */
+  readonly isHeard: boolean;
   readonly timings: Timings;
   readonly machines: () => readonly Machine[];
   readonly commands: () => readonly SimulatedCommand[];
@@ -43,7 +48,7 @@ const textOf = ({ taskId, attempt }: WorkerOwner): string => `attempt ${attempt}
 
 /** Watches the workers of a fleet: what their records say, what their hosts do, and that each machine ends where it belongs. */
 export function watchFleet(around: Surroundings) {
-  const { records, later, isCalm, timings, machines, commands, taskOf, tasks, isDead, complain } = around;
+  const { records, later, isCalm, isHeard, timings, machines, commands, taskOf, tasks, isDead, complain } = around;
   /** Where each attempt began, by run key. */
   const began = new Map<string, string>();
 
@@ -161,6 +166,8 @@ export function watchFleet(around: Surroundings) {
     if (state === 'gone' && !isGone) complain('whole fleet', '', `${id} is said to be gone, and is ${machine.phase}`);
     if (state === 'quarantined' && !isGone && !isDead('replace-worker'))
       complain('whole fleet', '', `${id} is quarantined and was not replaced: ${worker.reason.message}`);
+    if (state === 'idle' && machine?.isProtected && !isGone && isHeard && !MAY_FREE.some(isDead))
+      complain('whole fleet', '', `${id} is idle, and its group may not take it`);
     if (!wasSent(worker)) return;
     // Of a machine that is gone without a word nobody hears, but whoever needs it.
     const { taskId } = worker.owner;

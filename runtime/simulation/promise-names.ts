@@ -18,7 +18,7 @@ export const promiseNames = {
   'clean worker':
     '15: a worker has one run at a time, an attempt begins on one worker and once, and nothing of one run is there when another begins',
   'whole fleet':
-    '16: no worker stays with a run that is over, whoever cannot be proven clean is replaced, and a machine that is gone keeps nobody waiting',
+    '16: no worker stays with a run that is over, whoever cannot be proven clean is replaced, who was given back may be taken, and a machine that is gone keeps nobody waiting',
 } as const satisfies Record<string, string>;
 
 export type PromiseName = keyof typeof promiseNames;

@@ -42,6 +42,8 @@ export interface PromisesOptions {
   readonly timings: Timings;
   /** No fault is in play that delays what Baton does. */
   readonly isCalm: boolean;
+  /** None is that refuses calls, or loses their answers. */
+  readonly isHeard: boolean;
   readonly stage: string;
   /** Seconds after its deadline by which a task must have settled. */
   readonly settleWithinSeconds: number;

@@ -64,6 +64,8 @@ const DELAYING = [
   'lost-answer',
   'late-handle',
 ] as const satisfies readonly FaultName[];
+/** Faults by which a call may fail, so that what it was to tell may remain untold. */
+const REFUSING = ['throttle', 'throttled-start', 'time-out', 'lost-answer'] as const satisfies readonly FaultName[];
 /** Trace lines that a finding carries. */
 const LINES_OF_A_FINDING = 80;
 
@@ -139,6 +141,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     commands: () => ec2.commands,
     timings,
     isCalm: !DELAYING.some(has),
+    isHeard: !REFUSING.some(has),
     registry: () => registry,
     stage: usual.stage,
     isUp: () => life !== undefined,

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe } from '@jest/globals';
+import { dockerScript } from '../../runtime/engine/local-fleet-worker.ts';
 import { LOCAL_CONTAINERS_VARIABLE, type LocalContainers } from '../../schemas/local-containers.ts';
 import { programs } from '../programs.ts';
 import { eventually } from '../runtime/engine/local-ecs-fixture.ts';
@@ -70,7 +71,7 @@ export function aHost(options: HostOptions = {}): Host {
   writeFileSync(join(dir, 'image'), 'agent:1\n');
   writeFileSync(join(dir, 'container.env'), '# of the deployment\nBATON_TABLE=baton\n');
   const docker = join(bin, 'docker');
-  writeFileSync(docker, dockerScript(folder, programs.containers));
+  writeFileSync(docker, faultyDocker(folder, programs.containers));
   chmodSync(docker, 0o755);
   const aws = join(bin, 'aws');
   writeFileSync(
@@ -132,12 +133,11 @@ export function aHost(options: HostOptions = {}): Host {
 }
 
 /** Says what it is asked, fails where the scene wants it to, and otherwise does what the stand-in does. */
-const dockerScript = (folder: string, containers: readonly string[]): string => `#!/bin/sh
+const faultyDocker = (folder: string, containers: readonly string[]): string => `#!/bin/sh
 echo "$*" >> '${folder}/docker.log'
 if [ -e '${folder}/slow' ] && echo "$*" | grep -qE "$(cat '${folder}/slow')"; then sleep "$(cat '${folder}/seconds')"; fi
 if [ -e '${folder}/broken' ] && echo "$*" | grep -qE "$(cat '${folder}/broken')"; then exit 1; fi
-exec ${containers.map((word) => `'${word}'`).join(' ')} "$@"
-`;
+${dockerScript(containers)}`;
 
 function runningCommand(child: ChildProcess): RunningCommand {
   let text = '';

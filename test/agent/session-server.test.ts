@@ -119,6 +119,12 @@ describe('a session that is invoked', () => {
     expect(container.output()).not.toContain('has ended with');
   });
 
+  it.each([0, 3])('says in its log with what its run has ended: %s', async (code) => {
+    const container = await aContainer();
+    await container.invoke(anInvocation(`exit ${code}`));
+    await until('it is told', () => container.output().includes(`task ${TASK_ID} has ended with ${code}\n`));
+  });
+
   it('says that its runner could not be started, and tries again when it is asked again', async () => {
     const container = await aContainer({ words: ['./runner'] });
     expect(await container.invoke(anInvocation())).toMatchObject({

@@ -117,7 +117,8 @@ describe('a healthy task on a fleet', () => {
   it('publishes nothing twice and sends nothing twice when every event is delivered twice', () => {
     const { minutes, deliveredTwice } = ec2;
     const once = minutes['30'];
-    expect(deliveredTwice).toMatchObject({ starts: 1, machineCalls: 2, publishedEntries: once?.publishedEntries });
+    // Whoever hears of the end again lets go of the machine once more: the first may have died before.
+    expect(deliveredTwice).toMatchObject({ starts: 1, machineCalls: 3, publishedEntries: once?.publishedEntries });
     expect(deliveredTwice.recordWrites).toBe((once?.recordWrites ?? 0) + 1);
   });
 });

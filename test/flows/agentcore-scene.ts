@@ -7,6 +7,7 @@ import { runKey } from '../../runtime/records.ts';
 import { sessionIdOf } from '../../schemas/agentcore-session.ts';
 import { type RunRecord, runRecord } from '../../schemas/run-record.ts';
 import { supervisorRecord } from '../../schemas/supervised-run.ts';
+import { factsSaid, lossesOf } from './facts.ts';
 import { eventually, linesOf, openScene, quickTimings, type Scene } from './scene.ts';
 
 /**
@@ -65,21 +66,11 @@ export async function openSessionScene(options: Partial<WorldOptions> = {}): Pro
       const sessionId = sessionIdOf({ stage: scene.world.stage, taskId, attempt });
       return (await scene.world.record(sessionKey({ ...LOCAL_RUNTIME, sessionId }))) !== undefined;
     },
-    lossesOf: (taskId: string) =>
-      factsOf(scene, taskId, 'RunLost').map((data) => (data as { reason: { code: string; message: string } }).reason),
-    factOf: (taskId: string, type: string) => factsOf(scene, taskId, type)[0],
+    lossesOf: (taskId: string) => lossesOf(scene, taskId),
+    factOf: (taskId: string, type: string) => factsSaid(scene, taskId, type)[0],
     file,
     lines: (name: string) => linesOf(file(name)),
   });
-}
-
-function factsOf(scene: Scene, taskId: string, type: string): unknown[] {
-  const facts = new Map<string, unknown>();
-  for (const { 'detail-type': said, detail } of scene.events) {
-    const { metadata, data } = detail as { metadata?: { taskId?: string; id: string }; data?: unknown };
-    if (said === type && metadata?.taskId === taskId) facts.set(metadata.id, data);
-  }
-  return [...facts.values()];
 }
 
 /** An agent that writes down its runner and itself, waits for ever in the first attempt, and does its work in the next. */

@@ -39,6 +39,7 @@ onLoopback(() => {
           computes: ['agentcore', 'ecs'],
           limit: LIMIT,
           copies: 2,
+          crowdedMs: 0,
           dieAt() {
             if (!killing || !random.chance(DEATHS_PER_CALL)) return undefined;
             return random.chance(0.5) ? 'before' : 'after';

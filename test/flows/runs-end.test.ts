@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from '@jest/globals';
 import { onEveryWorld } from './every-world.ts';
 import type { FlowScene } from './scene.ts';
 import { agentFails } from './stories/agent-fails.ts';
+import { cancelled } from './stories/cancelled.ts';
 import { completes } from './stories/completes.ts';
 import { livesOn } from './stories/lives-on.ts';
 import { lostRun } from './stories/lost-run.ts';
@@ -17,5 +18,6 @@ onEveryWorld((openScene, traits) => {
   });
   afterAll(() => scene.close());
 
-  for (const tell of [completes, agentFails, timeOut, lostRun, takenAway, stubborn, livesOn]) tell(() => scene, traits);
+  for (const tell of [completes, agentFails, cancelled, timeOut, lostRun, takenAway, stubborn, livesOn])
+    tell(() => scene, traits);
 });

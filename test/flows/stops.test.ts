@@ -3,39 +3,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { taskIdFor, USER_DEFAULT } from '../../runtime/task-id.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
-import { remedyFor } from '../../schemas/reason.ts';
 import { configure } from './configure.ts';
-import { onEveryWorld, onLoopback, openLoopbackScene } from './every-world.ts';
+import { onLoopback, openLoopbackScene } from './every-world.ts';
+import { lossesOf } from './facts.ts';
 import { eventually, type FlowScene, linesOf, openScene } from './scene.ts';
 
-onEveryWorld((openScene, { itEmbedded }) => {
-  describe('a run that ECS cannot start', () => {
-    const NOT_FOUND = 'CannotPullContainerError: pull image manifest has been retried 5 time(s): not found';
-    let scene: FlowScene;
-    beforeAll(async () => {
-      scene = await openScene({ failStart: ({ attempt }) => (attempt === 1 ? NOT_FOUND : undefined) });
-    });
-    afterAll(() => scene.close());
-
-    it('is tried again; what was missing may be there by then', async () => {
-      const taskId = await scene.submit('echo done > done.txt');
-      expect(await scene.settled(taskId)).toMatchObject({ status: 'COMPLETED', attempt: 2 });
-      expect(lossesOf(scene, taskId)).toEqual([{ code: 'image_unavailable', message: NOT_FOUND }]);
-    });
-
-    itEmbedded('fails its task with the words of ECS where no attempt is left, and never ran', async () => {
-      const taskId = await scene.submit('true', { attempts: 1 });
-      expect(await scene.settled(taskId)).toMatchObject({
-        status: 'FAILED',
-        reason: { code: 'image_unavailable', message: NOT_FOUND },
-        run: { ended: { proof: 'never_started' } },
-      });
-      expect(remedyFor('image_unavailable')).toContain('image');
-    });
-  });
-});
-
-// F32. On loopback Spot is told in taken-away.test.ts.
+// F32. On loopback Spot is told in stories/taken-away.ts.
 describe('embedded, a repository whose runs begin on Spot capacity', () => {
   const NO_CAPACITY =
     'Capacity is unavailable at this time. Please try again later or in a different availability zone';
@@ -141,13 +114,3 @@ const changesOf = (scene: FlowScene, taskId: string, attempt: number): Change[] 
 
 const providerOf = (scene: FlowScene, taskId: string, attempt: number): string =>
   changesOf(scene, taskId, attempt)[0]?.capacityProviderName ?? 'FARGATE';
-
-/** Why attempts gave way to the next, each once. */
-const lossesOf = (scene: FlowScene, taskId: string): unknown[] => {
-  const losses = new Map<string, unknown>();
-  for (const { 'detail-type': type, detail } of scene.events) {
-    const { metadata, data } = detail as { metadata?: { taskId?: string; id: string }; data?: { reason: unknown } };
-    if (type === 'RunLost' && metadata?.taskId === taskId) losses.set(metadata.id, data?.reason);
-  }
-  return [...losses.values()];
-};

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { eventually, linesOf, openScene } from './scene.ts';
 
-// On loopback a line is told in repository-configuration.test.ts.
+// On loopback a line is told in stories/configured.ts.
 describe('embedded, two tasks where one may run at a time', () => {
   it('run one after the other: the second starts when the first has settled', async () => {
     const scene = await openScene({ limit: 1 });
@@ -27,7 +27,25 @@ describe('embedded, two tasks where one may run at a time', () => {
   });
 });
 
-// On loopback eight tasks run while functions die: functions-die.test.ts.
+describe('embedded, a task that waits in line and is cancelled', () => {
+  it('is CANCELLED without ever having had a run', async () => {
+    const scene = await openScene({ limit: 1 });
+    try {
+      const first = await scene.submit('sleep 300');
+      await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
+      const second = await scene.submit('true');
+      await scene.until(second, ({ status }) => status === 'QUEUED', 'to wait');
+      expect(await scene.world.cancel(second)).toMatchObject({ status: 'CANCELLED' });
+      expect((await scene.settled(second)).run).toBeUndefined();
+      await scene.world.cancel(first);
+      expect(await scene.settled(first)).toMatchObject({ status: 'CANCELLED' });
+    } finally {
+      await scene.close();
+    }
+  });
+});
+
+// On loopback four tasks run while functions die: functions-die.test.ts.
 describe('embedded, twelve tasks where four may run at a time', () => {
   it('all complete, and never more than four at once', async () => {
     const scene = await openScene({ limit: 4 });

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,9 @@ import { tsImport } from 'tsx/esm/api';
 
 /** What a test has ended may still be ending, for so long, in milliseconds; scenes have seen their processes end. */
 const ENDING_MS = 5_000;
+
+/** No run of the tests takes so long, in milliseconds: a day, for one that waits with a suspended machine or searches far. */
+const RUN_MAX_MS = 86_400_000;
 
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
 
@@ -24,9 +27,15 @@ export default async function nothingLeft({ testPathPatterns, testNamePattern })
     process.exitCode = 1;
   }
   for (const name of readdirSync(dist))
-    if (name.includes(testProgramsMark(folder))) rmSync(join(dist, name), { force: true });
+    if (name.includes(testProgramsMark(folder)) || isForgotten(name)) rmSync(join(dist, name), { force: true });
   if (testPathPatterns.patterns.length === 0 && !testNamePattern) await everyFunctionRan();
   await putAway(folder);
+}
+
+/** A program of a run that was killed, and could not take it away. */
+function isForgotten(name) {
+  const { mtimeMs } = statSync(join(dist, name), { throwIfNoEntry: false }) ?? {};
+  return /^\..*\.baton-tests-/.test(name) && Date.now() - mtimeMs > RUN_MAX_MS;
 }
 
 async function everyFunctionRan() {

@@ -46,6 +46,9 @@ onLoopback(() => {
       const task = await scene.settled(taskId);
       expect(task).toMatchObject({ status: 'COMPLETED', attempt: 1, compute: 'agentcore', due: {} });
       expect(scene.inRemote('show', `baton/${taskId}:hello.txt`)).toBe('Say "hello"');
+      // Every event came twice.
+      expect(task.duplicates).toBeGreaterThan(0);
+      expect(scene.inRemote('rev-list', '--count', `main..baton/${taskId}`)).toBe('1');
       // On a busy machine a look may find the claim or the report before the word of it comes.
       expect(task.history.map(({ to }) => to)).toEqual([
         'SUBMITTED',

@@ -48,6 +48,8 @@ export interface LoopbackOptions {
   readonly loses?: (event: Envelope) => boolean;
   /** Of runs on ECS; AgentCore gives a session that is stopped no time. */
   readonly stopTimeoutSeconds?: number;
+  /** After so many milliseconds an event has a further process of a function that is busy (function-host.ts); 0 races as AWS does. */
+  readonly crowdedMs?: number;
   /** How long a function may take, where a story waits for what a dead one may still have had; as deployed where it is not given. */
   readonly functionTimeoutSeconds?: number;
   readonly runnerCommand?: readonly string[];
@@ -151,6 +153,7 @@ async function opened(options: LoopbackOptions, undo: (() => unknown)[]): Promis
       timeoutSeconds: options.functionTimeoutSeconds ?? deployed.timeoutSeconds,
     })),
     waitScale,
+    ...(options.crowdedMs === undefined ? {} : { crowdedMs: options.crowdedMs }),
     environmentOf: ({ environment }) => ({
       ...environment,
       ...access,

@@ -323,7 +323,7 @@ interface Metadata {
 const workerOf = (task: TaskView | undefined): string => task?.run?.nativeId?.split('/')[0] ?? '';
 
 /** A host with this file can remove no container any more. */
-const STUCK = 'stuck';
+const STUCK = 'containers/stuck.json';
 /** Where all workers are: the next container that is to run does not start. */
 const FAILS_ONCE = 'fails-once';
 /** Comes before what stands for \`docker\`: the program, its file, then the words of who calls. */

@@ -89,11 +89,24 @@ describe('a function that is invoked', () => {
   });
 
   it('never has more processes than its bound, and handles everything', async () => {
-    await open({}, { processesPerFunction: 2 });
+    await open({}, { processesPerFunction: 2, crowdedMs: 0 });
     const ends = await Promise.all(Array.from({ length: 10 }, () => host.invoke('greet', {})));
     const pids = ends.map((end) => (end as { payload: { pid: number } }).payload.pid);
     expect(new Set(pids).size).toBe(2);
     expect(host.invocations()).toEqual({ greet: 10 });
+  });
+
+  it('has a further process only where its event has waited for the one that works', async () => {
+    const atOnce = Array.from({ length: 3 }, () => ({}));
+    await open({}, { crowdedMs: 120_000 });
+    const ends = await Promise.all(atOnce.map((event) => host.invoke('greet', event)));
+    expect(ends.map((end) => (end as { payload: { handled: number } }).payload.handled)).toEqual([1, 2, 3]);
+    await host.close();
+
+    await open({}, { crowdedMs: 50 });
+    host.invokeLater('greet', { hangs: true });
+    await host.invoke('greet', {});
+    expect(host.pids()).toHaveLength(2);
   });
 
   it('has its words kept', async () => {

@@ -5,6 +5,11 @@ import { runtimeApi } from './runtime-api.ts';
 
 /** Processes of one function at the same time: one works while another dies or starts; more only crowd a machine of two cores. */
 export const PROCESSES_PER_FUNCTION = 2;
+/**
+ * A further process is started for what has waited so long for one that works or starts, in milliseconds: most invocations take a part of
+ * what a start takes. AWS does not wait: stories about a function that races with itself set 0.
+ */
+const CROWDED_MS = 1_000;
 /** Waits before the second and the third try of an asynchronous invocation, in seconds (Lambda guide, "Asynchronous invocation"). */
 export const RETRY_WAITS_S: readonly number[] = [60, 120];
 /** Lines kept per function. */
@@ -15,6 +20,7 @@ export interface FunctionHostOptions {
   /** What every function gets besides its own variables; may replace some of them. */
   readonly environmentOf: (deployed: DeployedFunction) => Readonly<Record<string, string>>;
   readonly processesPerFunction?: number;
+  readonly crowdedMs?: number;
   /** Waits between tries times this: 1 as on AWS. */
   readonly waitScale?: number;
   /** Takes what was given up; `destination` is the ARN of the function's on-failure destination. */
@@ -73,6 +79,8 @@ interface Hosted {
   readonly waiting: {
     readonly payload: string;
     readonly requestId: string;
+    /** It has waited long enough for a process of its own. */
+    crowded: boolean;
     readonly end: (end: InvocationEnd) => void;
   }[];
   readonly log: string[];
@@ -80,7 +88,7 @@ interface Hosted {
 }
 
 export async function functionHost(options: FunctionHostOptions): Promise<FunctionHost> {
-  const { processesPerFunction = PROCESSES_PER_FUNCTION, waitScale = 1 } = options;
+  const { processesPerFunction = PROCESSES_PER_FUNCTION, crowdedMs = CROWDED_MS, waitScale = 1 } = options;
   const api = await runtimeApi();
   const hosted = new Map<string, Hosted>();
   for (const deployed of options.functions) {
@@ -165,8 +173,14 @@ export async function functionHost(options: FunctionHostOptions): Promise<Functi
 
   async function tryOnce(one: Hosted, payload: string, requestId: string): Promise<InvocationEnd> {
     const end = await new Promise<InvocationEnd>((resolve) => {
-      one.waiting.push({ payload, requestId, end: resolve });
+      const waiting = { payload, requestId, crowded: false, end: resolve };
+      one.waiting.push(waiting);
       work(one);
+      if (one.waiting.length > 0)
+        void pause(crowdedMs).then(() => {
+          waiting.crowded = true;
+          work(one);
+        });
     });
     if (end.outcome === 'failed' && !closed) {
       one.log.push(`ERROR ${end.error.errorType}: ${end.error.errorMessage}`);
@@ -192,6 +206,7 @@ export async function functionHost(options: FunctionHostOptions): Promise<Functi
 
   function started(one: Hosted): FunctionProcess | undefined {
     if (one.processes.size >= processesPerFunction) return undefined;
+    if (one.processes.size > 0 && !one.waiting[0]?.crowded) return undefined;
     const process = functionProcess({
       function: one.deployed,
       api,

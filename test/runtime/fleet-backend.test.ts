@@ -535,3 +535,42 @@ describe('asking about a run', () => {
     expect(await scene.backend.ask({ startedBy: run.startedBy, handle })).toEqual([]);
   });
 });
+
+describe('a worker that was claimed in vain', () => {
+  const machine = { worker: workerNo(0), fleet: FLEET };
+
+  it('is let go of before it is anybody else’s, so that its group has it whoever dies then', async () => {
+    const kept: boolean[] = [];
+    const noting = memoryStore({ recordLog: false, freezeValues: true });
+    const store = {
+      ...noting,
+      put: (async (...given) => {
+        kept.push(scene.scaling.isKept(workerNo(0)));
+        return noting.put(...given);
+      }) satisfies typeof noting.put,
+    };
+    scene = await fleetScene({ store });
+    await scene.backend.claim(FLEET, ownerNo(0));
+    kept.length = 0;
+    await scene.backend.giveBack(workerNo(0), ownerNo(0));
+    expect(kept[0]).toBe(false);
+    expect(await scene.stateOf()).toBe('idle');
+  });
+
+  it('is let go of by whoever asked to keep it, where another has given it back by then', async () => {
+    await scene.backend.claim(FLEET, ownerNo(0));
+    await scene.backend.giveBack(workerNo(0), ownerNo(0));
+    await scene.scaling.machines.protect(machine, true);
+    await scene.backend.giveBack(workerNo(0), ownerNo(0));
+    expect(scene.scaling.isKept(workerNo(0))).toBe(false);
+  });
+
+  it('stays with its next owner', async () => {
+    await scene.backend.claim(FLEET, ownerNo(0));
+    await scene.backend.giveBack(workerNo(0), ownerNo(0));
+    await scene.backend.claim(FLEET, ownerNo(1));
+    await scene.backend.giveBack(workerNo(0), ownerNo(0));
+    expect(scene.scaling.isKept(workerNo(0))).toBe(true);
+    expect(await scene.stateOf()).toBe('claimed');
+  });
+});

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { awsFleetWaits } from '../../lifecycle/worker.ts';
 import { because } from '../../schemas/reason.ts';
-import { HOST_EXIT, workerRunId } from '../../schemas/ssm-command.ts';
+import { type Ec2Handle, HOST_EXIT, workerRunId } from '../../schemas/ssm-command.ts';
 import { trouble } from '../commands-twin.ts';
 import { FLEET, fleetScene, ownerNo, workerNo } from './fleet-scene.ts';
 
@@ -21,6 +21,9 @@ const said = (commandId: string, status: string, instanceId = workerNo(0)) =>
     'instance-id': instanceId,
     status,
   });
+
+/** As a claim has it. */
+const isKept = () => scene.scaling.machines.protect({ worker: workerNo(0), fleet: FLEET }, true);
 
 describe('what Systems Manager says of the command of a run', () => {
   it('is known by worker and command, and asks nobody where all went well', async () => {
@@ -50,6 +53,35 @@ describe('what Systems Manager says of the command of a run', () => {
     const { observation } = await said(commandId, 'Failed');
     const again = await said(commandId, 'Failed');
     expect(again.observation).toMatchObject({ phase: 'ended', nativeId: observation?.nativeId, end: { exitCode: 3 } });
+  });
+
+  it('lets the group have the machine again, where the first delivery has not come so far', async () => {
+    for (const [n, again] of [
+      async (commandId: string) => said(commandId, 'Failed'),
+      // Whoever asks is as good as who is told.
+      async (_commandId: string, handle: Ec2Handle) => scene.backend.ask({ startedBy: '', handle }),
+    ].entries()) {
+      const { handle, commandId } = await scene.running(ownerNo(n));
+      await isKept();
+      scene.twin.set(commandId, 'Failed', 3);
+      scene.scaling.failNext('protect', new Error('the function died'));
+      await again(commandId, handle);
+      expect(await scene.stateOf()).toBe('idle');
+      expect(scene.scaling.isKept(workerNo(0))).toBe(true);
+      await again(commandId, handle);
+      expect(scene.scaling.isKept(workerNo(0))).toBe(false);
+    }
+  });
+
+  it('leaves the machine to whoever has it since', async () => {
+    const { commandId } = await scene.running();
+    scene.twin.set(commandId, 'Failed', 3);
+    await said(commandId, 'Failed');
+    await scene.running(ownerNo(1));
+    await isKept();
+    await said(commandId, 'Failed');
+    expect(scene.scaling.isKept(workerNo(0))).toBe(true);
+    expect(await scene.stateOf()).toBe('dispatched');
   });
 
   it('is said again with the same reason where the host ended it itself', async () => {

@@ -34,11 +34,12 @@ describe('the configuration that holds for a repository', () => {
     expect(entryFor(repository, entries(...[...names].reverse()))?.name).toBe(holds);
   });
 
-  it('is found in no time, whatever the pattern', () => {
+  // Whoever tries every way through it is not done in years: seconds are for a busy machine.
+  it('is found soon, whatever the pattern', () => {
     const pattern = `${'*a'.repeat(120)}b`;
     const startedMs = performance.now();
     expect(entryFor('a'.repeat(1_024), entries(pattern))).toBeUndefined();
-    expect(performance.now() - startedMs).toBeLessThan(500);
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { CommandService, Invocation } from '../../runtime/command-service.ts';
-import type { FleetBackend, Instances, Machines, StoredRecord } from '../../runtime/ports.ts';
+import type { FleetBackendOptions } from '../../runtime/fleet-backend.ts';
+import type { FleetBackend, Instances, Machines, StoredRecord, WorkerAnswer } from '../../runtime/ports.ts';
 import type { Plant } from '../../runtime/simulated-world.ts';
 import type { Envelope } from '../../schemas/envelope.ts';
 import { HOST_EXIT } from '../../schemas/ssm-command.ts';
@@ -71,6 +72,34 @@ const deaf = (rule: string, to: (event: Envelope) => boolean): Plant => ({
         : one,
     ),
 });
+
+/** Whoever dies after a worker got free, and before its group was told, is not made up for. */
+function toldOnce(under: FleetBackendOptions): FleetBackendOptions {
+  const { workers, machines } = under;
+  const freed = new Set<string>();
+  const noting =
+    <Given extends readonly unknown[], Said extends WorkerAnswer<string>>(
+      call: (worker: string, ...given: Given) => Promise<Said>,
+    ) =>
+    async (worker: string, ...given: Given): Promise<Said> => {
+      const said = await call(worker, ...given);
+      if (said.answer === 'freed' || said.answer === 'unsent') freed.add(worker);
+      return said;
+    };
+  return {
+    ...under,
+    workers: {
+      ...workers,
+      free: noting(workers.free),
+      giveBack: noting(workers.giveBack),
+      returning: noting(workers.returning),
+    },
+    machines: {
+      ...machines,
+      protect: async (machine, on) => (on || freed.delete(machine.worker) ? machines.protect(machine, on) : true),
+    },
+  };
+}
 
 const idle = ({ worker, fleet, since }: Worker): Worker => ({ worker, fleet, since, state: 'idle' });
 
@@ -182,6 +211,18 @@ const bugs: readonly PlantedBug[] = [
     within: 100,
     faults: 'scale-in,slow-agent',
     plant: machining(() => ({ protect: async () => true })),
+  },
+  {
+    name: 'a machine that is free stays protected',
+    within: 5,
+    faults: 'crash,duplicate',
+    plant: machining((real) => ({ protect: async (machine, on) => (on ? real.protect(machine, on) : true) })),
+  },
+  {
+    name: 'whoever frees a worker alone tells its group',
+    within: 600,
+    faults: 'crash,duplicate,scale-in',
+    plant: { fleet: toldOnce },
   },
   {
     name: 'a worker is given back by whoever says so',

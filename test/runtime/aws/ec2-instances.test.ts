@@ -88,7 +88,9 @@ describe('a machine', () => {
 });
 
 describe('the question', () => {
-  const sent = async (changes: object): Promise<{ hosts: string[]; authorization: string }> => {
+  const sent = async (
+    changes: object,
+  ): Promise<{ hosts: string[]; authorization: string; userAgent: string | undefined }> => {
     const seen: { hostname: string; headers: Record<string, string> }[] = [];
     const client = new AutoScalingClient({
       region: 'eu-west-1',
@@ -109,6 +111,7 @@ describe('the question', () => {
     return {
       hosts: [...new Set(seen.map(({ hostname }) => hostname))],
       authorization: seen[0]?.headers['authorization'] ?? '',
+      userAgent: seen[0]?.headers['user-agent'],
     };
   };
 
@@ -116,6 +119,11 @@ describe('the question', () => {
     const { authorization } = await sent({});
     expect(authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIA\/\d{8}\/eu-west-1\/ec2\/aws4_request, /);
     expect(authorization).toMatch(/SignedHeaders=[^,]*\bhost\b/);
+  });
+
+  it('says who asks, as the client does', async () => {
+    expect(await sent({ userAgentAppId: 'the-app' })).toMatchObject({ userAgent: 'baton app/the-app' });
+    expect(await sent({})).toMatchObject({ userAgent: 'baton' });
   });
 
   it.each([

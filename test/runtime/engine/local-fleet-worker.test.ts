@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { unfit } from '../../../runtime/engine/local-fleet-worker.ts';
+import { dockerScript, unfit } from '../../../runtime/engine/local-fleet-worker.ts';
 import { putAway, sceneFolder } from '../../scene-folder.ts';
 
 let folder: string;
@@ -31,5 +32,32 @@ describe('a machine that shall have workers', () => {
       /need bash, and flock and setsid of util-linux; there is no flock here$/,
     );
     expect(unfit({ path: '', platform: 'linux' })).toMatch(/no bash and no flock and no setsid here$/);
+  });
+});
+
+describe('what stands for docker on a worker', () => {
+  const docker = (...words: string[]) => {
+    const script = dockerScript(['/bin/echo', "the program's"]);
+    const env = { BATON_HOST_DIR: folder };
+    const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', script, 'docker', ...words], {
+      env,
+      encoding: 'utf8',
+    });
+    return { status, stdout, stderr };
+  };
+  const answered = (stdout: string) => ({ status: 0, stdout, stderr: '' });
+
+  it('answers for a host without containers, and leaves every other question to the program', () => {
+    for (const words of ['ps --all --quiet --filter label=a', 'container prune --force'].map((line) =>
+      line.split(' '),
+    )) {
+      expect(docker(...words)).toEqual(answered(''));
+      mkdirSync(join(folder, 'containers'));
+      expect(docker(...words)).toEqual(answered(''));
+      writeFileSync(join(folder, 'containers', 'one.json'), '');
+      expect(docker(...words)).toEqual(answered(`the program's ${words.join(' ')}\n`));
+      rmSync(join(folder, 'containers'), { recursive: true });
+    }
+    expect(docker('stop', 'one two')).toEqual(answered("the program's stop one two\n"));
   });
 });

@@ -1,19 +1,20 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import type { BatonEvent } from '../../schemas/envelope.ts';
-import { plainName, slotKeyOfRepository } from '../../schemas/repository-config.ts';
-import { configure } from './configure.ts';
-import { onEveryWorld } from './every-world.ts';
-import { eventually, type FlowScene } from './scene.ts';
+import type { BatonEvent } from '../../../schemas/envelope.ts';
+import { plainName, slotKeyOfRepository } from '../../../schemas/repository-config.ts';
+import { configure } from '../configure.ts';
+import type { Stories } from '../every-world.ts';
+import { eventually, type FlowScene } from '../scene.ts';
 
-onEveryWorld((openAnyScene, { itEmbedded }) => {
+export const configured: Stories = (open, { itEmbedded }) => {
   describe('a repository that is configured', () => {
     it('gives its tasks their agent and their limit; raising that lets the next ones start at once', async () => {
-      const scene = await openAnyScene({ limit: 1 });
+      const scene = open();
+      const gate = join(scene.folder, 'configured');
+      const waits = `while [ ! -e ${gate} ]; do sleep 0.05; done`;
+      await configure(scene, { agentCommand: waits, limit: 1 });
       try {
-        const gate = join(scene.folder, 'gate');
-        await configure(scene, { agentCommand: `while [ ! -e ${gate} ]; do sleep 0.05; done`, limit: 1 });
         const first = await submitted(scene);
         await scene.until(first, ({ status }) => status === 'RUNNING', 'to run');
         const others = [await submitted(scene), await submitted(scene)];
@@ -30,7 +31,8 @@ onEveryWorld((openAnyScene, { itEmbedded }) => {
         const ended = await Promise.all([first, ...others].map(scene.settled));
         expect(ended.map(({ status }) => status)).toEqual(['COMPLETED', 'COMPLETED', 'COMPLETED']);
       } finally {
-        await scene.close();
+        writeFileSync(gate, '');
+        await configure(scene, null);
       }
     });
 
@@ -38,30 +40,32 @@ onEveryWorld((openAnyScene, { itEmbedded }) => {
     itEmbedded(
       'for what its deployment does not have has its tasks refused with a sentence that says so, and none starts',
       async () => {
-        const scene = await openAnyScene();
-        try {
-          await configure(scene, { fleet: 'builders' });
-          await expect(submitted(scene)).rejects.toMatchObject({
-            code: 'rejected',
-            message: expect.stringContaining(
-              `fleet: "ecs" has no fleets, and so none named "builders" (the configuration "${plainName(scene.remote)}" says so)`,
-            ),
-          });
-          const facts = () =>
-            scene.events.filter(({ source }) => source === 'baton').map((event) => event['detail-type']);
-          // The answer is read from the record, which is written before the fact is said.
-          await eventually(() => (facts().includes('TaskRejected') ? true : undefined), 'the fact');
-          expect(new Set(facts())).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
-          expect(await scene.world.payloadCount()).toBe(0);
-          await configure(scene, null);
-          expect((await scene.settled(await scene.submit('true'))).status).toBe('COMPLETED');
-        } finally {
-          await scene.close();
-        }
+        const scene = open();
+        await eventually(async () => ((await scene.world.payloadCount()) === 0 ? true : undefined), 'no payload');
+        await scene.quiet();
+        const before = scene.events.length;
+        await configure(scene, { fleet: 'builders' });
+        await expect(submitted(scene)).rejects.toMatchObject({
+          code: 'rejected',
+          message: expect.stringContaining(
+            `fleet: "ecs" has no fleets, and so none named "builders" (the configuration "${plainName(scene.remote)}" says so)`,
+          ),
+        });
+        const facts = () =>
+          scene.events
+            .slice(before)
+            .filter(({ source }) => source === 'baton')
+            .map((event) => event['detail-type']);
+        // The answer is read from the record, which is written before the fact is said.
+        await eventually(() => (facts().includes('TaskRejected') ? true : undefined), 'the fact');
+        expect(new Set(facts())).toEqual(new Set(['RepositoryConfigured', 'TaskRejected']));
+        expect(await scene.world.payloadCount()).toBe(0);
+        await configure(scene, null);
+        expect((await scene.settled(await scene.submit('true'))).status).toBe('COMPLETED');
       },
     );
   });
-});
+};
 
 const submitted = async (scene: FlowScene): Promise<string> =>
   (await scene.world.submit({ repository: scene.remote, prompt: 'Say hello.' })).taskId;
